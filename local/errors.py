@@ -1,0 +1,20 @@
+"""The one error that the embedded platform's code raises for a failure that the user can act on."""
+
+from pathlib import Path
+
+
+class LocalError(Exception):
+    """A failure in words: what was wrong, what was given or found, and what is allowed or needed.
+
+    `log` names the file that holds the failing part's own output, if it has one. `shown` is set once the end of that
+    file has been printed, so that nested steps don't print it again.
+    """
+
+    def __init__(self, message: str, log: Path | None = None) -> None:
+        super().__init__(message)
+        self.log = log
+        self.shown = False
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message} (log: {self.log})" if self.log else message
