@@ -1,0 +1,45 @@
+# Thin: each target is one command of the project, with its Python environment made first.
+STACK ?= local
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: help up down status env clean preview test test-unit lint bench-signing lock
+
+help:  ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+$(READY): requirements.txt local/bootstrap.sh
+	@local/bootstrap.sh
+
+up: $(READY)  ## Bring the whole platform up, train, sign and verify a model (STACK=local)
+	@$(PYTHON) -m local.up --stack $(STACK)
+
+down: $(READY)  ## Stop what `make up` started; the data stays
+	@$(PYTHON) -m local.down
+
+status: $(READY)  ## Tell each part's state and the addresses
+	@$(PYTHON) -m local.status
+
+env: $(READY)  ## Print the exports with which pulumi, kubectl, mlflow and vault act on the platform
+	@$(PYTHON) -m local.env
+
+clean: $(READY)  ## Stop everything and forget the state; the cache of tools and images stays
+	@$(PYTHON) -m local.clean
+
+preview: $(READY)  ## Show what `pulumi up` would change (STACK=local)
+	@eval "$$($(PYTHON) -m local.env)" && pulumi preview --stack $(STACK)
+
+test-unit: $(READY)  ## Run the tests that need no network and no root
+	@$(PYTHON) -m pytest -q -n 2 tests/unit tests/program
+
+test: $(READY)  ## Run everything: lint, types, and the tests on a platform of their own
+	@$(PYTHON) -m tests.phases
+
+lint: $(READY)  ## Check format, lint and types
+	@$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m pyright
+
+bench-signing: $(READY)  ## Time packaging and signing beside openssl, tar and cosign
+	@$(PYTHON) -m benchmarks.bench_signing
+
+lock: $(READY)  ## Resolve requirements.in into requirements.txt
+	@$(PYTHON) -m uv pip compile -q --python-version 3.11 requirements.in -o requirements.txt

@@ -1,0 +1,68 @@
+"""The names that the program (`infra`), the workloads and the embedded platform (`local`) must agree on.
+
+The three never import one another; they meet here. Only names, ports and exit codes: no logic, no imports but the
+standard library's, so that every image and every ring can hold it.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+PROJECT: Final = "aegis"
+
+# Container images that this repository builds, by the name of their folder in workloads/images.
+IMAGE_REGISTRY: Final = "localhost/aegis"
+IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer")
+# A JSON file {image name: reference} that `make up` writes; a stack without `images` in its settings reads it.
+IMAGES_FILE_ENV: Final = "AEGIS_IMAGES"
+
+MLFLOW_NAMESPACE: Final = "mlflow"
+VAULT_NAMESPACE: Final = "vault"
+
+MLFLOW_PORT: Final = 5000
+POSTGRES_PORT: Final = 5432
+S3_PORT: Final = 7070
+VAULT_PORT: Final = 8200
+
+ARTIFACTS_BUCKET: Final = "mlflow-artifacts"
+BACKUPS_BUCKET: Final = "mlflow-backups"
+RELEASES_BUCKET: Final = "mlflow-releases"
+
+TRANSIT_MOUNT: Final = "transit"
+TRANSIT_KEY: Final = "aegis-cosign"
+KUBERNETES_AUTH_MOUNT: Final = "kubernetes"
+SIGNER_ROLE: Final = "signer"
+SIGNER_SERVICE_ACCOUNT: Final = "signer"
+# Audience of the signer's projected service-account token, bound by the Vault role.
+VAULT_TOKEN_AUDIENCE: Final = "vault"
+VAULT_TOKEN_PATH: Final = "/var/run/secrets/vault/token"
+
+
+class Env:
+    """Environment variables that the stack sets on a workload's container and the workload reads."""
+
+    TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
+    VAULT_ADDR: Final = "VAULT_ADDR"
+    VAULT_TOKEN: Final = "VAULT_TOKEN"
+    # Role of Vault's Kubernetes auth; with it and no VAULT_TOKEN, the pod's token logs in.
+    VAULT_ROLE: Final = "AEGIS_VAULT_ROLE"
+    S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
+    BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
+    RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"
+    # Database of a backup or restore: libpq's own variables (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE).
+    GIT_COMMIT: Final = "AEGIS_GIT_COMMIT"
+
+
+class Exit(IntEnum):
+    """Exit codes of every workload command, so that a script or a Job's log tells what failed."""
+
+    OK = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    NO_RUN = 3
+    NOT_VERIFIED = 4
+    VAULT = 5
+    MLFLOW = 6
+    OBJECT_STORE = 7
+    DATABASE = 8
+    # A trainer that was told to stop saved its checkpoint and can be started again.
+    INTERRUPTED = 143

@@ -1,0 +1,47 @@
+"""Retries with a limit for the services that workloads talk to: a dead service becomes one clear line, never a hang."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import tenacity
+
+from contracts import Exit
+from workloads.cli import WorkloadError
+
+T = TypeVar("T")
+
+ATTEMPTS = 5
+# Waits of 1, 2, 4 and 8 s: a pod that is being replaced answers again within that time.
+LONGEST_WAIT_SECONDS = 8
+
+_log = logging.getLogger(__name__)
+
+
+def call(
+    action: Callable[[], T],
+    *,
+    service: str,
+    code: Exit,
+    transient: tuple[type[BaseException], ...],
+    attempts: int = ATTEMPTS,
+) -> T:
+    """Return `action()`, trying again on `transient` errors, at most `attempts` times.
+
+    `service` names the other side for the reader, such as "Vault at http://127.0.0.1:8200".
+
+    Raises:
+        WorkloadError: It still fails after the last attempt; exits with `code`.
+    """
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=tenacity.wait_exponential(max=LONGEST_WAIT_SECONDS),
+        retry=tenacity.retry_if_exception_type(transient),
+        before_sleep=tenacity.before_sleep_log(_log, logging.WARNING),
+        reraise=True,
+    )
+    try:
+        return retrying(action)
+    except transient as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WorkloadError(f"{service} does not answer after {attempts} attempts: {reason}", code) from error
