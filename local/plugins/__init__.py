@@ -1,0 +1,46 @@
+"""Stand-ins for the official Pulumi provider plugins, for machines where the engine can't get those.
+
+Each serves the resource types that this project uses under the official names, inputs and outputs, so that a program
+can't tell. This module only decides which are needed and where they are; `process` serves one.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+# The versions of the Python packages that the program imports, which are those that the engine asks for.
+EMBEDDED: Final = {"kubernetes": "4.28.0", "random": "4.19.1", "vault": "7.7.0"}
+
+_BIN: Final = Path(__file__).resolve().parent / "bin"
+
+
+def official_available(name: str, version: str, pulumi_home: Path | None = None) -> bool:
+    """Whether the engine finds the official plugin: on PATH, or installed for this version under Pulumi's home."""
+    home = pulumi_home or Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    program = f"pulumi-resource-{name}"
+    if (home / "plugins" / f"resource-{name}-v{version}" / program).is_file():
+        return True
+    outside = os.pathsep.join(
+        folder for folder in os.environ.get("PATH", "").split(os.pathsep) if not Path(folder).is_relative_to(_BIN)
+    )
+    return shutil.which(program, path=outside) is not None
+
+
+def missing(pulumi_home: Path | None = None) -> dict[str, str]:
+    """Return the packages whose official plugin can't be had, with their versions."""
+    return {name: version for name, version in EMBEDDED.items() if not official_available(name, version, pulumi_home)}
+
+
+def path_entries(pulumi_home: Path | None = None) -> list[Path]:
+    """Return the folders to put on PATH: one for each plugin that is missing, so that no official one is hidden."""
+    return [_BIN / name for name in missing(pulumi_home)]
+
+
+def explanation(pulumi_home: Path | None = None) -> str:
+    """Return one line for the user: which plugins are embedded, and why."""
+    absent = missing(pulumi_home)
+    if not absent:
+        return "Pulumi plugins: the official ones."
+    names = ", ".join(f"{name} {version}" for name, version in absent.items())
+    return f"Pulumi plugins: embedded ones for {names}, which are neither on PATH nor in Pulumi's home."

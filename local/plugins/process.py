@@ -1,0 +1,59 @@
+"""The process of a plugin: started by the engine with its address, it prints its own port and serves until the engine ends."""
+
+import argparse
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from local.plugins.host import EngineLog
+from local.plugins.provider import Log, Provider
+from local.plugins.serve import Servicer
+
+# Every awaited resource holds a thread for minutes, and the engine sets no limit on operations by default.
+_THREADS: Final = 256
+# As much as the engine itself allows; large custom resource definitions pass gRPC's default of 4 MiB.
+_MESSAGE_BYTES: Final = 400 * 1024 * 1024
+_PARENT_CHECK_SECONDS: Final = 2
+
+
+def main(make: Callable[[Log], Provider], arguments: list[str] | None = None) -> None:
+    """Serve the provider that `make` builds around the engine's log."""
+    parser = argparse.ArgumentParser(
+        description="An embedded Pulumi provider plugin; the Pulumi engine starts it, not a person."
+    )
+    parser.add_argument("engine", help="address of the engine, host:port")
+    given, _ = parser.parse_known_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+
+    provider = make(EngineLog(given.engine))
+    server = grpc.server(
+        ThreadPoolExecutor(_THREADS),
+        options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)],
+    )
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        server.wait_for_termination()
+    except KeyboardInterrupt:
+        # The terminal sends the engine's interrupt to us too; the engine says Cancel and ends us itself.
+        server.wait_for_termination()
+
+
+def _end_with_parent() -> None:
+    """Leave no process behind when the engine was killed."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_SECONDS)
+    os._exit(0)

@@ -1,0 +1,66 @@
+"""The provider `random`: values that are drawn once and stay in the state until an input changes."""
+
+
+from local.plugins.announce import announce
+from local.plugins.diffs import compare, without
+from local.plugins.provider import Diff, InvalidInputsError, PluginError, Provider, Request, State
+from local.plugins.random.kinds import KINDS, Kind
+from local.plugins.values import UNKNOWN, Bag, mark_like, reveal_bag
+
+
+
+class RandomProvider(Provider):
+    """Draws from the operating system; reads and deletes need no more than the state."""
+
+    name = "random"
+    version = "4.19.1"
+
+    def configure(self, config: Bag) -> None:
+        """Take nothing: the package has no settings."""
+        announce(self.log, self)
+
+    def check(self, request: Request) -> Bag:
+        """Demand the required inputs."""
+        kind = _kind(request.type)
+        missing = {name: f"{name} is required" for name in kind.required if request.inputs.get(name) is None}
+        if missing:
+            raise InvalidInputsError(missing)
+        return request.inputs
+
+    def diff(self, request: Request) -> Diff:
+        """Replace on any change; spelling out a default is none."""
+        kind = _kind(request.type)
+        old, new = ({**kind.defaults, **reveal_bag(bag)} for bag in (request.old_inputs, request.inputs))
+        changes = without(compare(old, new), request.ignore)
+        return Diff(changes=changes, replaces=frozenset(changes))
+
+    def create(self, request: Request) -> State:
+        """Draw the value."""
+        kind = _kind(request.type)
+        inputs = {**kind.defaults, **request.inputs}
+        if request.preview:
+            return State(id="", outputs=inputs | dict.fromkeys(kind.outputs, UNKNOWN))
+        drawn = kind.draw(reveal_bag(inputs))
+        return State(id=drawn.id, outputs=mark_like(inputs, request.inputs) | drawn.outputs)
+
+    def read(self, request: Request) -> State | None:
+        """Return the state: nothing outside of it holds the value."""
+        if not request.state:
+            message = f"{request.type} can't be imported by the embedded plugin: its value would have to be made up"
+            raise PluginError(message)
+        return State(id=request.id, outputs=request.state, inputs=request.inputs)
+
+    def update(self, request: Request) -> State:
+        """Keep the value; only inputs that the program ignores can come here."""
+        return State(id=request.id, outputs=request.state | request.inputs)
+
+    def delete(self, request: Request) -> None:
+        """Do nothing: the engine forgets the value."""
+
+
+def _kind(type_token: str) -> Kind:
+    try:
+        return KINDS[type_token]
+    except KeyError:
+        message = f"the embedded plugin 'random' doesn't know {type_token!r}; it knows {', '.join(sorted(KINDS))}"
+        raise PluginError(message) from None

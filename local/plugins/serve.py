@@ -1,0 +1,212 @@
+"""Serves a `Provider` to the Pulumi engine: gRPC messages in and out, and errors in the engine's form.
+
+The SDK's own `pulumi.provider.experimental` can't report a resource that was created but isn't ready, nor read old
+inputs, nor answer with unknowns; so this speaks the protocol itself, as
+https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto describes it.
+"""
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.struct_pb2 import Struct
+from pulumi.runtime import proto
+from pulumi.runtime.proto import ResourceProviderServicer, status_pb2
+
+from local.plugins import paths
+from local.plugins.provider import Change, Diff, InvalidInputsError, NotReadyError, PluginError, Provider, Request
+from local.plugins.values import Bag, decode, encode
+
+_logger = logging.getLogger(__name__)
+
+_REPLACING: Final = {
+    Change.ADD: proto.PropertyDiff.ADD_REPLACE,
+    Change.DELETE: proto.PropertyDiff.DELETE_REPLACE,
+    Change.UPDATE: proto.PropertyDiff.UPDATE_REPLACE,
+}
+_KEEPING: Final = {
+    Change.ADD: proto.PropertyDiff.ADD,
+    Change.DELETE: proto.PropertyDiff.DELETE,
+    Change.UPDATE: proto.PropertyDiff.UPDATE,
+}
+
+
+class _Failure(grpc.Status):
+    """A failed call, as gRPC takes it."""
+
+    def __init__(self, message: str, code: grpc.StatusCode = grpc.StatusCode.UNKNOWN, detail: Any = None) -> None:
+        self.code = code
+        self.details = message
+        self.trailing_metadata = ()
+        if detail is not None:
+            status = status_pb2.Status(code=code.value[0], message=message)
+            status.details.add().Pack(detail)
+            self.trailing_metadata = (("grpc-status-details-bin", status.SerializeToString()),)
+
+
+def _failure(error: Exception) -> _Failure:
+    if isinstance(error, NotReadyError):
+        detail = proto.ErrorResourceInitFailed(
+            id=error.state.id, properties=encode(error.state.outputs), reasons=error.reasons
+        )
+        return _Failure(str(error), detail=detail)
+    if isinstance(error, PluginError):
+        return _Failure(str(error))
+    _logger.error("A call of the engine failed", exc_info=error)
+    return _Failure(f"the embedded plugin failed: {type(error).__name__}: {error}")
+
+
+def _answering(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn what a method raises into the answer that the engine understands."""
+
+    @functools.wraps(method)
+    def answer(self: "Servicer", request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return method(self, request, context)
+        except Exception as error:  # noqa: BLE001 - whatever happened, the engine must hear it.
+            return context.abort_with_status(_failure(error))
+
+    return answer
+
+
+class Servicer(ResourceProviderServicer):
+    """The engine's view of one provider."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    def GetPluginInfo(self, _request: Empty, _context: grpc.ServicerContext) -> proto.PluginInfo:
+        """Tell the version of the official package that this stands in for."""
+        return proto.PluginInfo(version=self._provider.version)
+
+    def Cancel(self, _request: Empty, _context: grpc.ServicerContext) -> Empty:
+        """End running operations early."""
+        self._provider.cancel()
+        return Empty()
+
+    @_answering
+    def GetSchema(self, _request: proto.GetSchemaRequest, _context: grpc.ServicerContext) -> proto.GetSchemaResponse:
+        """Refuse: the schema comes with the official package."""
+        message = f"the embedded plugin {self._provider.name!r} has no schema: take the official package for it"
+        raise PluginError(message)
+
+    @_answering
+    def CheckConfig(self, request: proto.CheckRequest, _context: grpc.ServicerContext) -> proto.CheckResponse:
+        """Check the provider's inputs."""
+        return _checked(lambda: self._provider.check_config(decode(request.news)))
+
+    @_answering
+    def DiffConfig(self, request: proto.DiffRequest, _context: grpc.ServicerContext) -> proto.DiffResponse:
+        """Compare the provider's inputs."""
+        old = decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
+        return _diff_response(self._provider.diff_config(old, decode(request.news)))
+
+    @_answering
+    def Configure(self, request: proto.ConfigureRequest, _context: grpc.ServicerContext) -> proto.ConfigureResponse:
+        """Take the provider's inputs."""
+        self._provider.configure(decode(request.args))
+        return proto.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    @_answering
+    def Invoke(self, request: proto.InvokeRequest, _context: grpc.ServicerContext) -> proto.InvokeResponse:
+        """Refuse: the program of this repository calls no functions."""
+        message = f"the embedded plugin {self._provider.name!r} has no functions, so not {request.tok!r} either"
+        raise PluginError(message)
+
+    @_answering
+    def Check(self, request: proto.CheckRequest, _context: grpc.ServicerContext) -> proto.CheckResponse:
+        """Complete a resource's inputs."""
+        wanted = _request(request, inputs=request.news, old_inputs=request.olds, seed=request.randomSeed)
+        return _checked(lambda: self._provider.check(wanted))
+
+    @_answering
+    def Diff(self, request: proto.DiffRequest, _context: grpc.ServicerContext) -> proto.DiffResponse:
+        """Compare a resource's inputs."""
+        wanted = _request(
+            request,
+            inputs=request.news,
+            old_inputs=request.old_inputs,
+            state=request.olds,
+            ignore=_ignored(request.ignoreChanges),
+        )
+        return _diff_response(self._provider.diff(wanted))
+
+    @_answering
+    def Create(self, request: proto.CreateRequest, _context: grpc.ServicerContext) -> proto.CreateResponse:
+        """Make a resource."""
+        wanted = _request(request, inputs=request.properties, timeout=request.timeout, preview=request.preview)
+        state = self._provider.create(wanted)
+        return proto.CreateResponse(id=state.id, properties=encode(state.outputs))
+
+    @_answering
+    def Read(self, request: proto.ReadRequest, _context: grpc.ServicerContext) -> proto.ReadResponse:
+        """Read a resource as it is."""
+        state = self._provider.read(_request(request, inputs=request.inputs, state=request.properties))
+        if state is None:
+            return proto.ReadResponse()
+        return proto.ReadResponse(id=state.id, properties=encode(state.outputs), inputs=encode(state.inputs))
+
+    @_answering
+    def Update(self, request: proto.UpdateRequest, _context: grpc.ServicerContext) -> proto.UpdateResponse:
+        """Change a resource in place."""
+        wanted = _request(
+            request,
+            inputs=request.news,
+            old_inputs=request.old_inputs,
+            state=request.olds,
+            ignore=_ignored(request.ignoreChanges),
+            timeout=request.timeout,
+            preview=request.preview,
+        )
+        return proto.UpdateResponse(properties=encode(self._provider.update(wanted).outputs))
+
+    @_answering
+    def Delete(self, request: proto.DeleteRequest, _context: grpc.ServicerContext) -> Empty:
+        """Delete a resource."""
+        self._provider.delete(
+            _request(request, inputs=request.old_inputs, state=request.properties, timeout=request.timeout)
+        )
+        return Empty()
+
+
+def _request(message: Any, **given: Any) -> Request:
+    bags = {key: decode(value) if isinstance(value, Struct) else value for key, value in given.items()}
+    # urn:pulumi:<stack>::<project>::<parent type$...$type>::<name>, where a name may hold "::" itself.
+    _, _, types, name = message.urn.split("::", 3)
+    return Request(urn=message.urn, type=types.rsplit("$", 1)[-1], name=name, id=getattr(message, "id", ""), **bags)
+
+
+def _ignored(texts: Any) -> tuple[paths.Path, ...]:
+    try:
+        return tuple(paths.parse(text) for text in texts)
+    except ValueError as error:
+        message = f"ignore_changes: {error}"
+        raise PluginError(message) from error
+
+
+def _checked(check: Callable[[], Bag]) -> proto.CheckResponse:
+    try:
+        return proto.CheckResponse(inputs=encode(check()))
+    except InvalidInputsError as error:
+        failures = [proto.CheckFailure(property=name, reason=reason) for name, reason in error.failures.items()]
+        return proto.CheckResponse(failures=failures)
+
+
+def _diff_response(diff: Diff) -> proto.DiffResponse:
+    detailed = {
+        paths.render(path): proto.PropertyDiff(
+            kind=(_REPLACING if path in diff.replaces else _KEEPING)[change], inputDiff=True
+        )
+        for path, change in diff.changes.items()
+    }
+    return proto.DiffResponse(
+        changes=proto.DiffResponse.DIFF_SOME if diff.changes or diff.replaces else proto.DiffResponse.DIFF_NONE,
+        diffs=sorted({str(path[0]) for path in diff.changes}),
+        replaces=sorted(paths.render(path) for path in diff.replaces),
+        detailedDiff=detailed,
+        hasDetailedDiff=True,
+        deleteBeforeReplace=diff.delete_before_replace,
+    )

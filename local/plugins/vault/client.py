@@ -1,0 +1,131 @@
+"""The Vault server that a provider resource names, through hvac: one connection a thread, patient with a start-up."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import hvac
+import hvac.exceptions
+import requests
+import tenacity
+
+from local.plugins.provider import PluginError
+from local.plugins.values import Bag
+
+_TIMEOUT_SECONDS: Final = 30
+# A server that was just started takes no connections, is sealed or has no leader for some seconds.
+_NOT_UP_YET: Final = (
+    requests.ConnectionError,
+    requests.Timeout,
+    hvac.exceptions.VaultDown,
+    hvac.exceptions.InternalServerError,
+    hvac.exceptions.BadGateway,
+)
+_ATTEMPTS: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """Where Vault is, and how to talk to it."""
+
+    address: str
+    token: str
+    namespace: str | None = None
+    # A path to a bundle, or whether to verify at all.
+    verify: str | bool = True
+
+    def __post_init__(self) -> None:
+        if not self.address.startswith(("http://", "https://")):
+            message = f"vault: address is {self.address!r}, it must be an http:// or https:// URL"
+            raise PluginError(message)
+        if not self.token:
+            message = "vault: no token; set it on the provider, in VAULT_TOKEN or in ~/.vault-token"
+            raise PluginError(message)
+
+
+def server(config: Bag, environment: Mapping[str, str] = os.environ) -> Server:
+    """Read the provider's inputs, and where they say nothing the variables of Vault's own tools.
+
+    Raises:
+        PluginError: an input is missing, or only the official plugin can serve it.
+    """
+    unsupported = sorted(name for name in config if name.startswith("authLogin") and config[name])
+    if unsupported:
+        message = f"vault: the embedded plugin logs in with a token only, not with {', '.join(unsupported)}"
+        raise PluginError(message)
+    address = config.get("address") or environment.get("VAULT_ADDR")
+    if not address:
+        message = "vault: no address; set it on the provider or in VAULT_ADDR"
+        raise PluginError(message)
+    insecure = config.get("skipTlsVerify") or environment.get("VAULT_SKIP_VERIFY") in ("1", "true")
+    bundle = config.get("caCertFile") or config.get("caCertDir") or environment.get("VAULT_CACERT")
+    return Server(
+        address=address,
+        token=config.get("token") or environment.get("VAULT_TOKEN") or _helper_token(),
+        namespace=config.get("namespace") or environment.get("VAULT_NAMESPACE"),
+        verify=False if insecure else (bundle or True),
+    )
+
+
+def _helper_token() -> str:
+    path = Path.home() / ".vault-token"
+    return path.read_text().strip() if path.is_file() else ""
+
+
+class Vault:
+    """Reads, writes and deletes API paths such as `sys/mounts/transit`."""
+
+    def __init__(self, given: Server) -> None:
+        self._server = given
+        self._local = threading.local()
+
+    def read(self, path: str) -> Bag | None:
+        """Return the data at a path, or None when there is none."""
+        answer = self._call(path, lambda client: client.read(path))
+        return None if answer is None else cast("Bag", answer.get("data", {}))
+
+    def write(self, path: str, data: Bag) -> Bag:
+        """Write to a path and return what it answers."""
+        answer = self._call(path, lambda client: client.write_data(path, data=data))
+        return cast("Bag", (answer or {}).get("data") or {}) if isinstance(answer, dict) else {}
+
+    def delete(self, path: str) -> None:
+        """Delete a path; one that isn't there is no error."""
+        self._call(path, lambda client: client.delete(path))
+
+    def _call(self, path: str, call: Callable[[hvac.Client], Any]) -> Any:
+        retry = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_NOT_UP_YET),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=tenacity.wait_exponential(multiplier=0.25, max=4),
+            reraise=True,
+        )
+        try:
+            return retry(call, self._client())
+        except hvac.exceptions.InvalidPath:
+            return None
+        except hvac.exceptions.VaultError as error:
+            message = f"Vault at {self._server.address} refused {path}: {_reason(error)}"
+            raise PluginError(message) from error
+        except requests.RequestException as error:
+            message = f"Vault at {self._server.address} can't be reached: {error}"
+            raise PluginError(message) from error
+
+    def _client(self) -> hvac.Client:
+        client = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = hvac.Client(
+                url=self._server.address,
+                token=self._server.token,
+                namespace=self._server.namespace,
+                verify=self._server.verify,
+                timeout=_TIMEOUT_SECONDS,
+            )
+        return client
+
+
+def _reason(error: hvac.exceptions.VaultError) -> str:
+    return "; ".join(str(each).strip() for each in error.errors or [error])

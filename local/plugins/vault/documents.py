@@ -1,0 +1,218 @@
+"""The Vault resource types that are one document each: a policy, a transit key, roles and configurations."""
+
+from typing import Any, ClassVar, Final
+
+from local.plugins.values import Bag
+from local.plugins.vault.client import Vault
+from local.plugins.vault.kind import Document, Fields, api_name, named
+
+# The options of the tokens that a role hands out, the same for all authentication methods.
+_TOKENS: Final = dict.fromkeys(
+    (
+        "tokenTtl",
+        "tokenMaxTtl",
+        "tokenExplicitMaxTtl",
+        "tokenPeriod",
+        "tokenNumUses",
+        "tokenPolicies",
+        "tokenBoundCidrs",
+        "tokenNoDefaultPolicy",
+        "tokenType",
+    )
+)
+_TOKEN_SETS: Final = frozenset({"tokenPolicies", "tokenBoundCidrs"})
+
+
+class Policy(Document):
+    """`vault.Policy`: its id is its name."""
+
+    path = "sys/policies/acl/{name}"
+    fields = Fields(required=("name", "policy"), optional={"namespace": None}, replacing=frozenset({"name"}))
+
+    def identify(self, inputs: Bag) -> str:
+        """Return the name."""
+        return str(inputs["name"])
+
+    def locate(self, identity: str) -> Bag:
+        """Take the id for the name."""
+        return {"name": identity}
+
+
+class TransitKey(Document):
+    """`vault.transit.SecretBackendKey`; Vault refuses to delete one whose `deletionAllowed` isn't set."""
+
+    path = "{backend}/keys/{name}"
+    _CONFIGURED: ClassVar = (
+        "minDecryptionVersion",
+        "minEncryptionVersion",
+        "deletionAllowed",
+        "exportable",
+        "allowPlaintextBackup",
+        "autoRotatePeriod",
+    )
+    fields = Fields(
+        required=("backend", "name"),
+        optional={
+            "type": "aes256-gcm96",
+            "derived": False,
+            "convergentEncryption": False,
+            "exportable": False,
+            "allowPlaintextBackup": False,
+            "deletionAllowed": False,
+            "minDecryptionVersion": 1,
+            "minEncryptionVersion": 0,
+            "autoRotatePeriod": 0,
+            "keySize": None,
+            "parameterSet": None,
+            "hybridKeyTypeEc": None,
+            "hybridKeyTypePqc": None,
+            "managedKeyName": None,
+            "managedKeyId": None,
+            "context": None,
+            "namespace": None,
+        },
+        computed=(
+            "keys",
+            "latestVersion",
+            "minAvailableVersion",
+            "supportsEncryption",
+            "supportsDecryption",
+            "supportsDerivation",
+            "supportsSigning",
+        ),
+        replacing=frozenset(
+            {
+                "backend",
+                "name",
+                "type",
+                "derived",
+                "convergentEncryption",
+                "keySize",
+                "parameterSet",
+                "hybridKeyTypeEc",
+                "hybridKeyTypePqc",
+                "managedKeyName",
+                "managedKeyId",
+                "context",
+            }
+        ),
+        write_only=frozenset({"context", "managedKeyName", "managedKeyId"}),
+    )
+
+    def create(self, vault: Vault, inputs: Bag) -> None:
+        """Make the key, then set what only its configuration takes."""
+        made = self.body(inputs)
+        for name in ("minDecryptionVersion", "minEncryptionVersion", "deletionAllowed"):
+            made.pop(api_name(name), None)
+        vault.write(self.address(inputs), made)
+        self._configure(vault, inputs)
+
+    def update(self, vault: Vault, old: Bag, new: Bag) -> None:  # noqa: ARG002 - the configuration is written whole.
+        """Set the configuration; the rest of a key never changes."""
+        self._configure(vault, new)
+
+    def read(self, vault: Vault, inputs: Bag) -> Bag | None:
+        """Read the key and its public versions."""
+        data = vault.read(self.address(inputs))
+        if data is None:
+            return None
+        versions = [_version(data["keys"][number]) for number in sorted(data.get("keys", {}), key=int)]
+        return named(data, self.fields) | {"backend": inputs["backend"], "name": inputs["name"], "keys": versions}
+
+    def _configure(self, vault: Vault, inputs: Bag) -> None:
+        settings = {api_name(name): inputs[name] for name in self._CONFIGURED if name in inputs}
+        vault.write(f"{self.address(inputs)}/config", settings)
+
+
+def _version(version: Any) -> dict[str, str]:
+    """Return a key's version as the official provider does: a symmetric one is just its time of creation."""
+    fields = version if isinstance(version, dict) else {"id": version}
+    return {name: str(value) for name, value in fields.items()}
+
+
+class KubernetesAuthConfig(Document):
+    """`vault.kubernetes.AuthBackendConfig`; Vault can't unset it, so a delete leaves it to the mount's end."""
+
+    path = "auth/{backend}/config"
+    fields = Fields(
+        required=("kubernetesHost",),
+        optional={
+            "backend": "kubernetes",
+            "kubernetesCaCert": None,
+            "tokenReviewerJwt": None,
+            "tokenReviewerJwtWo": None,
+            "tokenReviewerJwtWoVersion": None,
+            "pemKeys": None,
+            "issuer": None,
+            "disableIssValidation": None,
+            "disableLocalCaJwt": None,
+            "useAnnotationsAsAliasMetadata": None,
+            "namespace": None,
+        },
+        replacing=frozenset({"backend"}),
+        secret=frozenset({"tokenReviewerJwt", "tokenReviewerJwtWo"}),
+        write_only=frozenset({"tokenReviewerJwt", "tokenReviewerJwtWo", "tokenReviewerJwtWoVersion"}),
+    )
+
+    def body(self, inputs: Bag) -> Bag:
+        """Give Vault the write-only token under the name of the token."""
+        body = super().body(inputs)
+        write_only = body.pop("token_reviewer_jwt_wo", None)
+        body.pop("token_reviewer_jwt_wo_version", None)
+        return body | ({"token_reviewer_jwt": write_only} if write_only else {})
+
+    def delete(self, vault: Vault, inputs: Bag) -> None:
+        """Leave it, as the official provider does."""
+
+
+class KubernetesAuthRole(Document):
+    """`vault.kubernetes.AuthBackendRole`."""
+
+    path = "auth/{backend}/role/{roleName}"
+    fields = Fields(
+        required=("roleName", "boundServiceAccountNames"),
+        optional={
+            "backend": "kubernetes",
+            "boundServiceAccountNamespaces": None,
+            "boundServiceAccountNamespaceSelector": None,
+            "audience": None,
+            "aliasNameSource": None,
+            "aliasMetadata": None,
+            "namespace": None,
+            **_TOKENS,
+        },
+        replacing=frozenset({"backend", "roleName"}),
+        sets=_TOKEN_SETS | {"boundServiceAccountNames", "boundServiceAccountNamespaces"},
+    )
+
+
+class JwtAuthRole(Document):
+    """`vault.jwt.AuthBackendRole`."""
+
+    path = "auth/{backend}/role/{roleName}"
+    fields = Fields(
+        required=("roleName", "userClaim"),
+        optional={
+            "backend": "jwt",
+            "roleType": "oidc",
+            "boundAudiences": None,
+            "boundSubject": None,
+            "boundClaims": None,
+            "boundClaimsType": None,
+            "claimMappings": None,
+            "allowedRedirectUris": None,
+            "oidcScopes": None,
+            "groupsClaim": None,
+            "userClaimJsonPointer": None,
+            "clockSkewLeeway": None,
+            "expirationLeeway": None,
+            "notBeforeLeeway": None,
+            "maxAge": None,
+            "verboseOidcLogging": None,
+            "aliasMetadata": None,
+            "namespace": None,
+            **_TOKENS,
+        },
+        replacing=frozenset({"backend", "roleName"}),
+        sets=_TOKEN_SETS | {"boundAudiences", "allowedRedirectUris", "oidcScopes"},
+    )

@@ -1,0 +1,237 @@
+"""The Vault resource types that are mounted: secrets engines, authentication methods, audit devices."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from local.plugins.provider import PluginError
+from local.plugins.values import Bag
+from local.plugins.vault.client import Vault
+from local.plugins.vault.kind import Fields, Kind, api_name, named
+
+# Inputs of a mount that Vault keeps in its `config`, by Vault's name.
+_TUNABLE: Final = {
+    "defaultLeaseTtlSeconds": "default_lease_ttl",
+    "maxLeaseTtlSeconds": "max_lease_ttl",
+    "auditNonHmacRequestKeys": "audit_non_hmac_request_keys",
+    "auditNonHmacResponseKeys": "audit_non_hmac_response_keys",
+    "listingVisibility": "listing_visibility",
+    "passthroughRequestHeaders": "passthrough_request_headers",
+    "allowedResponseHeaders": "allowed_response_headers",
+    "allowedManagedKeys": "allowed_managed_keys",
+    "delegatedAuthAccessors": "delegated_auth_accessors",
+    "identityTokenKey": "identity_token_key",
+    "forceNoCache": "force_no_cache",
+}
+_TUNE: Final = {
+    "defaultLeaseTtl": "default_lease_ttl",
+    "maxLeaseTtl": "max_lease_ttl",
+    "listingVisibility": "listing_visibility",
+    "tokenType": "token_type",
+    "auditNonHmacRequestKeys": "audit_non_hmac_request_keys",
+    "auditNonHmacResponseKeys": "audit_non_hmac_response_keys",
+    "passthroughRequestHeaders": "passthrough_request_headers",
+    "allowedResponseHeaders": "allowed_response_headers",
+}
+
+
+class Mounted(Kind):
+    """A resource with a `path` under one of the tables of mounts; its id is that path."""
+
+    table: ClassVar[str]
+
+    def identify(self, inputs: Bag) -> str:
+        """Return the path."""
+        return str(inputs.get("path") or inputs["type"]).strip("/")
+
+    def locate(self, identity: str) -> Bag:
+        """Take the id for the path."""
+        return {"path": identity}
+
+    def create(self, vault: Vault, inputs: Bag) -> None:
+        """Mount it."""
+        vault.write(self._address(inputs), self.body(inputs))
+
+    def read(self, vault: Vault, inputs: Bag) -> Bag | None:
+        """Find it in the table."""
+        table = vault.read(self.table) or {}
+        entry = table.get(f"{self.identify(inputs)}/")
+        if entry is None:
+            return None
+        return named(entry, self.fields) | {"path": self.identify(inputs)} | self.settings(entry.get("config") or {})
+
+    def update(self, vault: Vault, old: Bag, new: Bag) -> None:
+        """Tune it; moving it is left to the official plugin."""
+        if self.identify(old) != self.identify(new):
+            message = f"the embedded plugin can't move a mount from {self.identify(old)!r} to {self.identify(new)!r}"
+            raise PluginError(message)
+        vault.write(f"{self._address(new)}/tune", self.tuning(new))
+
+    def delete(self, vault: Vault, inputs: Bag) -> None:
+        """Unmount it, with all that it holds."""
+        vault.delete(self._address(inputs))
+
+    @abstractmethod
+    def body(self, inputs: Bag) -> Bag:
+        """Return what to write to mount it."""
+
+    def tuning(self, inputs: Bag) -> Bag:
+        """Return the settings that change in place."""
+        return {"description": inputs.get("description", "")}
+
+    def settings(self, config: Mapping[str, object]) -> Bag:  # noqa: ARG002 - most mounts show none.
+        """Return the inputs that Vault keeps in the mount's `config`."""
+        return {}
+
+    def _address(self, inputs: Bag) -> str:
+        return f"{self.table}/{self.identify(inputs)}"
+
+
+class Mount(Mounted):
+    """`vault.Mount`, a secrets engine."""
+
+    table = "sys/mounts"
+    fields = Fields(
+        required=("path", "type"),
+        optional={
+            "description": None,
+            "options": None,
+            "local": False,
+            "sealWrap": None,
+            "externalEntropyAccess": False,
+            "pluginVersion": None,
+            "namespace": None,
+            **dict.fromkeys(_TUNABLE),
+        },
+        computed=("accessor",),
+        replacing=frozenset({"type", "local", "sealWrap", "externalEntropyAccess", "options"}),
+    )
+
+    def body(self, inputs: Bag) -> Bag:
+        """Return type and options, and the settings as `config`."""
+        outside = {"path", "namespace", *_TUNABLE}
+        plain = {api_name(name): value for name, value in inputs.items() if name not in outside}
+        return plain | {"config": _renamed(inputs, _TUNABLE)}
+
+    def tuning(self, inputs: Bag) -> Bag:
+        """Return the settings."""
+        return super().tuning(inputs) | _renamed(inputs, _TUNABLE)
+
+    def settings(self, config: Mapping[str, object]) -> Bag:
+        """Return the settings."""
+        return {name: config[given] for name, given in _TUNABLE.items() if config.get(given) is not None}
+
+
+class AuthBackend(Mounted):
+    """`vault.AuthBackend`, an authentication method."""
+
+    table = "sys/auth"
+    fields = Fields(
+        required=("type",),
+        optional={
+            "path": None,
+            "description": None,
+            "local": False,
+            "tune": None,
+            "disableRemount": False,
+            "identityTokenKey": None,
+            "namespace": None,
+        },
+        computed=("accessor",),
+        replacing=frozenset({"type", "local"}),
+        write_only=frozenset({"tune", "disableRemount"}),
+    )
+
+    def body(self, inputs: Bag) -> Bag:
+        """Return the type, and the settings as `config`."""
+        plain = {name: inputs[name] for name in ("type", "description", "local") if name in inputs}
+        return plain | {"config": self._tune(inputs)}
+
+    def tuning(self, inputs: Bag) -> Bag:
+        """Return the settings."""
+        return super().tuning(inputs) | self._tune(inputs)
+
+    @staticmethod
+    def _tune(inputs: Bag) -> Bag:
+        identity = {"identity_token_key": inputs["identityTokenKey"]} if inputs.get("identityTokenKey") else {}
+        return _renamed(inputs.get("tune") or {}, _TUNE) | identity
+
+
+class JwtAuthBackend(AuthBackend):
+    """`vault.jwt.AuthBackend`, a JWT or OIDC method with its configuration."""
+
+    _CONFIGURED: ClassVar = (
+        "boundIssuer",
+        "defaultRole",
+        "jwksCaPem",
+        "jwksPairs",
+        "jwksUrl",
+        "jwtSupportedAlgs",
+        "jwtValidationPubkeys",
+        "oidcClientId",
+        "oidcClientSecret",
+        "oidcDiscoveryCaPem",
+        "oidcDiscoveryUrl",
+        "oidcResponseMode",
+        "oidcResponseTypes",
+        "providerConfig",
+        "namespaceInState",
+    )
+    fields = Fields(
+        optional={
+            "path": "jwt",
+            "type": "jwt",
+            "description": None,
+            "local": False,
+            "tune": None,
+            "disableRemount": False,
+            "namespace": None,
+            **dict.fromkeys(_CONFIGURED),
+        },
+        computed=("accessor",),
+        replacing=frozenset({"type", "local"}),
+        secret=frozenset({"oidcClientSecret"}),
+        write_only=frozenset({"tune", "disableRemount", "oidcClientSecret"}),
+    )
+
+    def create(self, vault: Vault, inputs: Bag) -> None:
+        """Mount it and configure it."""
+        super().create(vault, inputs)
+        self._configure(vault, inputs)
+
+    def read(self, vault: Vault, inputs: Bag) -> Bag | None:
+        """Read mount and configuration."""
+        found = super().read(vault, inputs)
+        if found is None:
+            return None
+        return named(vault.read(self._config(inputs)) or {}, self.fields) | found
+
+    def update(self, vault: Vault, old: Bag, new: Bag) -> None:
+        """Tune it and configure it anew."""
+        super().update(vault, old, new)
+        self._configure(vault, new)
+
+    def _configure(self, vault: Vault, inputs: Bag) -> None:
+        vault.write(self._config(inputs), {api_name(name): inputs[name] for name in self._CONFIGURED if name in inputs})
+
+    def _config(self, inputs: Bag) -> str:
+        return f"auth/{self.identify(inputs)}/config"
+
+
+class Audit(Mounted):
+    """`vault.Audit`, an audit device; it never changes in place."""
+
+    table = "sys/audit"
+    fields = Fields(
+        required=("type", "options"),
+        optional={"path": None, "description": None, "local": False, "namespace": None},
+        replacing=frozenset({"type", "options", "path", "description", "local"}),
+    )
+
+    def body(self, inputs: Bag) -> Bag:
+        """Return all inputs but the path."""
+        return {name: value for name, value in inputs.items() if name not in ("path", "namespace")}
+
+
+def _renamed(inputs: Bag, names: Mapping[str, str]) -> Bag:
+    return {given: inputs[name] for name, given in names.items() if inputs.get(name) is not None}

@@ -1,0 +1,165 @@
+"""The provider `vault`: mounts, policies, keys and roles of one Vault server."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from local.plugins.announce import announce
+from local.plugins.diffs import compare, equal, without
+from local.plugins.naming import unique
+from local.plugins.paths import Path
+from local.plugins.provider import Diff, InvalidInputsError, PluginError, Provider, Request, State
+from local.plugins.values import UNKNOWN, Bag, Secret, Tree, mark_like, reveal, reveal_bag
+from local.plugins.vault.client import Vault, server
+from local.plugins.vault.documents import JwtAuthRole, KubernetesAuthConfig, KubernetesAuthRole, Policy, TransitKey
+from local.plugins.vault.kind import Kind
+from local.plugins.vault.mounts import Audit, AuthBackend, JwtAuthBackend, Mount
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "vault:index/mount:Mount": Mount(),
+    "vault:index/policy:Policy": Policy(),
+    "vault:index/authBackend:AuthBackend": AuthBackend(),
+    "vault:index/audit:Audit": Audit(),
+    "vault:transit/secretBackendKey:SecretBackendKey": TransitKey(),
+    "vault:kubernetes/authBackendConfig:AuthBackendConfig": KubernetesAuthConfig(),
+    "vault:kubernetes/authBackendRole:AuthBackendRole": KubernetesAuthRole(),
+    "vault:jwt/authBackend:AuthBackend": JwtAuthBackend(),
+    "vault:jwt/authBackendRole:AuthBackendRole": JwtAuthRole(),
+}
+
+
+class VaultProvider(Provider):
+    """Talks to the server of its configuration with the token of its configuration."""
+
+    name = "vault"
+    version = "7.7.0"
+
+    _vault: Vault | None = None
+
+    def configure(self, config: Bag) -> None:
+        """Take address and token; nothing is called before a resource needs it."""
+        self._vault = Vault(server(reveal_bag(config)))
+        announce(self.log, self)
+
+    def check(self, request: Request) -> Bag:
+        """Demand the required inputs, refuse unknown ones, make up a name."""
+        fields = _kind(request.type).fields
+        inputs = dict(request.inputs)
+        if "name" in fields.required and inputs.get("name") is None:
+            inputs["name"] = request.old_inputs.get("name") or unique(f"{request.name}-", request.seed, digits=7)
+        failures = {name: f"{name} is required" for name in fields.required if inputs.get(name) is None}
+        failures |= {
+            name: f"{request.type} has no input {name!r}; it has {', '.join(sorted(fields.inputs))}"
+            for name in inputs
+            if name not in fields.inputs and not name.startswith("__")
+        }
+        if failures:
+            raise InvalidInputsError(failures)
+        return inputs
+
+    def diff(self, request: Request) -> Diff:
+        """Compare the inputs, spelled-out defaults and the order of sets aside."""
+        kind = _kind(request.type)
+        old, new = (_ordered(kind, _complete(kind, bag)) for bag in (request.old_inputs, request.inputs))
+        changes = without(compare(old, new, _same), request.ignore)
+        replaces = frozenset(path for path in changes if path[0] in kind.fields.replacing)
+        return Diff(changes=changes, replaces=replaces, delete_before_replace=self._in_the_way(kind, old, new, replaces))
+
+    @staticmethod
+    def _in_the_way(kind: Kind, old: Bag, new: Bag, replaces: frozenset[Path]) -> bool:
+        return bool(replaces) and kind.identify(old) == kind.identify(new)
+
+    def create(self, request: Request) -> State:
+        """Make the resource and read it back."""
+        kind = _kind(request.type)
+        inputs = _complete(kind, request.inputs)
+        if request.preview:
+            return State(id="", outputs=_preview(kind, inputs, request.inputs))
+        kind.create(self._server(), inputs)
+        return State(id=kind.identify(inputs), outputs=self._outputs(kind, inputs, request.inputs))
+
+    def read(self, request: Request) -> State | None:
+        """Read the resource; its inputs are the last ones, changed where Vault says something else."""
+        kind = _kind(request.type)
+        known = {**kind.locate(request.id), **reveal_bag(request.inputs)}
+        inputs = _complete(kind, known)
+        found = kind.read(self._server(), inputs)
+        if found is None:
+            return None
+        now = _observed(kind, found, known if request.inputs else None)
+        outputs = _marked(kind, inputs | found, request.inputs)
+        return State(id=request.id, outputs=outputs, inputs=mark_like(now, request.inputs))
+
+    def update(self, request: Request) -> State:
+        """Change the resource and read it back."""
+        kind = _kind(request.type)
+        old, new = _complete(kind, request.old_inputs), _complete(kind, request.inputs)
+        if request.preview:
+            return State(id=request.id, outputs=_preview(kind, new, request.inputs))
+        kind.update(self._server(), old, new)
+        return State(id=request.id, outputs=self._outputs(kind, new, request.inputs))
+
+    def delete(self, request: Request) -> None:
+        """Delete the resource."""
+        kind = _kind(request.type)
+        kind.delete(self._server(), _complete(kind, {**kind.locate(request.id), **request.state, **request.inputs}))
+
+    def _outputs(self, kind: Kind, inputs: Bag, given: Bag) -> Bag:
+        found = kind.read(self._server(), inputs)
+        if found is None:
+            message = f"Vault has no {kind.identify(inputs)!r} although it was just written"
+            raise PluginError(message)
+        return _marked(kind, inputs | found, given)
+
+    def _server(self) -> Vault:
+        if self._vault is None:
+            message = "the provider isn't configured yet: its address or token isn't known"
+            raise PluginError(message)
+        return self._vault
+
+
+def _kind(type_token: str) -> Kind:
+    try:
+        return KINDS[type_token]
+    except KeyError:
+        message = f"the embedded plugin 'vault' doesn't know {type_token!r}; it knows {', '.join(sorted(KINDS))}"
+        raise PluginError(message) from None
+
+
+def _complete(kind: Kind, inputs: Bag) -> Bag:
+    """Return the bare inputs of a kind, with defaults for those that aren't given."""
+    given = {name: reveal(value) for name, value in inputs.items() if name in kind.fields.inputs and value is not None}
+    return kind.fields.defaults | given
+
+
+def _ordered(kind: Kind, inputs: Bag) -> Bag:
+    return {
+        name: sorted(value, key=str) if name in kind.fields.sets and isinstance(value, list) else value
+        for name, value in inputs.items()
+    }
+
+
+def _same(path: Path, old: Tree, new: Tree) -> bool:
+    if path[0] in ("path", "backend"):
+        return str(old).strip("/") == str(new).strip("/")
+    return equal(path, old, new)
+
+
+def _observed(kind: Kind, found: Bag, known: Bag | None) -> Bag:
+    """Return the inputs as Vault shows them: of an import all, else those that the program gave."""
+    if known is None:
+        return {name: value for name, value in found.items() if name in kind.fields.inputs}
+    old = _ordered(kind, known)
+    new = _ordered(kind, {name: found.get(name, value) for name, value in known.items()})
+    return {name: known[name] if not compare(old[name], new[name]) else found[name] for name in known}
+
+
+def _preview(kind: Kind, inputs: Bag, given: Bag) -> Bag:
+    return _marked(kind, dict.fromkeys(kind.fields.computed, UNKNOWN) | inputs, given)
+
+
+def _marked(kind: Kind, outputs: Bag, given: Bag) -> Bag:
+    marked = mark_like(outputs, given)
+    return {
+        name: Secret(reveal(value)) if name in kind.fields.secret and value is not None else value
+        for name, value in marked.items()
+    }
