@@ -1,0 +1,54 @@
+"""Command: make a backup, and on request verify it and prune the old ones, as the nightly CronJob does."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+
+from contracts import Exit
+from workloads import cli
+from workloads.backup import options, pruning
+from workloads.backup.database import Address
+from workloads.backup.dumping import create
+from workloads.backup.progress import human
+from workloads.backup.verification import verify
+
+EPILOG = f"""examples:
+  python -m workloads.backup.create
+  python -m workloads.backup.create --verify --retention-days 30   # what the CronJob runs
+
+{options.DATABASE_ENVIRONMENT}
+{options.CONSISTENCY}
+{options.EXIT_CODES}"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = cli.parser("workloads.backup.create", "Stream a dump of MLflow's database to the backups bucket.", EPILOG)
+    parser.add_argument("--verify", action="store_true", help="read the backup back and check it")
+    parser.add_argument(
+        "--retention-days",
+        type=options.days,
+        metavar="N",
+        help="then delete backups older than N days, never the last verified one; nothing is deleted after a failure",
+    )
+    options.add_common(parser)
+    given = parser.parse_args(argv)
+    options.clean_up_when_told_to_stop()
+    store = options.open_store(given)
+    manifest = create(store, Address.from_env())
+    if given.verify:
+        verify(store, manifest.id)
+    pruned = pruning.prune(store, timedelta(days=given.retention_days)) if given.retention_days else []
+    if given.json:
+        print(json.dumps({"backup": asdict(manifest), "verified": given.verify, "pruned": pruned}, indent=2))
+    else:
+        print(
+            f"{manifest.id}: {human(manifest.size)}, {len(manifest.rows)} tables, {sum(manifest.rows.values())} rows, "
+            f"schema {manifest.schema_revision}{', verified' if given.verify else ''}, {len(pruned)} old ones deleted"
+        )
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    cli.run(main)

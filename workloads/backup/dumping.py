@@ -1,0 +1,92 @@
+"""Makes one backup: a snapshot is counted, dumped and uploaded in one pass, and the manifest commits it."""
+
+import hashlib
+import logging
+import os
+from datetime import UTC, datetime
+
+import requests
+
+from contracts import Env, Exit
+from workloads.backup import database, layout, tools
+from workloads.backup.database import Address, Snapshot
+from workloads.backup.manifest import Manifest
+from workloads.backup.progress import Progress
+from workloads.backup.store import BackupStore
+from workloads.cli import WorkloadError
+
+MLFLOW_TIMEOUT_SECONDS = 3
+
+_log = logging.getLogger(__name__)
+
+
+def create(store: BackupStore, address: Address) -> Manifest:
+    """Back up the database at `address` and return the manifest that was written.
+
+    Raises:
+        WorkloadError: The database or the store failed, or the database isn't MLflow's. No backup counts then.
+    """
+    start = datetime.now(UTC)
+    backup_id = layout.new_id(start)
+    with Progress(f"backup {backup_id}") as progress:
+        with database.snapshot(address) as snapshot:
+            revision = _mlflow_revision(snapshot, address)
+            client = tools.require_version("pg_dump", snapshot.server_version, "the server")
+            size, sha256 = _stream(store, backup_id, address, snapshot, progress)
+        manifest = Manifest(
+            id=backup_id,
+            database=address.name,
+            size=size,
+            sha256=sha256,
+            rows=snapshot.rows,
+            schema_revision=revision,
+            server_version=snapshot.server_version,
+            client_version=client,
+            mlflow_version=_mlflow_version(),
+            git_commit=os.environ.get(Env.GIT_COMMIT) or None,
+            started_at=start.isoformat(timespec="seconds"),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=round(progress.seconds, 3),
+        )
+        store.commit(manifest)
+    return manifest
+
+
+def _stream(
+    store: BackupStore, backup_id: str, address: Address, snapshot: Snapshot, progress: Progress
+) -> tuple[int, str]:
+    """Upload the dump of `snapshot`; return its size in bytes and its SHA-256."""
+    digest = hashlib.sha256()
+    size = 0
+    # A pg_dump that fails raises inside of the upload, which is aborted by that.
+    with store.upload_dump(backup_id) as upload, tools.dump(address, snapshot.id) as dump:
+        for block in dump.blocks():
+            digest.update(block)
+            upload.write(block)
+            size += len(block)
+            progress.add(len(block))
+        dump.finish(Exit.DATABASE)
+    return size, digest.hexdigest()
+
+
+def _mlflow_revision(snapshot: Snapshot, address: Address) -> str:
+    # An empty database that was backed up in good order would, in time, have every real backup pruned.
+    if not snapshot.schema_revision:
+        raise WorkloadError(
+            f"{address} holds no MLflow schema (no alembic_version): it is not backed up.", Exit.DATABASE
+        )
+    return snapshot.schema_revision
+
+
+def _mlflow_version() -> str | None:
+    """Return what the MLflow server says its version is; a backup doesn't wait for a server that is down."""
+    uri = os.environ.get(Env.TRACKING_URI, "")
+    if not uri.startswith("http"):
+        return None
+    try:
+        answer = requests.get(f"{uri.rstrip('/')}/version", timeout=MLFLOW_TIMEOUT_SECONDS)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        _log.info("MLflow's version is left out of the manifest: %s", error)
+        return None
+    return answer.text.strip()

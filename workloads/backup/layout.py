@@ -1,0 +1,87 @@
+"""Names of a backup's objects and the state that they tell: pure functions, so that listing costs no reads."""
+
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+DUMP = "database.dump"
+MANIFEST = "manifest.json"
+VERIFIED = "verified.json"
+FAILED = "failed.json"
+
+_TIME = "%Y%m%dT%H%M%SZ"
+_ID = re.compile(r"(?P<time>\d{8}T\d{6}Z)-[0-9a-f]{8}")
+
+
+class State(StrEnum):
+    """What a backup is good for, worst first."""
+
+    HALF = "half"  # no manifest: still being made, or its process died
+    DAMAGED = "damaged"  # its latest verification failed
+    COMPLETE = "complete"  # never verified
+    VERIFIED = "verified"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredObject:
+    """One object of a listing; `key` is relative to the prefix, `size` is in bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backup:
+    """A backup as its listing shows it; `size` is the dump's, in bytes."""
+
+    id: str
+    started_at: datetime
+    state: State
+    size: int
+    objects: tuple[str, ...]
+
+
+def new_id(now: datetime) -> str:
+    """Return a name that sorts by time and that two backups of the same second don't share."""
+    return f"{now.astimezone(UTC).strftime(_TIME)}-{secrets.token_hex(4)}"
+
+
+def started_at(backup_id: str) -> datetime | None:
+    """Return when the backup `backup_id` was started, or None where that is no backup's name."""
+    match = _ID.fullmatch(backup_id)
+    if match is None:
+        return None
+    try:
+        return datetime.strptime(match["time"], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def group(objects: Iterable[StoredObject]) -> list[Backup]:
+    """Return the backups that a listing holds, oldest first; objects of other layouts are left alone."""
+    folders: dict[str, dict[str, int]] = {}
+    for stored in objects:
+        backup_id, _, name = stored.key.partition("/")
+        if name and started_at(backup_id):
+            folders.setdefault(backup_id, {})[name] = stored.size
+    return [_backup(backup_id, sizes) for backup_id, sizes in sorted(folders.items())]
+
+
+def _backup(backup_id: str, sizes: dict[str, int]) -> Backup:
+    start = started_at(backup_id)
+    assert start is not None, backup_id  # noqa: S101 - `group` takes no other name
+    return Backup(
+        id=backup_id, started_at=start, state=_state(sizes), size=sizes.get(DUMP, 0), objects=tuple(sorted(sizes))
+    )
+
+
+def _state(names: Iterable[str]) -> State:
+    present = set(names)
+    if not {MANIFEST, DUMP} <= present:
+        return State.HALF
+    if FAILED in present:
+        return State.DAMAGED
+    return State.VERIFIED if VERIFIED in present else State.COMPLETE

@@ -1,0 +1,61 @@
+"""What the backup commands share on their command line."""
+
+import argparse
+import signal
+import sys
+from typing import NoReturn
+
+from contracts import Env, Exit
+from workloads.backup.store import LATEST, BackupStore
+
+ENVIRONMENT = f"""environment:
+  {Env.BACKUPS_BUCKET}  bucket of the backups; {Env.S3_ENDPOINT} and the usual AWS_* variables reach it
+"""
+DATABASE_ENVIRONMENT = (
+    ENVIRONMENT
+    + "  PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE  MLflow's database, and any other variable of libpq\n"
+)
+EXIT_CODES = f"""exit codes:
+  {Exit.USAGE:d} bad input or refused, {Exit.NOT_VERIFIED:d} a backup is damaged or missing, \
+{Exit.OBJECT_STORE:d} the object store failed, {Exit.DATABASE:d} the database failed
+"""
+CONSISTENCY = """the artifacts:
+  A backup holds the database, not the artifact bucket. Keep that bucket versioned. After a restore, artifacts of runs
+  that were logged later than the backup are still in the bucket, but no row names them.
+"""
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every backup command has."""
+    parser.add_argument("--prefix", default="mlflow", help="folder of the backups in the bucket")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def add_backup(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names one backup."""
+    parser.add_argument(
+        "backup", nargs="?", default=LATEST, metavar="ID", help=f'backup, as `list` shows it, or "{LATEST}"'
+    )
+
+
+def days(text: str) -> int:
+    """Parse a number of days, at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: allowed are whole numbers from 1")
+    return int(text)
+
+
+def open_store(options: argparse.Namespace) -> BackupStore:
+    """Return the store that the environment and the options name."""
+    return BackupStore.from_env(options.prefix)
+
+
+def clean_up_when_told_to_stop() -> None:
+    """Let SIGTERM, which ends a pod, unwind like an error: uploads are aborted and half-made databases dropped."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        # A second signal must not interrupt the unwinding.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,41 @@
+"""Command: delete backups that are past their time."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+from contracts import Exit
+from workloads import cli
+from workloads.backup import options, pruning, retention
+
+EPILOG = f"""Half backups and abandoned uploads go after {retention.GRACE // timedelta(hours=1)} hours. The last verified backup always stays, however old it is; \
+where
+none was ever verified, the last complete one stays.
+
+examples:
+  python -m workloads.backup.prune --retention-days 30 --dry-run
+
+{options.ENVIRONMENT}
+{options.EXIT_CODES}"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = cli.parser("workloads.backup.prune", "Delete old and half backups.", EPILOG)
+    parser.add_argument(
+        "--retention-days", type=options.days, default=30, metavar="N", help="days that a backup is kept"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would be deleted")
+    options.add_common(parser)
+    given = parser.parse_args(argv)
+    store = options.open_store(given)
+    removed = pruning.prune(store, timedelta(days=given.retention_days), dry_run=given.dry_run)
+    if given.json:
+        print(json.dumps({"removed": removed, "dry_run": given.dry_run}, indent=2))
+    else:
+        print(f"{len(removed)} backups {'would be ' if given.dry_run else ''}deleted")
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,65 @@
+"""Command: put a backup back in place of MLflow's database."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from contracts import Exit
+from workloads import cli
+from workloads.backup import options, restoration
+from workloads.backup.database import Address
+
+EPILOG = f"""The backup is verified first, restored into a database of its own beside the target, compared with its manifest,
+and then takes the target's name in one transaction. A restore that fails leaves the target as it was. It needs room for
+both, and a role that may create databases. Grants and settings of the database itself are not part of a backup.
+
+examples:
+  python -m workloads.backup.restore                               # the latest backup; the database is gone or empty
+  python -m workloads.backup.restore 20261121T020000Z-1a2b3c4d --force
+  PGDATABASE=drill python -m workloads.backup.restore              # a drill beside the live database
+
+{options.DATABASE_ENVIRONMENT}
+{options.CONSISTENCY}
+{options.EXIT_CODES}"""
+
+NEXT = """next:
+  1. Restart MLflow, whose sessions are gone: kubectl -n mlflow rollout restart deployment/mlflow
+  2. If MLflow is newer than this backup, run `pulumi up`: its migration brings the schema to MLflow's revision."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = cli.parser("workloads.backup.restore", "Restore a backup of MLflow's database.", EPILOG)
+    options.add_backup(parser)
+    parser.add_argument("--force", action="store_true", help="replace a database that holds tables; end its sessions")
+    parser.add_argument(
+        "--keep-replaced",
+        action="store_true",
+        help="rename the replaced database to ..._replaced_<time>, don't drop it",
+    )
+    parser.add_argument("--owner", metavar="ROLE", help="owner of all (default: the replaced database's, else PGUSER)")
+    parser.add_argument("--maintenance-database", default="postgres", metavar="NAME", help="where to connect meanwhile")
+    options.add_common(parser)
+    given = parser.parse_args(argv)
+    options.clean_up_when_told_to_stop()
+    store = options.open_store(given)
+    address = Address.from_env()
+    how = restoration.Options(
+        force=given.force, keep_replaced=given.keep_replaced, owner=given.owner, maintenance=given.maintenance_database
+    )
+    done = restoration.restore(store, store.find(given.backup).id, address, how)
+    if given.json:
+        print(json.dumps(asdict(done), indent=2))
+    else:
+        kept = f"; the replaced one is now {done.kept}" if done.kept else ""
+        print(
+            f"{done.id}: restored {done.tables} tables with {done.rows} rows, schema {done.schema_revision}, "
+            f"into database {done.database} in {done.seconds:.1f} s{kept}"
+        )
+    print(NEXT, file=sys.stderr)
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    cli.run(main)

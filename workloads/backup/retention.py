@@ -1,0 +1,44 @@
+"""Which backups may go: pure, because a mistake here loses data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from workloads.backup.layout import Backup, State
+
+# A backup that takes longer than this was killed: the CronJob's own deadline is shorter.
+GRACE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Removal:
+    """A backup to delete, and why."""
+
+    backup: Backup
+    reason: str
+
+
+def plan(backups: Sequence[Backup], *, now: datetime, retention: timedelta) -> list[Removal]:
+    """Return what to delete, oldest first.
+
+    A backup that counts goes after `retention`, a half one after `GRACE`. The best of the newest always stays, however
+    old: the last verified one, or the last complete one where none was verified.
+    """
+    last = _last_resort(backups)
+    removals = []
+    for backup in sorted(backups, key=lambda one: one.started_at):
+        age = now - backup.started_at
+        if backup.state is State.HALF:
+            if age > GRACE:
+                removals.append(Removal(backup=backup, reason=f"unfinished after {GRACE // timedelta(hours=1)} hours"))
+        elif age > retention and backup is not last:
+            removals.append(Removal(backup=backup, reason=f"older than {retention.days} days"))
+    return removals
+
+
+def _last_resort(backups: Sequence[Backup]) -> Backup | None:
+    for state in (State.VERIFIED, State.COMPLETE, State.DAMAGED):
+        candidates = [backup for backup in backups if backup.state is state]
+        if candidates:
+            return max(candidates, key=lambda one: (one.started_at, one.id))
+    return None

@@ -1,0 +1,215 @@
+"""The backups bucket: the only place that talks to the object store, with its errors made into one clear line."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from contracts import Env, Exit
+from workloads.backup import layout
+from workloads.backup.layout import Backup, State, StoredObject
+from workloads.backup.manifest import Manifest
+from workloads.backup.multipart import MultipartUpload
+from workloads.cli import WorkloadError, require_env
+
+ATTEMPTS = 5
+LATEST = "latest"
+BLOCK_SIZE = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PinnedDump:
+    """One version of a dump: every read of it is refused once another object has taken its place."""
+
+    key: str
+    size: int
+    etag: str
+    version: str | None
+
+    def where(self) -> dict[str, str]:
+        """Return the request parameters that select this version."""
+        version = {"VersionId": self.version} if self.version else {}
+        return {"Key": self.key, "IfMatch": self.etag} | version
+
+
+class BackupStore:
+    """The backups under `prefix` of `bucket`.
+
+    Every method raises `WorkloadError` with `Exit.OBJECT_STORE` where the store is dead or refuses.
+    """
+
+    def __init__(self, bucket: str, prefix: str, client: BaseClient | None = None) -> None:
+        self._bucket = bucket
+        self._prefix = prefix.strip("/") + "/"
+        with self._errors():
+            self._client = client or _client()
+
+    @classmethod
+    def from_env(cls, prefix: str) -> "BackupStore":
+        """Return the store that the stack set for this container."""
+        return cls(require_env(Env.BACKUPS_BUCKET, "the bucket of the backups"), prefix)
+
+    def __str__(self) -> str:
+        return f"s3://{self._bucket}/{self._prefix}"
+
+    def backups(self) -> list[Backup]:
+        """Return all backups, half ones too, oldest first."""
+        with self._errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            objects = [
+                StoredObject(key=entry["Key"].removeprefix(self._prefix), size=entry["Size"])
+                for page in pages
+                for entry in page.get("Contents", ())
+            ]
+        return layout.group(objects)
+
+    def find(self, wanted: str) -> Backup:
+        """Return the backup `wanted`, an ID or `LATEST`: the newest one that counts and isn't known to be damaged.
+
+        Raises:
+            WorkloadError: There's none, or it is a half one.
+        """
+        backups = self.backups()
+        if wanted == LATEST:
+            usable = [backup for backup in backups if backup.state in (State.COMPLETE, State.VERIFIED)]
+            if not usable:
+                raise WorkloadError(f"there is no complete backup under {self}.", Exit.NOT_VERIFIED)
+            return usable[-1]
+        for backup in backups:
+            if backup.id == wanted:
+                if backup.state is State.HALF:
+                    raise WorkloadError(f"{wanted} is a half backup: it has no manifest.", Exit.NOT_VERIFIED)
+                return backup
+        raise WorkloadError(f"there is no backup {wanted!r} under {self}: `list` shows them.", Exit.USAGE)
+
+    def manifest(self, backup_id: str) -> Manifest:
+        """Return the manifest of `backup_id`."""
+        key = self._key(backup_id, layout.MANIFEST)
+        with self._errors():
+            data = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return Manifest.from_json(data, f"s3://{self._bucket}/{key}")
+
+    def commit(self, manifest: Manifest) -> None:
+        """Write the manifest, which makes the backup count; another backup's is never overwritten."""
+        target = {"Bucket": self._bucket, "Key": self._key(manifest.id, layout.MANIFEST)}
+        data = manifest.to_json()
+        with self._errors():
+            try:
+                self._client.put_object(**target, Body=data, ContentType="application/json", IfNoneMatch="*")
+            except ClientError as error:
+                # After a lost answer the client's own retry finds the manifest that its first attempt wrote.
+                if _code(error) != "PreconditionFailed" or self._client.get_object(**target)["Body"].read() != data:
+                    raise
+
+    def record(self, backup_id: str, name: str, data: bytes, *, instead_of: str) -> None:
+        """Write the verification result `name` of a backup, then remove the other one."""
+        with self._errors():
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key(backup_id, name), Body=data, ContentType="application/json"
+            )
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(backup_id, instead_of))
+
+    @contextmanager
+    def upload_dump(self, backup_id: str) -> Iterator[MultipartUpload]:
+        """Give the upload that the dump is written to; it's completed on leaving, and aborted by any exception."""
+        with (
+            self._errors(),
+            MultipartUpload(self._client, self._bucket, self._key(backup_id, layout.DUMP)) as upload,
+        ):
+            yield upload
+
+    def pin_dump(self, backup_id: str) -> PinnedDump:
+        """Return the dump's current version."""
+        key = self._key(backup_id, layout.DUMP)
+        with self._errors():
+            head = self._client.head_object(Bucket=self._bucket, Key=key)
+        version = head.get("VersionId")
+        return PinnedDump(
+            key=key, size=head["ContentLength"], etag=head["ETag"], version=None if version == "null" else version
+        )
+
+    def read_dump(self, dump: PinnedDump) -> Iterator[bytes]:
+        """Yield the dump's bytes; a connection that breaks is taken up where it broke, a limited number of times."""
+        position = failures = 0
+        while position < dump.size:
+            try:
+                for block in self._range(dump, position):
+                    yield block
+                    position += len(block)
+                    failures = 0
+            except HTTPClientError as error:
+                failures += 1
+                if failures >= ATTEMPTS:
+                    raise self._failure(error) from error
+
+    def _range(self, dump: PinnedDump, start: int) -> Iterator[bytes]:
+        with self._errors(but=HTTPClientError):
+            answer = self._client.get_object(Bucket=self._bucket, Range=f"bytes={start}-", **dump.where())
+            yield from answer["Body"].iter_chunks(BLOCK_SIZE)
+
+    def delete(self, backup: Backup) -> None:
+        """Delete a backup, the manifest first, so that a broken-off deletion leaves one that doesn't count."""
+        with self._errors():
+            for name in sorted(backup.objects, key=lambda one: one != layout.MANIFEST):
+                self._client.delete_object(Bucket=self._bucket, Key=self._key(backup.id, name))
+
+    def stale_uploads(self, before: datetime) -> list[tuple[str, str]]:
+        """Return the (key, upload) of each upload begun before `before`: its process died without aborting it."""
+        with self._errors():
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            return [
+                (entry["Key"], entry["UploadId"])
+                for page in pages
+                for entry in page.get("Uploads", ())
+                if entry["Initiated"] < before
+            ]
+
+    def abort(self, key: str, upload: str) -> None:
+        """Drop the parts of an upload."""
+        with self._errors():
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+
+    def _key(self, backup_id: str, name: str) -> str:
+        return f"{self._prefix}{backup_id}/{name}"
+
+    @contextmanager
+    def _errors(self, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+        try:
+            yield
+        except but:
+            raise
+        except (BotoCoreError, ClientError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> WorkloadError:
+        place = f"s3://{self._bucket} at {os.environ.get(Env.S3_ENDPOINT) or 'AWS'}"
+        if isinstance(error, ClientError):
+            reason = f"{_code(error)}: {error.response.get('Error', {}).get('Message') or 'no reason given'}"
+            return WorkloadError(f"{place} refused {error.operation_name}: {reason}", Exit.OBJECT_STORE)
+        return WorkloadError(f"{place} can't be used: {error}", Exit.OBJECT_STORE)
+
+
+def _client() -> BaseClient:
+    # A store at an address of its own serves its buckets as paths: there is no DNS name for each of them.
+    addressing = "path" if os.environ.get(Env.S3_ENDPOINT) else "auto"
+    return boto3.client(
+        "s3",
+        config=Config(
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": ATTEMPTS},
+            s3={"addressing_style": addressing},
+        ),
+    )
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))

@@ -1,0 +1,163 @@
+"""PostgreSQL's own client programs as pipes: what they say on stderr becomes the reason of a failure.
+
+The address and the password reach them by libpq's variables, never as arguments, which other processes can read.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import IO, Self
+
+from contracts import Exit
+from workloads.backup.database import LOCK_TIMEOUT_SECONDS, Address
+from workloads.backup.store import BLOCK_SIZE
+from workloads.cli import WorkloadError
+
+
+class Tool:
+    """A running client program with a pipe to it or from it; leaving the context ends it."""
+
+    def __init__(
+        self, argv: Sequence[str], *, address: Address | None = None, feed: bool = False, read: bool = False
+    ) -> None:
+        self._argv = [_find(argv[0]), *argv[1:]]
+        self._environment = os.environ | (_libpq(address) if address else {})
+        self._stdin = subprocess.PIPE if feed else subprocess.DEVNULL
+        self._stdout = subprocess.PIPE if read else subprocess.DEVNULL
+
+    def __enter__(self) -> Self:
+        self._stderr = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            self._argv, env=self._environment, stdin=self._stdin, stdout=self._stdout, stderr=self._stderr
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._close_input()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process.wait()
+        self._stderr.close()
+
+    @property
+    def output(self) -> IO[bytes]:
+        """The pipe from the program."""
+        assert self._process.stdout is not None  # noqa: S101 - made with read=True
+        return self._process.stdout
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield what the program writes, up to `BLOCK_SIZE` bytes at a time."""
+        while block := self.output.read(BLOCK_SIZE):
+            yield block
+
+    def feed(self, block: bytes) -> bool:
+        """Write `block` to the program and return whether it took it; one that has ended is for `finish` to judge."""
+        assert self._process.stdin is not None  # noqa: S101 - made with feed=True
+        if self._process.stdin.closed:
+            return False
+        try:
+            self._process.stdin.write(block)
+        except BrokenPipeError:
+            return False
+        return True
+
+    def finish(self, code: Exit) -> None:
+        """Wait for the program.
+
+        Raises:
+            WorkloadError: It failed; the message has the reason on its stderr, and the command exits with `code`.
+        """
+        self._close_input()
+        status = self._process.wait()
+        if status:
+            name = self._argv[0].rpartition("/")[2]
+            # A signal, such as the one for too little memory, tells nothing about the database or the dump.
+            raise WorkloadError(
+                f"{name} failed ({_status(status)}): {self._reason()}", code if status > 0 else Exit.UNEXPECTED
+            )
+
+    def _close_input(self) -> None:
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+    def _reason(self) -> str:
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
+        return next((line for line in lines if "error" in line.lower()), lines[-1])
+
+
+def dump(address: Address, snapshot: str) -> Tool:
+    """Return a pg_dump that writes `snapshot` in the custom format, which restores selectively and is compressed."""
+    return Tool(
+        ["pg_dump", "--format=custom", "--no-password", f"--snapshot={snapshot}",
+         f"--lock-wait-timeout={LOCK_TIMEOUT_SECONDS}s"],
+        address=address, read=True,
+    )  # fmt: skip
+
+
+def script() -> Tool:
+    """Return a pg_restore that reads a dump to its end and writes its rows as a script, with no database."""
+    return Tool(["pg_restore", "--data-only", "--file=-"], feed=True, read=True)
+
+
+def restore(address: Address, role: str) -> Tool:
+    """Return a pg_restore that fills the empty database at `address`, all objects owned by `role`."""
+    return Tool(
+        ["pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "--no-password",
+         f"--role={role}", f"--dbname={address.name}"],
+        address=address, feed=True,
+    )  # fmt: skip
+
+
+def version(program: str) -> str:
+    """Return the version of `program`, such as "15.20"."""
+    answer = subprocess.run([_find(program), "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"\d+(\.\d+)*", answer.stdout)
+    if match is None:
+        raise WorkloadError(f"{program} --version fails: {answer.stderr.strip() or answer.stdout}", Exit.USAGE)
+    return match[0]
+
+
+def require_version(program: str, at_least: str, whose: str) -> str:
+    """Return the version of `program`, whose major number must not be under that of `at_least`.
+
+    Raises:
+        WorkloadError: It's too old for `whose`.
+    """
+    found = version(program)
+    needed = major(at_least)
+    if major(found) < needed:
+        raise WorkloadError(
+            f"{program} {found} is older than {whose} {at_least}: install postgresql-client-{needed} or newer.",
+            Exit.DATABASE,
+        )
+    return found
+
+
+def major(number: str) -> int:
+    """Return the major part of a PostgreSQL version."""
+    match = re.match(r"\d+", number)
+    if match is None:
+        raise WorkloadError(f"{number!r} is no PostgreSQL version.", Exit.DATABASE)
+    return int(match[0])
+
+
+def _find(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise WorkloadError(f"{program} isn't on PATH: install PostgreSQL's client programs.", Exit.USAGE)
+    return path
+
+
+def _libpq(address: Address) -> dict[str, str]:
+    return {"PGHOST": address.host, "PGPORT": str(address.port), "PGUSER": address.user, "PGDATABASE": address.name}
+
+
+def _status(status: int) -> str:
+    return f"exit code {status}" if status > 0 else f"killed by signal {-status}"
