@@ -21,6 +21,8 @@ from rich.table import Table
 from local.errors import LocalError
 
 TAIL_LINES = 20
+# Below the first a duration is told with tenths, from the second on in minutes.
+FEW_SECONDS, MANY_SECONDS = 10, 100
 
 _began = time.monotonic()
 _console = Console(stderr=True, highlight=False)
@@ -33,9 +35,9 @@ def elapsed() -> float:
 
 def duration(seconds: float) -> str:
     """Return a duration in words: `0.4 s`, `42 s` or `3 min 20 s`."""
-    if seconds < 10:
+    if seconds < FEW_SECONDS:
         return f"{seconds:.1f} s"
-    if seconds < 100:
+    if seconds < MANY_SECONDS:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"

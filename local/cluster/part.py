@@ -1,0 +1,87 @@
+"""What a part of the cluster is: one process, what it listens on, and how one knows that it is ready.
+
+The parts themselves are data in the files beside this one; starting and stopping them is `lifecycle`'s.
+"""
+
+import hashlib
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.cluster import pki
+from local.processes import write_whole
+
+Check = Callable[[], str | None]
+
+
+def alive() -> str | None:
+    """Be ready as soon as the process runs: for a part that serves nothing to ask."""
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One process of the cluster.
+
+    `ready` returns why the part is not ready yet, or None. `after` names the parts that must be ready before it
+    starts. `listens` are the addresses it takes, `host:port`. `files` returns its configuration, which is written
+    before it starts, and `reads` names other files that it takes at its start: a part whose program, arguments or files
+    have changed is started anew.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    ready: Check = alive
+    after: tuple[str, ...] = ()
+    listens: tuple[str, ...] = ()
+    files: Callable[[], Mapping[Path, str]] = dict
+    reads: tuple[Path, ...] = ()
+
+    def write_files(self) -> None:
+        """Write the configuration files; they may hold keys, so only their owner reads them."""
+        for path, text in self.files().items():
+            write_whole(path, text, 0o600)
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that the process is started with."""
+        program = Path(self.argv[0]).stat()
+        started_with = {
+            "program": [program.st_size, program.st_mtime_ns],
+            "argv": self.argv,
+            "files": {str(path): text for path, text in self.files().items()},
+            "reads": {str(path): path.read_text() for path in self.reads},
+        }
+        return hashlib.sha256(json.dumps(started_with, sort_keys=True).encode()).hexdigest()
+
+
+def answers(url: str, *, certificate: str | None = None, authority: str = pki.CLUSTER_CA) -> Check:
+    """Return a check that is passed when `url` answers 200, asked with a client certificate of ours if one is named."""
+
+    def check() -> str | None:
+        context = None
+        if url.startswith("https:"):
+            context = ssl.create_default_context(cafile=str(pki.certificate(authority)))
+            if certificate:
+                context.load_cert_chain(pki.certificate(certificate), pki.key(certificate))
+        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
+        try:
+            urllib.request.build_opener(*handlers).open(url, timeout=3).close()
+        except urllib.error.HTTPError as error:
+            return f"{url} answers {error.code}: {error.read(200).decode(errors='replace').strip()}"
+        except OSError as error:
+            return f"{url}: {getattr(error, 'reason', error)}"
+        return None
+
+    return check
+
+
+def flags(**options: object) -> tuple[str, ...]:
+    """Return `--some-name=value` for each option; the underscores of a name stand for its dashes."""
+    return tuple(
+        f"--{name.replace('_', '-')}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in options.items()
+    )
