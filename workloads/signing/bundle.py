@@ -1,0 +1,86 @@
+"""The Sigstore bundle v0.3 of a blob's signature, as `cosign verify-blob --key K --bundle B` reads it.
+
+Format: sigstore/protobuf-specs `Bundle` with a `messageSignature`, and a public key's hint in place of a certificate.
+Nothing is in a transparency log, so verify with `--insecure-ignore-tlog=true`.
+"""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from workloads.signing.errors import NotVerifiedError
+from workloads.signing.keys import PublicKey
+
+MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+
+def make(key: PublicKey, digest: bytes, signature: bytes) -> bytes:
+    """Return the bundle of `signature` (DER) over the SHA-256 `digest`, made with `key`."""
+    return to_json(
+        {
+            "mediaType": MEDIA_TYPE,
+            "verificationMaterial": {"publicKey": {"hint": key.cosign_hint}},
+            "messageSignature": {
+                "messageDigest": {"algorithm": "SHA2_256", "digest": base64.b64encode(digest).decode()},
+                "signature": base64.b64encode(signature).decode(),
+            },
+        }
+    )
+
+
+def check(content: bytes, *, name: str, key: PublicKey, digest: bytes) -> None:
+    """Check that a bundle signs `digest` with `key`.
+
+    Raises:
+        NotVerifiedError: It does not; `name` is what the reason calls the bundle.
+    """
+    fields = parse_json(content, name)
+    try:
+        hint = fields["verificationMaterial"]["publicKey"]["hint"]
+        message = fields["messageSignature"]
+        algorithm, claimed = message["messageDigest"]["algorithm"], message["messageDigest"]["digest"]
+        signature = decode(message["signature"], name)
+        media_type = fields["mediaType"]
+    except (KeyError, TypeError) as error:
+        raise NotVerifiedError(f"{name} is not a Sigstore bundle of a blob: {error} is missing or wrong.") from error
+    if media_type != MEDIA_TYPE or algorithm != "SHA2_256":
+        raise NotVerifiedError(f"{name} is {media_type} over {algorithm}, not {MEDIA_TYPE} over SHA2_256.")
+    if decode(claimed, name) != digest:
+        raise NotVerifiedError(f"{name} signs another digest than the archive's.")
+    if hint != key.cosign_hint:
+        raise NotVerifiedError(f"{name} names another key than the one that signed the archive.")
+    if not key.accepts(signature, digest):
+        raise NotVerifiedError(f"{name} holds no valid signature of {key.name}.")
+
+
+def to_json(value: dict[str, Any]) -> bytes:
+    """Return `value` as readable JSON that depends on nothing but its content."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def parse_json(content: bytes, name: str) -> dict[str, Any]:
+    """Return the JSON object in `content`.
+
+    Raises:
+        NotVerifiedError: It is none.
+    """
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise NotVerifiedError(f"{name} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise NotVerifiedError(f"{name} is not a JSON object.")
+    return value
+
+
+def decode(text: str | bytes, name: str) -> bytes:
+    """Return the bytes of strict base64.
+
+    Raises:
+        NotVerifiedError: It is not base64.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise NotVerifiedError(f"{name} holds a signature that is not base64.") from error

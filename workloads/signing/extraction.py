@@ -1,0 +1,83 @@
+"""Writes the files of an archive into a hidden directory, which gets its name only when all of them are verified."""
+
+import os
+import secrets
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from contracts import Exit
+from workloads.cli import WorkloadError
+from workloads.signing.archive import FILE_MODE, PackedFile
+from workloads.signing.staging import written
+from workloads.signing.workers import Worker
+
+
+class Nowhere:
+    """Extracts nothing."""
+
+    def write(self, file: PackedFile, piece: memoryview) -> None:
+        """Drop the piece."""
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+
+class Extraction:
+    """Extracts to `directory`, which must not exist or be empty; unless `finish` is reached nothing is left.
+
+    Raises:
+        WorkloadError: `directory` is not empty, or it can't be written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._part = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.part")
+        self._writer = Worker("write-files")
+        self._current: PackedFile | None = None
+        self._stream: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        if self._directory.exists() and (not self._directory.is_dir() or any(self._directory.iterdir())):
+            raise WorkloadError(f"{self._directory} exists and is not empty: extract to a new directory.", Exit.USAGE)
+        with written(self._directory):
+            self._part.mkdir()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._writer:
+            pass
+        self._close()
+        shutil.rmtree(self._part, ignore_errors=True)
+
+    def write(self, file: PackedFile, piece: memoryview) -> None:
+        """Append `piece` to `file`, whose pieces come one after the other."""
+        with written(self._directory):
+            self._writer.do(partial(self._append, file, piece))
+
+    def finish(self) -> None:
+        """Give the directory its name: everything in it is verified."""
+        with written(self._directory):
+            self._writer.finish()
+            self._close()
+            self._part.rename(self._directory)
+
+    def _append(self, file: PackedFile, piece: memoryview) -> None:
+        if file is not self._current:
+            self._close()
+            self._stream = self._create(file)
+            self._current = file
+        while self._stream is not None and piece:
+            piece = piece[os.write(self._stream.fileno(), piece) :]
+
+    def _create(self, file: PackedFile) -> BinaryIO:
+        path = self._part / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.fdopen(os.open(path, flags, FILE_MODE), "wb", buffering=0)
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None

@@ -1,0 +1,145 @@
+"""The manifest beside an archive: what is in it, where the model came from, and which key signed it.
+
+It is signed itself, so that a verifier can hold the archive's stream against it from the first byte on.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from workloads.signing import bundle
+from workloads.signing.archive import Packed, PackedFile
+from workloads.signing.errors import NotVerifiedError
+from workloads.signing.tree import is_text
+
+SCHEMA = "aegis.model-archive/v1"
+_SHA256_HEX = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SigningKey:
+    """The key that signed: its transit mount and name, its version, and the SHA-256 of its public DER in hex."""
+
+    mount: str
+    name: str
+    version: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What an archive holds and where it came from.
+
+    `source` is free-form: the MLflow run, its metrics and the git commit. `key` is missing until it is signed.
+    """
+
+    model: str
+    archive_sha256: str
+    archive_size: int
+    files: tuple[PackedFile, ...]
+    source: Mapping[str, Any]
+    key: SigningKey | None = None
+
+    @property
+    def content_sha256(self) -> str:
+        """One digest of all files: the SHA-256 of the text that `sha256sum` would print for them, in order.
+
+        It does not depend on the compression, so it compares archives that were made on different machines.
+        """
+        return content_digest(self.files)
+
+    def to_bytes(self) -> bytes:
+        """Return the manifest file; equal manifests give equal bytes."""
+        content: dict[str, Any] = {
+            "schema": SCHEMA,
+            "model": self.model,
+            "archive": {"sha256": self.archive_sha256, "size": self.archive_size},
+            "content": {
+                "sha256": self.content_sha256,
+                "files": len(self.files),
+                "size": sum(file.size for file in self.files),
+            },
+            "files": [asdict(file) for file in self.files],
+            "source": dict(self.source),
+        }
+        if self.key is not None:
+            content["key"] = asdict(self.key)
+        return bundle.to_json(content)
+
+
+def content_digest(files: Sequence[PackedFile]) -> str:
+    """Return the SHA-256 in hex of the `sha256sum` listing of `files`."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.sha256}  {file.path}\n".encode())
+    return digest.hexdigest()
+
+
+def make(model: str, packed: Packed, source: Mapping[str, Any]) -> Manifest:
+    """Return the manifest of an archive that was just written."""
+    return Manifest(
+        model=model, archive_sha256=packed.sha256, archive_size=packed.size, files=packed.files, source=source
+    )
+
+
+def parse(content: bytes, name: str) -> Manifest:
+    """Read a manifest file.
+
+    Raises:
+        NotVerifiedError: It is no manifest of this schema, or it names paths that no archive may hold.
+    """
+    fields = bundle.parse_json(content, name)
+    if fields.get("schema") != SCHEMA:
+        raise NotVerifiedError(f"{name} is not a manifest of {SCHEMA}.")
+    try:
+        manifest = Manifest(
+            model=str(fields["model"]),
+            archive_sha256=_digest(fields["archive"]["sha256"]),
+            archive_size=_size(fields["archive"]["size"]),
+            files=tuple(_file(entry) for entry in fields["files"]),
+            source=dict(fields["source"]),
+            key=SigningKey(**fields["key"]) if "key" in fields else None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotVerifiedError(f"{name} is not a manifest: {error} is missing or wrong.") from error
+    paths = [PurePosixPath(file.path) for file in manifest.files]
+    if paths != sorted(set(paths)):
+        raise NotVerifiedError(f"{name} lists a file twice or not in order.")
+    if manifest.to_bytes() != content:
+        raise NotVerifiedError(f"{name} does not have the form in which manifests are written.")
+    return manifest
+
+
+def path_problem(path: str) -> str | None:
+    """Return why `path` may not be in an archive, or None."""
+    parts = path.split("/")
+    if path.startswith("/"):
+        return "is an absolute path"
+    if ".." in parts:
+        return "leads out of the archive"
+    if not is_text(path) or "" in parts or "." in parts:
+        return "is not a plain relative path"
+    return None
+
+
+def _file(entry: Mapping[str, Any]) -> PackedFile:
+    path = entry["path"]
+    if not isinstance(path, str):
+        raise ValueError(f"path {path!r}")
+    if problem := path_problem(path):
+        raise NotVerifiedError(f"the manifest lists {path!r}, which {problem}")
+    return PackedFile(path=path, size=_size(entry["size"]), sha256=_digest(entry["sha256"]))
+
+
+def _digest(value: object) -> str:
+    if not isinstance(value, str) or len(value) != _SHA256_HEX or not set(value) <= set("0123456789abcdef"):
+        raise ValueError(f"digest {value!r}")
+    return value
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"size {value!r}")
+    return value

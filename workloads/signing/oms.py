@@ -1,0 +1,86 @@
+"""The OpenSSF model signature (OMS v1) of a model directory, as `model_signing verify key` reads it.
+
+Format: https://github.com/ossf/model-signing-spec as model-signing 1.1.1 implements it: a DSSE envelope in a Sigstore
+bundle, over an in-toto statement with the digest of each file. The digests are the ones taken while packaging.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+
+from workloads.signing import bundle
+from workloads.signing.archive import PackedFile
+from workloads.signing.errors import NotVerifiedError
+from workloads.signing.keys import PublicKey
+
+_PAYLOAD_TYPE = "application/vnd.in-toto+json"
+_STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+_PREDICATE_TYPE = "https://model_signing/signature/v1.0"
+# What model-signing ignores at the top of a model directory unless told otherwise.
+_IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
+
+
+def statement(model: str, files: Sequence[PackedFile]) -> bytes:
+    """Return the in-toto statement over `files`, which are sorted by the parts of their paths."""
+    covered = _covered(files)
+    root = hashlib.sha256(b"".join(bytes.fromhex(file.sha256) for file in covered)).hexdigest()
+    content = {
+        "_type": _STATEMENT_TYPE,
+        "subject": [{"name": model, "digest": {"sha256": root}}],
+        "predicateType": _PREDICATE_TYPE,
+        "predicate": {
+            "serialization": {
+                "method": "files",
+                "hash_type": "sha256",
+                "allow_symlinks": False,
+                "ignore_paths": list(_IGNORED),
+            },
+            "resources": [{"name": f.path, "algorithm": "sha256", "digest": f.sha256} for f in covered],
+        },
+    }
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest_to_sign(payload: bytes) -> bytes:
+    """Return the SHA-256 of the payload's DSSE pre-authentication encoding, which is what gets signed."""
+    encoded = b"DSSEv1 %d %s %d %s" % (len(_PAYLOAD_TYPE), _PAYLOAD_TYPE.encode(), len(payload), payload)
+    return hashlib.sha256(encoded).digest()
+
+
+def make(key: PublicKey, payload: bytes, signature: bytes) -> bytes:
+    """Return the signature file: `payload` and its `signature` (DER) in a Sigstore bundle."""
+    return bundle.to_json(
+        {
+            "mediaType": bundle.MEDIA_TYPE,
+            "verificationMaterial": {"publicKey": {"hint": key.oms_hint}, "tlogEntries": []},
+            "dsseEnvelope": {
+                "payload": base64.b64encode(payload).decode(),
+                "payloadType": _PAYLOAD_TYPE,
+                "signatures": [{"sig": base64.b64encode(signature).decode(), "keyid": ""}],
+            },
+        }
+    )
+
+
+def check(content: bytes, *, name: str, key: PublicKey, model: str, files: Sequence[PackedFile]) -> None:
+    """Check that a signature file signs exactly `files` with `key`.
+
+    Raises:
+        NotVerifiedError: It does not; `name` is what the reason calls the file.
+    """
+    fields = bundle.parse_json(content, name)
+    try:
+        envelope = fields["dsseEnvelope"]
+        payload = bundle.decode(envelope["payload"], name)
+        signature = bundle.decode(envelope["signatures"][0]["sig"], name)
+    except (KeyError, TypeError, IndexError) as error:
+        raise NotVerifiedError(f"{name} is not a model signature: {error} is missing or wrong.") from error
+    if not key.accepts(signature, digest_to_sign(payload)):
+        raise NotVerifiedError(f"{name} holds no valid signature of {key.name}.")
+    if payload != statement(model, files):
+        raise NotVerifiedError(f"{name} signs other files than the manifest.")
+
+
+def _covered(files: Sequence[PackedFile]) -> list[PackedFile]:
+    return [file for file in files if file.path.split("/", 1)[0] not in _IGNORED]

@@ -1,0 +1,45 @@
+"""The command that packages a model directory and signs the archive with Vault."""
+
+from collections.abc import Sequence
+
+from contracts import Env, Exit
+from workloads import cli
+from workloads.signing import console, packing, transit
+
+_EPILOG = f"""\
+Vault is asked before the packaging starts, and nothing is written unless everything could be signed.
+
+written beside OUT.tar.gz:
+  OUT.tar.gz.sig                base64 signature, for cosign verify-blob --signature and openssl dgst -verify
+  OUT.tar.gz.sigstore.json      Sigstore bundle, for cosign verify-blob --bundle
+  OUT.tar.gz.manifest.json      digests, run, git commit and key; with a signature of its own, ....json.sig
+  OUT.sig                       OpenSSF signature of the directory, for model_signing verify key
+  cosign-vN.pub                 the public key of each version N that Vault accepts
+
+environment:
+  {Env.VAULT_ADDR}, and {Env.VAULT_TOKEN} or {Env.VAULT_ROLE} (the role that the pod's service account logs in to)
+
+example:
+  python -m workloads.signing.package_and_sign ./model /tmp/model.tar.gz
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Package a model directory and sign the archive."""
+    parser = cli.parser(
+        "workloads.signing.package_and_sign", "Package a model directory and sign it with Vault's transit key.", _EPILOG
+    )
+    console.add_model_arguments(parser)
+    console.add_key_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    args = parser.parse_args(argv)
+    source = packing.source_of(args.model_dir, args.run)
+    signer = transit.from_environment(args.key_name, args.mount)
+    with console.bar("Packaging") as progress:
+        manifest = packing.package_and_sign(args.model_dir, args.out, source, signer, progress)
+    console.report(args.out, manifest, as_json=args.json)
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    cli.run(main)

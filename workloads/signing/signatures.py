@@ -1,0 +1,46 @@
+"""Everything that is written beside an archive to prove where it comes from."""
+
+import base64
+import dataclasses
+import hashlib
+from pathlib import Path
+
+from contracts import Exit
+from workloads.cli import WorkloadError
+from workloads.signing import bundle, oms
+from workloads.signing.layout import Layout
+from workloads.signing.manifest import Manifest, SigningKey
+from workloads.signing.transit import KeyRing, Transit
+
+
+def sign(layout: Layout, manifest: Manifest, transit: Transit, ring: KeyRing) -> tuple[Manifest, dict[Path, bytes]]:
+    """Sign the archive that `manifest` describes; return the manifest with its key and the files to write, in order.
+
+    The archive, the manifest and the OpenSSF statement are signed in one request with the newest key version, and
+    each signature is checked with the public key before anything is written.
+
+    Raises:
+        WorkloadError: Vault is dead, refuses, or returns what its public key doesn't accept.
+    """
+    version = ring.latest
+    key = ring.versions[version]
+    signed = dataclasses.replace(
+        manifest,
+        key=SigningKey(mount=transit.mount, name=transit.key, version=version, fingerprint=key.fingerprint),
+    )
+    archive_digest = bytes.fromhex(signed.archive_sha256)
+    statement = oms.statement(signed.model, signed.files)
+    digests = [archive_digest, hashlib.sha256(signed.to_bytes()).digest(), oms.digest_to_sign(statement)]
+    signatures = transit.sign(digests, version)
+    if not all(key.accepts(signature, digest) for signature, digest in zip(signatures, digests, strict=True)):
+        raise WorkloadError(f"Vault returned a signature that {key.name} does not accept.", Exit.VAULT)
+    of_archive, of_manifest, of_model = signatures
+    public_keys = {layout.public_key(number): public.pem for number, public in sorted(ring.versions.items())}
+    return signed, {
+        **public_keys,
+        layout.manifest: signed.to_bytes(),
+        layout.manifest_signature: base64.b64encode(of_manifest),
+        layout.model_signature: oms.make(key, statement, of_model),
+        layout.signature: base64.b64encode(of_archive),
+        layout.bundle: bundle.make(key, archive_digest, of_archive),
+    }

@@ -1,0 +1,154 @@
+"""Verifies an archive offline, in one pass and constant memory, and extracts nothing before all of it is verified.
+
+First the small files are checked against the trusted keys, so that the manifest can be believed; then the archive's
+bytes are read once, for its own digest and for each file's.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from workloads.signing import bundle, oms, reader
+from workloads.signing import manifest as manifests
+from workloads.signing.archive import Progress, no_progress
+from workloads.signing.errors import NotVerifiedError
+from workloads.signing.extraction import Extraction, Nowhere
+from workloads.signing.keys import PublicKey
+from workloads.signing.layout import Layout
+from workloads.signing.manifest import Manifest
+from workloads.signing.workers import Pool, Worker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verified:
+    """An archive that is what `key` signed; `seconds` is how long it took to find out."""
+
+    archive: Path
+    manifest: Manifest
+    key: PublicKey
+    seconds: float
+
+
+def verify(
+    archive: Path, trusted: Sequence[PublicKey], extract_to: Path | None = None, progress: Progress = no_progress
+) -> Verified:
+    """Verify `archive` and everything beside it; then, if asked, its files become the directory `extract_to`.
+
+    Raises:
+        NotVerifiedError: Something is missing, changed, or signed by none of the `trusted` keys.
+        WorkloadError: `extract_to` is not empty or can't be written.
+    """
+    started = time.monotonic()
+    layout = Layout(archive)
+    manifest, key = check_signatures(layout, trusted)
+    with Extraction(extract_to) if extract_to else contextlib.nullcontext(Nowhere()) as target:
+        with _open(archive, manifest) as stream:
+            _check_content(stream, manifest, target, progress)
+        target.finish()
+    return Verified(archive=archive, manifest=manifest, key=key, seconds=time.monotonic() - started)
+
+
+def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Manifest, PublicKey]:
+    """Check everything beside the archive; return the manifest and the trusted key that signed it.
+
+    Raises:
+        NotVerifiedError: A file is missing, was changed, or none of the `trusted` keys signed it.
+    """
+    content = _read(layout.manifest)
+    manifest = manifests.parse(content, layout.manifest.name)
+    key = _signer(layout, content, trusted)
+    if manifest.key is None or manifest.key.fingerprint != key.fingerprint:
+        raise NotVerifiedError(f"{layout.manifest.name} names another key than the one that signed it, {key.name}")
+    digest = bytes.fromhex(manifest.archive_sha256)
+    name = layout.signature.name
+    if not key.accepts(bundle.decode(_read(layout.signature), name), digest):
+        raise NotVerifiedError(f"{name} is no signature of {key.name} over the archive in the manifest")
+    bundle.check(_read(layout.bundle), name=layout.bundle.name, key=key, digest=digest)
+    oms.check(
+        _read(layout.model_signature),
+        name=layout.model_signature.name,
+        key=key,
+        model=manifest.model,
+        files=manifest.files,
+    )
+    return manifest, key
+
+
+def _signer(layout: Layout, content: bytes, trusted: Sequence[PublicKey]) -> PublicKey:
+    name = layout.manifest_signature.name
+    signature = bundle.decode(_read(layout.manifest_signature), name)
+    digest = hashlib.sha256(content).digest()
+    for key in trusted:
+        if key.accepts(signature, digest):
+            return key
+    names = ", ".join(key.name for key in trusted)
+    raise NotVerifiedError(f"{layout.manifest.name} was changed or signed with another key than {names}")
+
+
+@contextlib.contextmanager
+def _open(archive: Path, manifest: Manifest) -> Iterator[BinaryIO]:
+    with _readable(archive):
+        stream = archive.open("rb", buffering=0)
+    with stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size != manifest.archive_size:
+            raise NotVerifiedError(f"{archive.name} has {size} bytes, signed were {manifest.archive_size}")
+        yield stream
+
+
+def _check_content(stream: BinaryIO, manifest: Manifest, target: Extraction | Nowhere, progress: Progress) -> None:
+    whole = hashlib.sha256()
+    digests = {file: hashlib.sha256() for file in manifest.files}
+    with Worker("hash-archive") as archive_hasher, Worker("hash-files") as file_hasher:
+        chunks = _chunks(stream, archive_hasher, whole, manifest.archive_size, progress)
+        for file, piece in reader.contents(chunks, manifest.files):
+            file_hasher.do(partial(digests[file].update, piece))
+            target.write(file, piece)
+        archive_hasher.finish()
+        file_hasher.finish()
+    for file, digest in digests.items():
+        if digest.hexdigest() != file.sha256:
+            raise NotVerifiedError(f"{file.path} in the archive is not what was signed")
+    if whole.hexdigest() != manifest.archive_sha256:
+        raise NotVerifiedError("the archive is not the one that was signed: its SHA-256 differs")
+
+
+def _chunks(
+    stream: BinaryIO, hasher: Worker, whole: "hashlib._Hash", total: int, progress: Progress
+) -> Iterator[memoryview]:
+    pool = Pool()
+    done = 0
+    while True:
+        slab = pool.take()
+        with _readable(Path(stream.name)):
+            size = os.readv(stream.fileno(), [slab.view])
+        if not size:
+            return
+        chunk = slab.view[:size]
+        slab.share(2)
+        hasher.do(partial(whole.update, chunk), slab.release)
+        yield chunk
+        slab.release()
+        done += size
+        progress(done, total)
+
+
+def _read(path: Path) -> bytes:
+    with _readable(path):
+        return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotVerifiedError(f"{path} is missing") from error
+    except OSError as error:
+        raise NotVerifiedError(f"{path} cannot be read: {error.strerror}") from error
