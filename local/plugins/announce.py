@@ -1,11 +1,10 @@
 """How an embedded plugin tells that it is one."""
 
-from local.plugins.provider import Log, Provider
+from local.plugins.provider import Host, Provider
 
 
-def announce(log: Log, provider: Provider) -> None:
-    """Say once per process that the official plugin is being stood in for."""
-    log.info(
-        f"The embedded plugin serves {provider.name!r} in place of the official {provider.name} {provider.version}, "
-        "which is neither on PATH nor installed."
-    )
+def announce(host: Host, provider: Provider) -> None:
+    """Say that the official plugin is being stood in for."""
+    official = f"{provider.name} {provider.version}"
+    message = f"An embedded plugin stands in for the official {official}, which is neither on PATH nor installed."
+    host.info(message)

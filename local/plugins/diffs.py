@@ -20,12 +20,8 @@ def compare(old: Tree, new: Tree, same: Same = equal, path: Path = ()) -> dict[P
 
     An unknown new value always counts as an update: nobody can tell yet that it stays the same.
     """
-    if old is None and new is None:
-        return {}
-    if old is None:
-        return {path: Change.ADD}
-    if new is None:
-        return {path: Change.DELETE}
+    if old is None or new is None:
+        return {} if old is new else {path: Change.ADD if old is None else Change.DELETE}
     if new is UNKNOWN:
         return {path: Change.UPDATE}
     if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -5,14 +5,14 @@ import threading
 
 import grpc
 from pulumi.runtime import proto
-from pulumi.runtime.proto import engine_pb2_grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
-from local.plugins.provider import Log
+from local.plugins.provider import Host
 
 _logger = logging.getLogger(__name__)
 
 
-class EngineLog(Log):
+class EngineHost(Host):
     """The log of the engine at a `host:port`; a message that can't be delivered is dropped."""
 
     def __init__(self, address: str) -> None:
@@ -36,7 +36,9 @@ class EngineLog(Log):
             self._shown[urn] = message
         self._send(proto.INFO, message, urn, ephemeral=True)
 
-    def _send(self, severity: proto.LogSeverity, message: str, urn: str, *, ephemeral: bool = False) -> None:
+    def _send(
+        self, severity: engine_pb2.LogSeverity.ValueType, message: str, urn: str, *, ephemeral: bool = False
+    ) -> None:
         request = proto.LogRequest(severity=severity, message=message, urn=urn, ephemeral=ephemeral)
         try:
             self._stub.Log(request, timeout=5)

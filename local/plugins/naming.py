@@ -5,7 +5,7 @@ import secrets
 
 
 def unique(prefix: str, seed: bytes, digits: int = 8) -> str:
-    """`prefix` and `digits` hexadecimal digits: the same ones for the same seed, so that a preview tells the real name."""
+    """Return `prefix` and some hexadecimal digits, the same ones for the same seed; without a seed, any."""
     if not seed:
         return prefix + secrets.token_hex(digits)[:digits]
     return prefix + hashlib.sha256(seed + prefix.encode()).hexdigest()[:digits]

@@ -48,9 +48,7 @@ def render(path: Iterable[Step]) -> str:
 
 def covers(pattern: Sequence[Step], path: Sequence[Step]) -> bool:
     """Whether `path` is the pattern's place or lies below it; a `*` of the pattern matches any step."""
-    return len(pattern) <= len(path) and all(
-        want in ("*", have) for want, have in zip(pattern, path, strict=False)
-    )
+    return len(pattern) <= len(path) and all(want in ("*", have) for want, have in zip(pattern, path, strict=False))
 
 
 def touches(pattern: Sequence[Step], path: Sequence[Step]) -> bool:

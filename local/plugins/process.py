@@ -1,4 +1,4 @@
-"""The process of a plugin: started by the engine with its address, it prints its own port and serves until the engine ends."""
+"""The process of a plugin: it gets the engine's address, prints its own port and serves until the engine ends."""
 
 import argparse
 import logging
@@ -13,8 +13,8 @@ from typing import Final
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from local.plugins.host import EngineLog
-from local.plugins.provider import Log, Provider
+from local.plugins.host import EngineHost
+from local.plugins.provider import Host, Provider
 from local.plugins.serve import Servicer
 
 # Every awaited resource holds a thread for minutes, and the engine sets no limit on operations by default.
@@ -24,7 +24,7 @@ _MESSAGE_BYTES: Final = 400 * 1024 * 1024
 _PARENT_CHECK_SECONDS: Final = 2
 
 
-def main(make: Callable[[Log], Provider], arguments: list[str] | None = None) -> None:
+def main(make: Callable[[Host], Provider], arguments: list[str] | None = None) -> None:
     """Serve the provider that `make` builds around the engine's log."""
     parser = argparse.ArgumentParser(
         description="An embedded Pulumi provider plugin; the Pulumi engine starts it, not a person."
@@ -33,7 +33,7 @@ def main(make: Callable[[Log], Provider], arguments: list[str] | None = None) ->
     given, _ = parser.parse_known_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
 
-    provider = make(EngineLog(given.engine))
+    provider = make(EngineHost(given.engine))
     server = grpc.server(
         ThreadPoolExecutor(_THREADS),
         options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)],

@@ -79,8 +79,8 @@ class Diff:
     delete_before_replace: bool = False
 
 
-class Log(ABC):
-    """Where a provider's messages go: the engine shows them beside the resource."""
+class Host(ABC):
+    """The engine that a provider tells its messages, to be shown beside the resource they are about."""
 
     @abstractmethod
     def info(self, message: str, urn: str = "") -> None:
@@ -104,8 +104,8 @@ class Provider(ABC):
     name: str
     version: str
 
-    def __init__(self, log: Log) -> None:
-        self.log = log
+    def __init__(self, host: Host) -> None:
+        self.host = host
 
     def check_config(self, config: Bag) -> Bag:
         """Check the provider's own inputs; values may be unknown."""
@@ -144,5 +144,5 @@ class Provider(ABC):
     def delete(self, request: Request) -> None:
         """Delete the resource; one that is gone already is no error."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> None:  # noqa: B027 - most providers have nothing that takes long.
         """Let running operations end early: the user has interrupted the engine."""

@@ -7,14 +7,15 @@ https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto describ
 
 import functools
 import logging
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime import proto
 from pulumi.runtime.proto import ResourceProviderServicer, status_pb2
+from typing_extensions import override
 
 from local.plugins import paths
 from local.plugins.provider import Change, Diff, InvalidInputsError, NotReadyError, PluginError, Provider, Request
@@ -34,15 +35,24 @@ _KEEPING: Final = {
 }
 
 
+class _Message(Protocol):
+    """Any request about a resource."""
+
+    @property
+    def urn(self) -> str:
+        """The resource's name of names."""
+        ...
+
+
 class _Failure(grpc.Status):
     """A failed call, as gRPC takes it."""
 
-    def __init__(self, message: str, code: grpc.StatusCode = grpc.StatusCode.UNKNOWN, detail: Any = None) -> None:
-        self.code = code
+    def __init__(self, message: str, detail: proto.ErrorResourceInitFailed | None = None) -> None:
+        self.code = grpc.StatusCode.UNKNOWN
         self.details = message
         self.trailing_metadata = ()
         if detail is not None:
-            status = status_pb2.Status(code=code.value[0], message=message)
+            status = status_pb2.Status(code=self.code.value[0], message=message)
             status.details.add().Pack(detail)
             self.trailing_metadata = (("grpc-status-details-bin", status.SerializeToString()),)
 
@@ -52,7 +62,7 @@ def _failure(error: Exception) -> _Failure:
         detail = proto.ErrorResourceInitFailed(
             id=error.state.id, properties=encode(error.state.outputs), reasons=error.reasons
         )
-        return _Failure(str(error), detail=detail)
+        return _Failure(str(error), detail)
     if isinstance(error, PluginError):
         return _Failure(str(error))
     _logger.error("A call of the engine failed", exc_info=error)
@@ -63,7 +73,7 @@ def _answering(method: Callable[..., Any]) -> Callable[..., Any]:
     """Turn what a method raises into the answer that the engine understands."""
 
     @functools.wraps(method)
-    def answer(self: "Servicer", request: Any, context: grpc.ServicerContext) -> Any:
+    def answer(self: "Servicer", request: object, context: grpc.ServicerContext) -> object:
         try:
             return method(self, request, context)
         except Exception as error:  # noqa: BLE001 - whatever happened, the engine must hear it.
@@ -78,52 +88,61 @@ class Servicer(ResourceProviderServicer):
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
 
-    def GetPluginInfo(self, _request: Empty, _context: grpc.ServicerContext) -> proto.PluginInfo:
+    @override
+    def GetPluginInfo(self, request: Empty, context: grpc.ServicerContext) -> proto.PluginInfo:
         """Tell the version of the official package that this stands in for."""
         return proto.PluginInfo(version=self._provider.version)
 
-    def Cancel(self, _request: Empty, _context: grpc.ServicerContext) -> Empty:
+    @override
+    def Cancel(self, request: Empty, context: grpc.ServicerContext) -> Empty:
         """End running operations early."""
         self._provider.cancel()
         return Empty()
 
+    @override
     @_answering
-    def GetSchema(self, _request: proto.GetSchemaRequest, _context: grpc.ServicerContext) -> proto.GetSchemaResponse:
+    def GetSchema(self, request: proto.GetSchemaRequest, context: grpc.ServicerContext) -> proto.GetSchemaResponse:
         """Refuse: the schema comes with the official package."""
         message = f"the embedded plugin {self._provider.name!r} has no schema: take the official package for it"
         raise PluginError(message)
 
+    @override
     @_answering
-    def CheckConfig(self, request: proto.CheckRequest, _context: grpc.ServicerContext) -> proto.CheckResponse:
+    def CheckConfig(self, request: proto.CheckRequest, context: grpc.ServicerContext) -> proto.CheckResponse:
         """Check the provider's inputs."""
         return _checked(lambda: self._provider.check_config(decode(request.news)))
 
+    @override
     @_answering
-    def DiffConfig(self, request: proto.DiffRequest, _context: grpc.ServicerContext) -> proto.DiffResponse:
+    def DiffConfig(self, request: proto.DiffRequest, context: grpc.ServicerContext) -> proto.DiffResponse:
         """Compare the provider's inputs."""
         old = decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
         return _diff_response(self._provider.diff_config(old, decode(request.news)))
 
+    @override
     @_answering
-    def Configure(self, request: proto.ConfigureRequest, _context: grpc.ServicerContext) -> proto.ConfigureResponse:
+    def Configure(self, request: proto.ConfigureRequest, context: grpc.ServicerContext) -> proto.ConfigureResponse:
         """Take the provider's inputs."""
         self._provider.configure(decode(request.args))
         return proto.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
+    @override
     @_answering
-    def Invoke(self, request: proto.InvokeRequest, _context: grpc.ServicerContext) -> proto.InvokeResponse:
+    def Invoke(self, request: proto.InvokeRequest, context: grpc.ServicerContext) -> proto.InvokeResponse:
         """Refuse: the program of this repository calls no functions."""
         message = f"the embedded plugin {self._provider.name!r} has no functions, so not {request.tok!r} either"
         raise PluginError(message)
 
+    @override
     @_answering
-    def Check(self, request: proto.CheckRequest, _context: grpc.ServicerContext) -> proto.CheckResponse:
+    def Check(self, request: proto.CheckRequest, context: grpc.ServicerContext) -> proto.CheckResponse:
         """Complete a resource's inputs."""
         wanted = _request(request, inputs=request.news, old_inputs=request.olds, seed=request.randomSeed)
         return _checked(lambda: self._provider.check(wanted))
 
+    @override
     @_answering
-    def Diff(self, request: proto.DiffRequest, _context: grpc.ServicerContext) -> proto.DiffResponse:
+    def Diff(self, request: proto.DiffRequest, context: grpc.ServicerContext) -> proto.DiffResponse:
         """Compare a resource's inputs."""
         wanted = _request(
             request,
@@ -134,23 +153,26 @@ class Servicer(ResourceProviderServicer):
         )
         return _diff_response(self._provider.diff(wanted))
 
+    @override
     @_answering
-    def Create(self, request: proto.CreateRequest, _context: grpc.ServicerContext) -> proto.CreateResponse:
+    def Create(self, request: proto.CreateRequest, context: grpc.ServicerContext) -> proto.CreateResponse:
         """Make a resource."""
         wanted = _request(request, inputs=request.properties, timeout=request.timeout, preview=request.preview)
         state = self._provider.create(wanted)
         return proto.CreateResponse(id=state.id, properties=encode(state.outputs))
 
+    @override
     @_answering
-    def Read(self, request: proto.ReadRequest, _context: grpc.ServicerContext) -> proto.ReadResponse:
+    def Read(self, request: proto.ReadRequest, context: grpc.ServicerContext) -> proto.ReadResponse:
         """Read a resource as it is."""
         state = self._provider.read(_request(request, inputs=request.inputs, state=request.properties))
         if state is None:
             return proto.ReadResponse()
         return proto.ReadResponse(id=state.id, properties=encode(state.outputs), inputs=encode(state.inputs))
 
+    @override
     @_answering
-    def Update(self, request: proto.UpdateRequest, _context: grpc.ServicerContext) -> proto.UpdateResponse:
+    def Update(self, request: proto.UpdateRequest, context: grpc.ServicerContext) -> proto.UpdateResponse:
         """Change a resource in place."""
         wanted = _request(
             request,
@@ -163,8 +185,9 @@ class Servicer(ResourceProviderServicer):
         )
         return proto.UpdateResponse(properties=encode(self._provider.update(wanted).outputs))
 
+    @override
     @_answering
-    def Delete(self, request: proto.DeleteRequest, _context: grpc.ServicerContext) -> Empty:
+    def Delete(self, request: proto.DeleteRequest, context: grpc.ServicerContext) -> Empty:
         """Delete a resource."""
         self._provider.delete(
             _request(request, inputs=request.old_inputs, state=request.properties, timeout=request.timeout)
@@ -172,14 +195,15 @@ class Servicer(ResourceProviderServicer):
         return Empty()
 
 
-def _request(message: Any, **given: Any) -> Request:
+def _request(message: _Message, **given: Any) -> Request:  # noqa: ANN401 - the fields of a request.
     bags = {key: decode(value) if isinstance(value, Struct) else value for key, value in given.items()}
     # urn:pulumi:<stack>::<project>::<parent type$...$type>::<name>, where a name may hold "::" itself.
     _, _, types, name = message.urn.split("::", 3)
-    return Request(urn=message.urn, type=types.rsplit("$", 1)[-1], name=name, id=getattr(message, "id", ""), **bags)
+    fields: dict[str, Any] = {"id": getattr(message, "id", ""), **bags}
+    return Request(urn=message.urn, type=types.rsplit("$", 1)[-1], name=name, **fields)
 
 
-def _ignored(texts: Any) -> tuple[paths.Path, ...]:
+def _ignored(texts: Iterable[str]) -> tuple[paths.Path, ...]:
     try:
         return tuple(paths.parse(text) for text in texts)
     except ValueError as error:

@@ -17,7 +17,7 @@ Tree = Any
 Bag = dict[str, Tree]
 
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-_SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
+_SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a public constant of the protocol.
 _OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _UNKNOWN_STRING: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _UNKNOWNS: Final = frozenset(
@@ -91,23 +91,27 @@ def encode(bag: Mapping[str, Tree]) -> struct_pb2.Struct:
 
 
 def _encode(value: Tree) -> struct_pb2.Value:
+    if isinstance(value, Secret):
+        return struct_pb2.Value(struct_value=encode({_SIGNATURE: _SECRET, "value": value.value}))
+    if isinstance(value, Mapping):
+        return struct_pb2.Value(struct_value=encode(value))
+    if isinstance(value, list | tuple):
+        return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_encode(item) for item in value]))
+    return _encode_single(value)
+
+
+def _encode_single(value: Tree) -> struct_pb2.Value:
     match value:
         case None:
             return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
-        case Unknown():
-            return struct_pb2.Value(string_value=_UNKNOWN_STRING)
-        case Secret():
-            return struct_pb2.Value(struct_value=encode({_SIGNATURE: _SECRET, "value": value.value}))
         case bool():
             return struct_pb2.Value(bool_value=value)
         case int() | float():
             return struct_pb2.Value(number_value=float(value))
+        case Unknown():
+            return struct_pb2.Value(string_value=_UNKNOWN_STRING)
         case str():
             return struct_pb2.Value(string_value=value)
-        case Mapping():
-            return struct_pb2.Value(struct_value=encode(value))
-        case list() | tuple():
-            return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_encode(item) for item in value]))
         case _:
             message = f"a property can't be a {type(value).__name__}"
             raise TypeError(message)

@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -68,11 +68,12 @@ class ApiError(PluginError):
 class Client:
     """Calls one API server as one user."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, warn: Callable[[str], None] = lambda _: None) -> None:
         if not access.server:
             message = "kubeconfig: the cluster has no server"
             raise PluginError(message)
         self._access = access
+        self._warn = warn
         self._lock = threading.Lock()
         self._pool: urllib3.PoolManager | None = None
         self._exec_token: str | None = None
@@ -125,6 +126,8 @@ class Client:
             raise UnreachableError(message) from error
         if answer.status >= _FIRST_ERROR:
             raise ApiError(answer.status, _status(answer.data))
+        for warning in answer.headers.getlist("Warning"):
+            self._warn(warning.split(" ", 2)[-1].strip('"'))
         return answer.data
 
     def _connections(self) -> urllib3.PoolManager:

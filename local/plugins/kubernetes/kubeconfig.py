@@ -37,7 +37,7 @@ class Access:
 
 
 def load(kubeconfig: str | None, context: str | None = None, cluster: str | None = None) -> Access:
-    """Read a kubeconfig, given as its text or its path; without one, the file that `KUBECONFIG` names, else ~/.kube/config.
+    """Read a kubeconfig, given as its text or its path; else the file in `KUBECONFIG`, else `~/.kube/config`.
 
     Raises:
         PluginError: the file can't be read, or has no such context, cluster or user.
@@ -124,7 +124,9 @@ def run_exec(command: Mapping[str, Any]) -> tuple[str | None, bytes | None, byte
         done = subprocess.run(argv, env=environment, capture_output=True, check=True, timeout=_EXEC_SECONDS)
         status = json.loads(done.stdout)["status"]
     except subprocess.CalledProcessError as error:
-        message = f"kubeconfig: {argv[0]} ended with {error.returncode}: {error.stderr.decode(errors='replace').strip()}"
+        message = (
+            f"kubeconfig: {argv[0]} ended with {error.returncode}: {error.stderr.decode(errors='replace').strip()}"
+        )
         raise PluginError(message) from error
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
         message = f"kubeconfig: {argv[0]} gave no credential: {error}"

@@ -75,7 +75,7 @@ def _uuid(_inputs: Bag) -> Drawn:
 def _integer(inputs: Bag) -> Drawn:
     low, high = inputs["min"], inputs["max"]
     if "seed" in inputs:
-        raise InvalidInputsError({"seed": "the embedded plugin has no seeded integers: they'd differ from the official"})
+        raise InvalidInputsError({"seed": "the embedded plugin can't draw what the official one would for a seed"})
     if low > high:
         raise InvalidInputsError({"min": f"min is {low}, more than max, {high}"})
     result = low + secrets.randbelow(high - low + 1)

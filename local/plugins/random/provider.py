@@ -1,12 +1,10 @@
 """The provider `random`: values that are drawn once and stay in the state until an input changes."""
 
-
 from local.plugins.announce import announce
 from local.plugins.diffs import compare, without
 from local.plugins.provider import Diff, InvalidInputsError, PluginError, Provider, Request, State
 from local.plugins.random.kinds import KINDS, Kind
 from local.plugins.values import UNKNOWN, Bag, mark_like, reveal_bag
-
 
 
 class RandomProvider(Provider):
@@ -15,9 +13,9 @@ class RandomProvider(Provider):
     name = "random"
     version = "4.19.1"
 
-    def configure(self, config: Bag) -> None:
-        """Take nothing: the package has no settings."""
-        announce(self.log, self)
+    def configure(self, config: Bag) -> None:  # noqa: ARG002 - the package has no settings.
+        """Take nothing."""
+        announce(self.host, self)
 
     def check(self, request: Request) -> Bag:
         """Demand the required inputs."""

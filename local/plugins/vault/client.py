@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, TypeVar
 
 import hvac
 import hvac.exceptions
@@ -25,6 +25,9 @@ _NOT_UP_YET: Final = (
     hvac.exceptions.BadGateway,
 )
 _ATTEMPTS: Final = 8
+
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,18 +88,18 @@ class Vault:
     def read(self, path: str) -> Bag | None:
         """Return the data at a path, or None when there is none."""
         answer = self._call(path, lambda client: client.read(path))
-        return None if answer is None else cast("Bag", answer.get("data", {}))
+        return answer.get("data", {}) if isinstance(answer, dict) else None
 
     def write(self, path: str, data: Bag) -> Bag:
         """Write to a path and return what it answers."""
         answer = self._call(path, lambda client: client.write_data(path, data=data))
-        return cast("Bag", (answer or {}).get("data") or {}) if isinstance(answer, dict) else {}
+        return answer.get("data") or {} if isinstance(answer, dict) else {}
 
     def delete(self, path: str) -> None:
         """Delete a path; one that isn't there is no error."""
         self._call(path, lambda client: client.delete(path))
 
-    def _call(self, path: str, call: Callable[[hvac.Client], Any]) -> Any:
+    def _call(self, path: str, call: Callable[[hvac.Client], _Answer]) -> _Answer | None:
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_NOT_UP_YET),
             stop=tenacity.stop_after_attempt(_ATTEMPTS),

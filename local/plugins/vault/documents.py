@@ -1,6 +1,6 @@
 """The Vault resource types that are one document each: a policy, a transit key, roles and configurations."""
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from local.plugins.values import Bag
 from local.plugins.vault.client import Vault
@@ -124,7 +124,7 @@ class TransitKey(Document):
         vault.write(f"{self.address(inputs)}/config", settings)
 
 
-def _version(version: Any) -> dict[str, str]:
+def _version(version: object) -> dict[str, str]:
     """Return a key's version as the official provider does: a symmetric one is just its time of creation."""
     fields = version if isinstance(version, dict) else {"id": version}
     return {name: str(value) for name, value in fields.items()}

@@ -38,7 +38,7 @@ class VaultProvider(Provider):
     def configure(self, config: Bag) -> None:
         """Take address and token; nothing is called before a resource needs it."""
         self._vault = Vault(server(reveal_bag(config)))
-        announce(self.log, self)
+        announce(self.host, self)
 
     def check(self, request: Request) -> Bag:
         """Demand the required inputs, refuse unknown ones, make up a name."""
@@ -62,11 +62,8 @@ class VaultProvider(Provider):
         old, new = (_ordered(kind, _complete(kind, bag)) for bag in (request.old_inputs, request.inputs))
         changes = without(compare(old, new, _same), request.ignore)
         replaces = frozenset(path for path in changes if path[0] in kind.fields.replacing)
-        return Diff(changes=changes, replaces=replaces, delete_before_replace=self._in_the_way(kind, old, new, replaces))
-
-    @staticmethod
-    def _in_the_way(kind: Kind, old: Bag, new: Bag, replaces: frozenset[Path]) -> bool:
-        return bool(replaces) and kind.identify(old) == kind.identify(new)
+        in_the_way = bool(replaces) and kind.identify(old) == kind.identify(new)
+        return Diff(changes=changes, replaces=replaces, delete_before_replace=in_the_way)
 
     def create(self, request: Request) -> State:
         """Make the resource and read it back."""

@@ -1,0 +1,47 @@
+"""An object in Pulumi's state, in the official plugin's form: the live object, and beside it what made it so."""
+
+from typing import Final
+
+from local.plugins.kubernetes.client import Object
+from local.plugins.kubernetes.objects import metadata
+from local.plugins.values import Bag, Secret, mark_like, reveal_bag
+
+_INPUTS: Final = "__inputs"
+_API_VERSION: Final = "__initialApiVersion"
+_MANAGER: Final = "__fieldManager"
+_SECRET_FIELDS: Final = ("data", "stringData")
+
+
+def write(live: Object, inputs: Bag, manager: str) -> Bag:
+    """Return the outputs for a live object that these inputs, with their secret marks, made."""
+    plain = live | {"metadata": {key: value for key, value in metadata(live).items() if key != "managedFields"}}
+    return secured(mark_like(plain, inputs)) | {
+        _INPUTS: secured(inputs),
+        _API_VERSION: live.get("apiVersion"),
+        _MANAGER: manager,
+    }
+
+
+def secured(bag: Bag) -> Bag:
+    """Mark the contents of a Secret, whether the program did or not."""
+    if bag.get("kind") != "Secret":
+        return bag
+    return {
+        key: Secret(value) if key in _SECRET_FIELDS and not isinstance(value, Secret) else value
+        for key, value in bag.items()
+    }
+
+
+def live(state: Bag) -> Object:
+    """Return the object of a state, as it was when that was written."""
+    return {key: value for key, value in reveal_bag(state).items() if not key.startswith("__")}
+
+
+def inputs(state: Bag) -> Object:
+    """Return the inputs of a state."""
+    return reveal_bag(state).get(_INPUTS) or {}
+
+
+def manager(state: Bag) -> str:
+    """Return the field manager of a state, empty where none was written."""
+    return str(reveal_bag(state).get(_MANAGER) or "")

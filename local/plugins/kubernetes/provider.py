@@ -1,0 +1,261 @@
+"""The provider `kubernetes`: any kind that the API server serves, applied server-side and awaited."""
+
+import threading
+from typing import Final
+
+from local.plugins.announce import announce
+from local.plugins.kubernetes import apply, checkpoint, inputs, objects, settings
+from local.plugins.kubernetes.changes import compare
+from local.plugins.kubernetes.client import ApiError, Object
+from local.plugins.kubernetes.cluster import Cluster
+from local.plugins.kubernetes.discovery import NoSuchKindError
+from local.plugins.kubernetes.readiness import wait
+from local.plugins.kubernetes.readiness.wait import NeverReadyError, Patience
+from local.plugins.naming import unique
+from local.plugins.provider import Diff, Host, NotReadyError, PluginError, Provider, Request, State
+from local.plugins.values import Bag, has_unknown, mark_like, reveal_bag
+
+# A namespace or a definition that is made beside what needs it.
+_CREATE_ATTEMPTS: Final = 6
+_CREATE_PAUSE_SECONDS: Final = 0.5
+
+
+class KubernetesProvider(Provider):
+    """Talks to the cluster of its configuration."""
+
+    name = "kubernetes"
+    version = "4.28.0"
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._configured: Cluster | None = None
+        self._interrupted = threading.Event()
+
+    def diff_config(self, old: Bag, new: Bag) -> Diff:
+        """Replace the provider, and so all its objects, when it points to another cluster."""
+        changes = super().diff_config(old, new).changes
+        return Diff(changes=changes, replaces=frozenset(changes) if settings.moved(old, new) else frozenset())
+
+    def configure(self, config: Bag) -> None:
+        """Take the kubeconfig; nothing is called before a resource needs it."""
+        self._configured = Cluster(settings.read(config), self.host)
+        announce(self.host, self)
+        if not self._configured.settings.server_side_apply:
+            self.host.warn("the embedded plugin 'kubernetes' always applies server-side")
+
+    def check(self, request: Request) -> Bag:
+        """Complete apiVersion and kind, the name and the namespace."""
+        api_version, kind = objects.kind_of(request.type)
+        plain = inputs.cleaned({"apiVersion": api_version, "kind": kind} | reveal_bag(request.inputs))
+        plain["metadata"] = self._named(plain, reveal_bag(request.old_inputs), request)
+        return checkpoint.secured(mark_like(plain, request.inputs))
+
+    def _named(self, plain: Object, old: Object, request: Request) -> Object:
+        meta = plain.get("metadata") or {}
+        if not isinstance(meta, dict):
+            return meta
+        meta = dict(meta)
+        if meta.get("generateName") is not None:
+            message = "metadata.generateName isn't supported with server-side apply; leave the name out instead"
+            raise PluginError(message)
+        if meta.get("name") is None:
+            kept = objects.name(old) if objects.annotated(old, objects.AUTONAMED) else ""
+            meta["name"] = kept or unique(f"{request.name}-", request.seed)
+            annotations = meta.get("annotations") or {}
+            if isinstance(annotations, dict):
+                meta["annotations"] = annotations | {objects.AUTONAMED: "true"}
+        if meta.get("namespace") is None and self._cluster.namespaced(plain["apiVersion"], plain["kind"]):
+            meta["namespace"] = self._cluster.default_namespace
+        return meta
+
+    def diff(self, request: Request) -> Diff:
+        """Compare the inputs; a refresh has put into the old ones what somebody else changed."""
+        old = reveal_bag(request.old_inputs) or checkpoint.inputs(request.state)
+        new = reveal_bag(request.inputs)
+        unready = objects.annotated(new, objects.REPLACE_UNREADY) and self._unready_job(new, request)
+        return compare(old, new, request.ignore, self._cluster.settings, replace_anyway=unready)
+
+    def _unready_job(self, new: Object, request: Request) -> bool:
+        check = wait.check_for({"apiVersion": new["apiVersion"], "kind": new["kind"]})
+        if new["kind"] != "Job" or check is None or self._cluster.unreachable:
+            return False
+        try:
+            live = self._cluster.client.get(self._path(checkpoint.live(request.state)))
+        except ApiError:
+            return False
+        return not check(live, self._cluster.client).ready
+
+    def create(self, request: Request) -> State:
+        """Apply the object and wait until it's ready."""
+        body = reveal_bag(request.inputs)
+        manager = objects.annotation(body, objects.PATCH_FIELD_MANAGER) or unique("pulumi-kubernetes-", b"")
+        if request.preview:
+            return State(id="", outputs=self._preview(request, body, manager, creating=True))
+        self._reach()
+        applied = self._create(body, manager, request.urn)
+        return self._awaited(request, applied, manager)
+
+    def _create(self, body: Object, manager: str, urn: str) -> Object:
+        pause = _CREATE_PAUSE_SECONDS
+        for attempt in range(1, _CREATE_ATTEMPTS + 1):
+            try:
+                return apply.send(self._cluster.client, self._path(body), body, manager=manager, preview=False)
+            except (ApiError, NoSuchKindError) as error:
+                missing = isinstance(error, NoSuchKindError) or error.not_found
+                if not missing or attempt == _CREATE_ATTEMPTS or self._interrupted.wait(pause):
+                    raise
+                self.host.status(f"trying again, {attempt} of {_CREATE_ATTEMPTS} failed: {error}", urn)
+                pause *= 2
+        raise AssertionError
+
+    def update(self, request: Request) -> State:
+        """Apply the object anew and wait until it's ready."""
+        body = reveal_bag(request.inputs)
+        manager = objects.annotation(body, objects.PATCH_FIELD_MANAGER) or checkpoint.manager(request.state)
+        manager = manager or unique("pulumi-kubernetes-", b"")
+        if request.preview:
+            return State(id=request.id, outputs=self._preview(request, body, manager, creating=False))
+        self._reach()
+        applied = self._apply(request, body, manager)
+        return self._awaited(request, applied, manager)
+
+    def _apply(self, request: Request, body: Object, manager: str) -> Object:
+        client, path = self._cluster.client, self._path(body)
+        try:
+            live = client.get(path)
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            live = None
+        if live is not None:
+            body = apply.leave_ignored(body, live, request.ignore, manager)
+            if body["kind"] == "CustomResourceDefinition":
+                return apply.replace(client, path, body, live, manager=manager, preview=request.preview)
+        return apply.send(client, path, body, manager=manager, preview=request.preview)
+
+    def _preview(self, request: Request, body: Object, manager: str, *, creating: bool) -> Bag:
+        """Return what the API server would make of the object, or where it can't tell, the inputs."""
+        if has_unknown(body) or not self._cluster.serves(body["apiVersion"], body["kind"]):
+            return request.inputs
+        try:
+            if creating:
+                client = self._cluster.client
+                live = apply.send(client, self._path(body), body, manager=manager, preview=True, force=True)
+            else:
+                live = self._apply(request, body, manager)
+        except ApiError as error:
+            if _only_in_preview(error, creating=creating):
+                return request.inputs
+            raise
+        live.pop("status", None)
+        return checkpoint.write(live, request.inputs, manager)
+
+    def _awaited(self, request: Request, applied: Object, manager: str) -> State:
+        plain = reveal_bag(request.inputs)
+        check = wait.check_for(plain)
+        live = applied
+        if check is not None:
+            try:
+                live = wait.until_ready(
+                    self._cluster.client, self._path(applied), applied, check, self._patience(request, plain)
+                )
+            except NeverReadyError as error:
+                state = self._state(error.live or applied, request.inputs, manager)
+                message = f"{applied['kind']} {state.id} was applied but didn't become ready: {error}"
+                raise NotReadyError(message, state, error.details) from error
+        return self._state(live, request.inputs, manager)
+
+    def _patience(self, request: Request, plain: Object) -> Patience:
+        return Patience(
+            seconds=wait.seconds(plain, request.timeout),
+            interrupted=self._interrupted,
+            tell=lambda message: self.host.status(message, request.urn),
+        )
+
+    @staticmethod
+    def _state(live: Object, given: Bag, manager: str) -> State:
+        return State(id=objects.identity(live), outputs=checkpoint.write(live, given, manager))
+
+    def read(self, request: Request) -> State | None:
+        """Read the object; its inputs are the last ones as the live object now has them."""
+        if self._cluster.unreachable:
+            return self._read_unreachable(request)
+        api_version, kind = objects.kind_of(request.type)
+        place, called = objects.split_identity(request.id)
+        given = reveal_bag(request.inputs)
+        try:
+            found = self._cluster.kind(given.get("apiVersion", api_version), given.get("kind", kind))
+            live = self._cluster.client.get(found.item(called, place or self._cluster.default_namespace))
+        except NoSuchKindError:
+            return None
+        except ApiError as error:
+            if error.not_found:
+                return None
+            raise
+        now = inputs.observed(live, given) if given else inputs.imported(live)
+        marked = checkpoint.secured(mark_like(now, request.inputs))
+        manager = checkpoint.manager(request.state) or unique("pulumi-kubernetes-", b"")
+        return State(id=request.id, outputs=checkpoint.write(live, marked, manager), inputs=marked)
+
+    def _read_unreachable(self, request: Request) -> State | None:
+        if self._cluster.settings.delete_unreachable:
+            self.host.info(
+                f"{self._cluster.unreachable}; deleteUnreachable drops the object from the state", request.urn
+            )
+            return None
+        if self._cluster.settings.skip_update_unreachable:
+            self.host.info(f"{self._cluster.unreachable}; skipUpdateUnreachable keeps the state as it is", request.urn)
+            return State(id=request.id, outputs=request.state, inputs=request.inputs)
+        message = (
+            f"{self._cluster.unreachable}. If the cluster is gone for good, PULUMI_K8S_DELETE_UNREACHABLE=true drops "
+            "its objects from the state."
+        )
+        raise PluginError(message)
+
+    def delete(self, request: Request) -> None:
+        """Delete the object and what it owns, and wait until it's gone."""
+        if self._cluster.unreachable:
+            self._read_unreachable(request)
+            return
+        live = checkpoint.live(request.state)
+        client = self._cluster.client
+        try:
+            path = self._path(live)
+            client.delete(path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": _propagation(live)})
+        except NoSuchKindError:
+            return
+        except ApiError as error:
+            if error.not_found:
+                return
+            raise
+        wait.until_gone(client, path, live, self._patience(request, live))
+
+    def cancel(self) -> None:
+        """End the waits."""
+        self._interrupted.set()
+
+    @property
+    def _cluster(self) -> Cluster:
+        if self._configured is None:
+            message = "the provider isn't configured yet: its kubeconfig isn't known"
+            raise PluginError(message)
+        return self._configured
+
+    def _reach(self) -> None:
+        if self._cluster.unreachable:
+            raise PluginError(self._cluster.unreachable)
+
+    def _path(self, thing: Object) -> str:
+        kind = self._cluster.kind(thing["apiVersion"], thing["kind"])
+        return kind.item(objects.name(thing), objects.namespace(thing) or self._cluster.default_namespace)
+
+
+def _propagation(live: Object) -> str:
+    wanted = objects.annotation(live, objects.DELETION_PROPAGATION).capitalize()
+    return wanted if wanted in ("Orphan", "Background") else "Foreground"
+
+
+def _only_in_preview(error: ApiError, *, creating: bool) -> bool:
+    """Whether a dry run failed for what the real run won't meet: it isn't allowed, or it comes before its time."""
+    replaced = creating and any("immutable" in cause.get("message", "") for cause in error.causes)
+    return error.forbidden or error.not_found or replaced or "does not support dry run" in str(error)

@@ -1,0 +1,78 @@
+"""Everything but pods and workloads: Service, Ingress, volumes, Secret, ResourceQuota."""
+
+from urllib.parse import quote
+
+from local.plugins.kubernetes.client import ApiError, Client, Object
+from local.plugins.kubernetes.objects import dig, name, namespace
+from local.plugins.kubernetes.quantities import amount
+from local.plugins.kubernetes.readiness.verdict import Verdict, ready, waiting
+
+
+def service(live: Object, client: Client) -> Verdict:
+    """Tell whether a Service has a ready endpoint, and its load balancer an address.
+
+    One without selector, without cluster address, or for an outside name has nothing to wait for.
+    """
+    spec = live.get("spec") or {}
+    if spec.get("type") == "ExternalName" or not spec.get("selector"):
+        return ready("nothing to wait for")
+    if spec.get("type") == "LoadBalancer" and not dig(live, "status", "loadBalancer", "ingress"):
+        return waiting("the load balancer has no address yet")
+    if spec.get("clusterIP") == "None" or _endpoints(live, client):
+        return ready("it has endpoints")
+    return waiting("no pod that it selects is ready yet")
+
+
+def _endpoints(live: Object, client: Client) -> bool:
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{quote(namespace(live))}/endpointslices"
+    slices = client.get(path, labelSelector=f"kubernetes.io/service-name={name(live)}")["items"]
+    found = [endpoint for each in slices for endpoint in each.get("endpoints") or []]
+    return any((endpoint.get("conditions") or {}).get("ready") is not False for endpoint in found)
+
+
+def ingress(live: Object, client: Client) -> Verdict:  # noqa: ARG001 - the Ingress tells it all.
+    """Tell whether the ingress controller has given an address."""
+    if dig(live, "status", "loadBalancer", "ingress"):
+        return ready("it has an address")
+    return waiting("the ingress controller has given no address yet")
+
+
+def volume_claim(live: Object, client: Client) -> Verdict:
+    """Tell whether a claim is bound, or waits for its first pod as its class says."""
+    phase = dig(live, "status", "phase")
+    if phase == "Bound":
+        return ready("bound")
+    if phase == "Pending" and _binding_mode(live, client) == "WaitForFirstConsumer":
+        return ready("it will be bound for its first pod")
+    return waiting(f"the claim is {phase or 'Pending'}")
+
+
+def _binding_mode(live: Object, client: Client) -> str | None:
+    storage_class = dig(live, "spec", "storageClassName")
+    if not storage_class:
+        return None
+    try:
+        found = client.get(f"/apis/storage.k8s.io/v1/storageclasses/{quote(storage_class)}")
+    except ApiError:
+        return None
+    return found.get("volumeBindingMode")
+
+
+def volume(live: Object, client: Client) -> Verdict:  # noqa: ARG001 - the volume tells it all.
+    """Tell whether a volume can be claimed."""
+    phase = dig(live, "status", "phase")
+    return ready(str(phase)) if phase in ("Available", "Bound") else waiting(f"the volume is {phase or 'Pending'}")
+
+
+def secret(live: Object, client: Client) -> Verdict:  # noqa: ARG001 - the Secret tells it all.
+    """Tell whether a service account's token has been written into its Secret."""
+    if live.get("type") == "kubernetes.io/service-account-token" and not live.get("data"):
+        return waiting("the token hasn't been written yet")
+    return ready()
+
+
+def quota(live: Object, client: Client) -> Verdict:  # noqa: ARG001 - the quota tells it all.
+    """Tell whether a quota is in force."""
+    hard, enforced = dig(live, "spec", "hard") or {}, dig(live, "status", "hard") or {}
+    in_force = all(amount(enforced.get(key)) == amount(value) for key, value in hard.items())
+    return ready("in force") if in_force else waiting("the quota isn't in force yet")

@@ -1,0 +1,83 @@
+"""Pods: whether one is ready, what is wrong with those of a workload, and the end of a failed one's log."""
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from local.plugins.kubernetes.client import Client, Object
+from local.plugins.kubernetes.objects import condition, dig, metadata, name, namespace
+from local.plugins.kubernetes.readiness.verdict import Verdict, failed, ready, waiting
+from local.plugins.provider import PluginError
+
+_LOG_LINES: Final = 20
+# Reasons of a waiting container that are part of a normal start.
+_STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
+
+
+def pod(live: Object, client: Client) -> Verdict:
+    """Tell whether a pod runs and is ready, or has done its work."""
+    match dig(live, "status", "phase"):
+        case "Succeeded":
+            return ready("the pod has succeeded")
+        case "Failed":
+            message = dig(live, "status", "message") or dig(live, "status", "reason") or "a container failed"
+            return failed(f"the pod has failed: {message}", *log_tail(live, client))
+        case "Running" if condition(live, "Ready").get("status") == "True":
+            return ready("the pod is ready")
+        case phase:
+            return waiting("; ".join(problems(live)) or f"the pod is {phase or 'Pending'}, not ready yet")
+
+
+def of_selector(place: str, labels: dict[str, str], client: Client) -> list[Object]:
+    """Return the pods of a namespace that carry all the labels, newest first."""
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    found = client.get(f"/api/v1/namespaces/{quote(place)}/pods", labelSelector=selector)["items"]
+    return sorted(found, key=lambda each: metadata(each).get("creationTimestamp", ""), reverse=True)
+
+
+def troubles(place: str, labels: dict[str, str], client: Client) -> list[str]:
+    """Return what keeps the pods of a workload from being ready, each trouble once."""
+    try:
+        found = of_selector(place, labels, client)
+    except PluginError:
+        # The wait goes on without: it's only an explanation.
+        return []
+    lines = [f"pod {name(each)}: {problem}" for each in found for problem in problems(each)]
+    return list(dict.fromkeys(lines))
+
+
+def problems(live: Object) -> list[str]:
+    """Return what keeps a pod from being ready."""
+    scheduled = condition(live, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return [f"{scheduled.get('reason')}: {scheduled.get('message')}"]
+    statuses = [
+        *(dig(live, "status", "initContainerStatuses") or []),
+        *(dig(live, "status", "containerStatuses") or []),
+    ]
+    return [text for status in statuses if (text := _problem(status))]
+
+
+def _problem(status: dict[str, Any]) -> str:
+    waits = dig(status, "state", "waiting") or {}
+    ended = dig(status, "state", "terminated") or {}
+    before = dig(status, "lastState", "terminated") or {}
+    if waits.get("reason") and waits["reason"] not in _STARTING:
+        last = f", ended with {before['exitCode']} before" if before else ""
+        return f"{status['name']}: {waits['reason']}: {waits.get('message', '')}{last}".rstrip(": ")
+    if ended.get("exitCode"):
+        return f"{status['name']}: {ended.get('reason', 'Error')}, ended with {ended['exitCode']}"
+    return ""
+
+
+def log_tail(live: Object, client: Client) -> list[str]:
+    """Return the last lines of the log of a pod's first container that failed, for an error message."""
+    statuses = dig(live, "status", "containerStatuses") or []
+    bad = [each["name"] for each in statuses if dig(each, "state", "terminated", "exitCode")]
+    container = bad[0] if bad else dig(live, "spec", "containers")[0]["name"]
+    path = f"/api/v1/namespaces/{quote(namespace(live))}/pods/{quote(name(live))}/log"
+    try:
+        text = client.text(path, container=container, tailLines=str(_LOG_LINES))
+    except PluginError:
+        return []
+    lines = text.rstrip().splitlines()
+    return [f"the end of the log of pod {name(live)}:\n" + "\n".join(f"  {line}" for line in lines)] if lines else []

@@ -1,0 +1,150 @@
+"""Waiting for an object: looking at it until it's ready, has failed, is gone, the time is up or the user interrupts."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from local.plugins.kubernetes import objects
+from local.plugins.kubernetes.client import ApiError, Client, Object, UnreachableError
+from local.plugins.kubernetes.readiness import custom, others, pods, workloads
+from local.plugins.kubernetes.readiness.verdict import Check, Verdict, waiting
+from local.plugins.provider import PluginError
+
+# The official plugin's default for all kinds.
+TIMEOUT_SECONDS: Final = 600.0
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 1.0
+
+_CHECKS: Final[Mapping[tuple[str, str], Check]] = {
+    ("apps/v1", "DaemonSet"): workloads.daemon_set,
+    ("apps/v1", "Deployment"): workloads.deployment,
+    ("apps/v1", "StatefulSet"): workloads.stateful_set,
+    ("batch/v1", "Job"): workloads.job,
+    ("networking.k8s.io/v1", "Ingress"): others.ingress,
+    ("v1", "PersistentVolume"): others.volume,
+    ("v1", "PersistentVolumeClaim"): others.volume_claim,
+    ("v1", "Pod"): pods.pod,
+    ("v1", "ReplicationController"): workloads.replicas,
+    ("v1", "ResourceQuota"): others.quota,
+    ("v1", "Secret"): others.secret,
+    ("v1", "Service"): others.service,
+}
+
+
+class NeverReadyError(PluginError):
+    """An object that failed or wasn't ready in time; `live` is the last that was seen of it, if it's still there."""
+
+    def __init__(self, message: str, live: Object | None, details: tuple[str, ...] = ()) -> None:
+        super().__init__("\n".join((message, *details)))
+        self.live = live
+        self.details = details
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How long to wait, what ends it early, and whom to tell meanwhile."""
+
+    seconds: float
+    interrupted: threading.Event
+    tell: Callable[[str], None]
+
+
+def check_for(inputs: Object) -> Check | None:
+    """Return how to tell that an object with these inputs is ready, or None when it is at once."""
+    if objects.annotated(inputs, objects.SKIP_AWAIT):
+        return None
+    if wanted := objects.annotation(inputs, objects.WAIT_FOR):
+        return custom.check(wanted)
+    return _CHECKS.get((inputs.get("apiVersion", ""), inputs.get("kind", "")))
+
+
+def seconds(inputs: Object, timeout: float) -> float:
+    """Return how long an operation may take: the resource's custom timeout, its annotation, or the default."""
+    if timeout:
+        return timeout
+    given = objects.annotation(inputs, objects.TIMEOUT_SECONDS)
+    return float(given) if given.isdecimal() else TIMEOUT_SECONDS
+
+
+def until_ready(client: Client, path: str, live: Object, check: Check, patience: Patience) -> Object:
+    """Wait until an object is ready and return it as it is then.
+
+    Raises:
+        NeverReadyError: it isn't, and why.
+    """
+    kind, name = live.get("kind"), objects.name(live)
+    last: Object | None = live
+    verdict = waiting("just made")
+    for _ in _looks(patience):
+        last = _get(client, path, last)
+        if last is None:
+            message = f"{kind} {name} was deleted while it was awaited"
+            raise NeverReadyError(message, None)
+        verdict = _look(check, last, client)
+        if verdict.ready:
+            return last
+        if verdict.failed:
+            message = f"{kind} {name}: {verdict.message}"
+            raise NeverReadyError(message, last, verdict.details)
+        patience.tell(f"{kind} {name}: {'; '.join((verdict.message, *verdict.details))}")
+    message = f"{kind} {name}: {_why(patience)}: {verdict.message}"
+    raise NeverReadyError(message, last, verdict.details)
+
+
+def until_gone(client: Client, path: str, live: Object, patience: Patience) -> None:
+    """Wait until an object is gone; one of the same name made since doesn't count as it.
+
+    Raises:
+        NeverReadyError: it's still there.
+    """
+    kind, name, uid = live.get("kind"), objects.name(live), objects.metadata(live).get("uid")
+    last: Object | None = live
+    for _ in _looks(patience):
+        last = _get(client, path, last)
+        if last is None or (uid and objects.metadata(last).get("uid") != uid):
+            return
+        holders = ", ".join(objects.metadata(last).get("finalizers") or [])
+        patience.tell(f"{kind} {name}: being deleted" + (f", held by {holders}" if holders else ""))
+    message = f"{kind} {name}: {_why(patience)}: it's still being deleted"
+    raise NeverReadyError(message, last, _remains(last))
+
+
+def _remains(live: Object | None) -> tuple[str, ...]:
+    conditions = objects.dig(live, "status", "conditions") or []
+    return tuple(str(each.get("message")) for each in conditions if each.get("status") == "True")
+
+
+def _looks(patience: Patience) -> Iterator[None]:
+    """Yield when it's time to look: at once, then ever more seldom, until time or patience is over."""
+    end = time.monotonic() + patience.seconds
+    pause = _FIRST_PAUSE
+    yield
+    while (left := end - time.monotonic()) > 0 and not patience.interrupted.wait(min(pause, left)):
+        yield
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _why(patience: Patience) -> str:
+    return "interrupted" if patience.interrupted.is_set() else f"not done after {patience.seconds:.0f} s"
+
+
+def _get(client: Client, path: str, last: Object | None) -> Object | None:
+    """Return an object, the last known one when the API server is away for a moment, or None when it's gone."""
+    try:
+        return client.get(path)
+    except UnreachableError:
+        return last
+    except ApiError as error:
+        if error.not_found:
+            return None
+        raise
+
+
+def _look(check: Check, live: Object, client: Client) -> Verdict:
+    try:
+        return check(live, client)
+    except PluginError as error:
+        # A look around that failed says nothing about the object.
+        return waiting(str(error))

@@ -1,0 +1,114 @@
+"""Workloads: Deployment, StatefulSet, DaemonSet, ReplicaSet and Job."""
+
+from local.plugins.kubernetes.client import Client, Object
+from local.plugins.kubernetes.objects import condition, dig, metadata, name, namespace
+from local.plugins.kubernetes.readiness import pods
+from local.plugins.kubernetes.readiness.verdict import Verdict, failed, ready, waiting
+from local.plugins.provider import PluginError
+
+
+def deployment(live: Object, client: Client) -> Verdict:
+    """Tell whether the newest revision is rolled out and available."""
+    if dig(live, "spec", "paused"):
+        return ready("paused")
+    if not _observed(live):
+        return waiting("waiting for the controller")
+    wanted = _count(live, "spec", "replicas", default=1)
+    updated, available = _count(live, "status", "updatedReplicas"), _count(live, "status", "availableReplicas")
+    progressing = condition(live, "Progressing")
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        return failed(str(progressing.get("message")), *_troubles(live, client))
+    rolled_out = progressing.get("reason") == "NewReplicaSetAvailable" or wanted == 0
+    if rolled_out and updated >= wanted and condition(live, "Available").get("status") == "True":
+        return ready("rolled out and available")
+    return _counting(live, client, f"{min(updated, available)} of {wanted} new replicas are available")
+
+
+def stateful_set(live: Object, client: Client) -> Verdict:
+    """Tell whether all replicas are ready, at the newest revision but for a partition."""
+    if not _observed(live):
+        return waiting("waiting for the controller")
+    wanted = _count(live, "spec", "replicas", default=1)
+    prepared = _count(live, "status", "readyReplicas")
+    if prepared < wanted:
+        return _counting(live, client, f"{prepared} of {wanted} replicas are ready")
+    strategy = dig(live, "spec", "updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return ready("all replicas are ready")
+    fresh = max(0, wanted - _count(strategy, "rollingUpdate", "partition"))
+    updated = _count(live, "status", "updatedReplicas")
+    if dig(live, "status", "currentRevision") == dig(live, "status", "updateRevision"):
+        updated = wanted
+    if updated < fresh:
+        return _counting(live, client, f"{updated} of {fresh} replicas are updated")
+    return ready("all replicas are ready")
+
+
+def daemon_set(live: Object, client: Client) -> Verdict:
+    """Tell whether each node that should run the newest revision does."""
+    if not _observed(live):
+        return waiting("waiting for the controller")
+    if dig(live, "spec", "updateStrategy", "type") == "OnDelete":
+        return ready("its pods are updated when they are deleted")
+    wanted = _count(live, "status", "desiredNumberScheduled")
+    updated = _count(live, "status", "updatedNumberScheduled")
+    available = _count(live, "status", "numberAvailable")
+    if updated < wanted or available < wanted:
+        return _counting(live, client, f"{min(updated, available)} of {wanted} new pods are available")
+    return ready("available on all nodes")
+
+
+def replicas(live: Object, client: Client) -> Verdict:
+    """Tell whether a ReplicaSet or ReplicationController has its replicas."""
+    wanted, available = _count(live, "spec", "replicas", default=1), _count(live, "status", "availableReplicas")
+    if not _observed(live) or available < wanted:
+        return _counting(live, client, f"{available} of {wanted} replicas are available")
+    return ready("all replicas are available")
+
+
+def job(live: Object, client: Client) -> Verdict:
+    """Tell whether a Job has completed; one that failed comes with the end of its newest pod's log."""
+    if dig(live, "spec", "suspend"):
+        return ready("suspended")
+    if condition(live, "Complete").get("status") == "True":
+        return ready("completed")
+    failure = condition(live, "Failed")
+    if failure.get("status") == "True":
+        return failed(f"the Job has failed: {failure.get('reason')}: {failure.get('message')}", *_ends(live, client))
+    running, succeeded = _count(live, "status", "active"), _count(live, "status", "succeeded")
+    lost = _count(live, "status", "failed")
+    message = f"{running} running, {succeeded} succeeded" + (f", {lost} failed" if lost else "")
+    return _counting(live, client, message)
+
+
+def _ends(live: Object, client: Client) -> list[str]:
+    try:
+        found = pods.of_selector(namespace(live), _labels(live), client)
+    except PluginError:
+        return []
+    newest = next((each for each in found if dig(each, "status", "phase") == "Failed"), None)
+    return pods.log_tail(newest, client) if newest else []
+
+
+def _counting(live: Object, client: Client, message: str) -> Verdict:
+    return waiting(message, *_troubles(live, client))
+
+
+def _troubles(live: Object, client: Client) -> list[str]:
+    return pods.troubles(namespace(live), _labels(live), client)
+
+
+def _labels(live: Object) -> dict[str, str]:
+    if live.get("kind") == "Job":
+        return {"batch.kubernetes.io/job-name": name(live)}
+    selector = dig(live, "spec", "selector") or {}
+    return selector.get("matchLabels") or {}
+
+
+def _observed(live: Object) -> bool:
+    return _count(live, "status", "observedGeneration") >= metadata(live).get("generation", 0)
+
+
+def _count(thing: object, *path: str, default: int = 0) -> int:
+    value = dig(thing, *path)
+    return default if value is None else int(value)

@@ -1,0 +1,86 @@
+"""The inputs of the provider itself: which cluster, and how to treat what is in it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from local.plugins.kubernetes import kubeconfig
+from local.plugins.kubernetes.kubeconfig import Access
+from local.plugins.provider import PluginError
+from local.plugins.values import UNKNOWN, Bag, reveal_bag
+
+# Inputs whose meaning only the official plugin has.
+_UNSUPPORTED: Final = ("renderYamlToDirectory", "alwaysRender")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The provider's inputs, checked."""
+
+    access: Access
+    # Where objects without a namespace go.
+    namespace: str | None = None
+    config_map_mutable: bool = False
+    secret_mutable: bool = False
+    delete_unreachable: bool = False
+    skip_update_unreachable: bool = False
+    suppress_deprecation_warnings: bool = False
+    server_side_apply: bool = True
+
+
+def read(config: Bag, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the inputs, and where they say nothing the official plugin's environment variables.
+
+    Raises:
+        PluginError: an input can't be used.
+    """
+    bare = reveal_bag(config)
+    for name in _UNSUPPORTED:
+        if _flag(name, bare.get(name)):
+            message = f"kubernetes: only the official plugin can do {name}"
+            raise PluginError(message)
+
+    def flag(name: str, variable: str, *, default: bool = False) -> bool:
+        given = bare.get(name)
+        return _flag(name, environment.get(variable) if given is None else given, default=default)
+
+    return Settings(
+        access=kubeconfig.load(bare.get("kubeconfig"), bare.get("context"), bare.get("cluster")),
+        namespace=bare.get("namespace") or None,
+        config_map_mutable=flag("enableConfigMapMutable", "PULUMI_K8S_ENABLE_CONFIGMAP_MUTABLE"),
+        secret_mutable=flag("enableSecretMutable", "PULUMI_K8S_ENABLE_SECRET_MUTABLE"),
+        delete_unreachable=flag("deleteUnreachable", "PULUMI_K8S_DELETE_UNREACHABLE"),
+        skip_update_unreachable=flag("skipUpdateUnreachable", "PULUMI_K8S_SKIP_UPDATE_UNREACHABLE"),
+        suppress_deprecation_warnings=flag("suppressDeprecationWarnings", "PULUMI_K8S_SUPPRESS_DEPRECATION_WARNINGS"),
+        server_side_apply=flag("enableServerSideApply", "PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY", default=True),
+    )
+
+
+def _flag(name: str, value: Any, *, default: bool = False) -> bool:  # noqa: ANN401 - whatever the program gave.
+    """Read a truth value; the SDK sends it as a string."""
+    words = {None: default, "": default, "true": True, "1": True, "false": False, "0": False, True: True, False: False}
+    key = value.lower() if isinstance(value, str) else value
+    if key not in words:
+        message = f"kubernetes: {name} is {value!r}, it must be true or false"
+        raise PluginError(message)
+    return words[key]
+
+
+def moved(old: Bag, new: Bag) -> bool:
+    """Whether two sets of inputs are about different clusters, so that no object of the one is in the other."""
+    before, after = reveal_bag(old), reveal_bag(new)
+    if after.get("clusterIdentifier") or before.get("clusterIdentifier"):
+        return before.get("clusterIdentifier") != after.get("clusterIdentifier")
+    names = ("kubeconfig", "context", "cluster")
+    if UNKNOWN in [after.get(name) for name in names]:
+        return False
+    try:
+        return _server(before) != _server(after)
+    except PluginError:
+        # A kubeconfig that can't be read any more says nothing about the cluster.
+        return False
+
+
+def _server(bare: Bag) -> str:
+    return kubeconfig.load(bare.get("kubeconfig"), bare.get("context"), bare.get("cluster")).server
