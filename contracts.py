@@ -14,6 +14,8 @@ IMAGE_REGISTRY: Final = "localhost/aegis"
 IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer")
 # A JSON file {image name: reference} that `make up` writes; a stack without `images` in its settings reads it.
 IMAGES_FILE_ENV: Final = "AEGIS_IMAGES"
+# The kubeconfig context of an existing cluster to use instead of the embedded one.
+CONTEXT_ENV: Final = "AEGIS_CONTEXT"
 
 MLFLOW_NAMESPACE: Final = "mlflow"
 VAULT_NAMESPACE: Final = "vault"
@@ -48,6 +50,10 @@ class Env:
     S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
     BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"
+    # JSON list of {bucket, access_key, secret_key}: the buckets to make in an S3 server of ours, and who owns each.
+    BUCKET_OWNERS: Final = "AEGIS_BUCKET_OWNERS"
+    # SQLAlchemy URI of MLflow's database, for the server and for the migration of its schema.
+    BACKEND_STORE_URI: Final = "MLFLOW_BACKEND_STORE_URI"
     # Database of a backup or restore: libpq's own variables (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE).
     GIT_COMMIT: Final = "AEGIS_GIT_COMMIT"
 

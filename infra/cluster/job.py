@@ -1,0 +1,56 @@
+"""Jobs that are part of an update: Pulumi makes them, waits until they are done, and fails where they fail."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pulumi
+from pulumi_kubernetes.batch.v1 import Job, JobSpecArgsDict
+from pulumi_kubernetes.core.v1 import PodSpecArgsDict
+
+from infra.cluster.pods import labels
+
+# Seconds that Kubernetes may take to report the end of a Job that ran into its deadline.
+_REAPING: Final = 60
+
+
+def job_spec(component: str, pod: PodSpecArgsDict, *, retries: int, deadline: int) -> JobSpecArgsDict:
+    """Return the spec of a Job that runs `pod` once, at most `retries` times more, and `deadline` seconds in all."""
+    return {
+        "backoff_limit": retries,
+        "active_deadline_seconds": deadline,
+        "template": {"metadata": {"labels": labels(component)}, "spec": {**pod, "restart_policy": "Never"}},
+    }
+
+
+def run_once(
+    name: str,
+    namespace: pulumi.Input[str],
+    component: str,
+    pod: PodSpecArgsDict,
+    *,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+    retries: int = 3,
+    deadline: int = 600,
+) -> Job:
+    """Make a Job that runs once, and again only after its spec (or a Secret that it reads) has changed.
+
+    Its name is generated: a pod template can't be changed in place, and the next Job runs before the last one and its
+    log go. It has no time to live, as one that deletes itself would come back with every update.
+    """
+    return Job(
+        name,
+        metadata={
+            "namespace": namespace,
+            "labels": labels(component),
+            # A Job that failed for good is replaced by the next update, instead of being waited for again.
+            "annotations": {"pulumi.com/replaceUnready": "true"},
+        },
+        spec=job_spec(component, pod, retries=retries, deadline=deadline),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(depends_on),
+            # Wait as long as Kubernetes lets the Job run, and a little more for its last pod to be reaped.
+            custom_timeouts=pulumi.CustomTimeouts(create=f"{deadline + _REAPING}s", update=f"{deadline + _REAPING}s"),
+        ),
+    )

@@ -1,0 +1,241 @@
+"""The MLflow tracking server: stateless pods between two stores, scaled by load and never all down at once.
+
+The schema of the database is another component's (`migration`), and so are the two stores.
+"""
+
+import base64
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler, MetricSpecArgsDict
+from pulumi_kubernetes.core.v1 import ConfigMap, ContainerArgsDict, PodSpecArgsDict, Secret, Service
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
+from pulumi_random import RandomBytes, RandomPassword
+
+import contracts
+from infra.cluster.mlflow_hosts import POD_IP_VARIABLE, allowed_hosts
+from infra.cluster.mlflow_sizing import ConnectionPool, resources
+from infra.cluster.pods import container, from_config_map, from_secret, http_probe, labels, metadata, pod, selector
+from infra.cluster.services import cluster_ip, internal_service, url
+from infra.cluster.traffic import Peer, allow
+from infra.connections import BucketAccess, Database
+
+COMPONENT: Final = "mlflow"
+
+# Readiness asks the database: /health answers without it, and so does server-info once the store is made.
+_READY_PATH: Final = "/api/2.0/mlflow/experiments/search?max_results=1"
+_ALIVE_PATH: Final = "/health"
+# Uploads and downloads are staged here, whole.
+_TMP_SIZE: Final = "4Gi"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Autoscaling:
+    """Between how many pods, and at which percentage of what they request, the server is scaled."""
+
+    min_replicas: int
+    max_replicas: int
+    cpu_target: int
+    memory_target: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MlflowArgs:
+    """Arguments of `Mlflow`.
+
+    `clients` are the components of its namespace that may connect, `client_namespaces` those whose every pod may, and
+    `public_hosts` the names under which people reach the server from outside of the cluster.
+    """
+
+    namespace: pulumi.Input[str]
+    image: str
+    database: Database
+    artifacts: BucketAccess
+    stores: tuple[Peer, ...]
+    workers: int
+    pool: ConnectionPool
+    autoscaling: Autoscaling
+    cluster_domain: str
+    clients: tuple[str, ...] = ()
+    client_namespaces: tuple[str, ...] = ()
+    public_hosts: tuple[str, ...] = ()
+
+
+class Mlflow(pulumi.ComponentResource):
+    """The tracking server and model registry behind the Service `mlflow`."""
+
+    url: pulumi.Output[str]
+
+    def __init__(self, name: str, args: MlflowArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:cluster:Mlflow", name, {}, opts)
+        self._name, self._args = name, args
+        self._child = ResourceOptions(parent=self)
+        service = internal_service(f"{name}-service", args.namespace, COMPONENT, contracts.MLFLOW_PORT, self._child)
+        self.url = url(service, contracts.MLFLOW_PORT)
+        self._traffic()
+        self._autoscaler(self._deployment(service))
+        PodDisruptionBudget(
+            f"{name}-disruption-budget",
+            metadata=metadata(self._args.namespace, COMPONENT, COMPONENT),
+            spec={"min_available": 1, "selector": {"match_labels": selector(COMPONENT)}},
+            opts=self._child,
+        )
+        self.register_outputs({"url": self.url})
+
+    def _traffic(self) -> None:
+        port = contracts.MLFLOW_PORT
+        allow(
+            f"{self._name}-traffic",
+            self._args.namespace,
+            COMPONENT,
+            ingress=[
+                *(Peer(port=port, component=client) for client in self._args.clients),
+                *(Peer(port=port, namespace=namespace) for namespace in self._args.client_namespaces),
+            ],
+            egress=self._args.stores,
+            opts=self._child,
+        )
+
+    def _config(self) -> ConfigMap:
+        """Make what the server reads and anyone may; a change gets a new name, and so new pods."""
+        args = self._args
+        return ConfigMap(
+            f"{self._name}-config",
+            metadata=metadata(args.namespace, COMPONENT),
+            data={
+                **args.artifacts.environment(),
+                # Clients send artifacts to the server, which alone holds keys of the bucket.
+                "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/",
+                "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{args.artifacts.bucket}",
+                "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - the pod's own network; the network policy says who gets there
+                "MLFLOW_PORT": str(contracts.MLFLOW_PORT),
+                "MLFLOW_WORKERS": str(args.workers),
+                # Job runners keep their queue in the pod: with more than one pod, jobs would run twice or get lost.
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(args.pool.size),
+                "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(args.pool.overflow),
+                # Seconds: before a firewall or a proxy on the way drops an idle connection.
+                "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": "1800",
+            },
+            opts=self._child,
+        )
+
+    def _secret(self) -> Secret:
+        """Make what the server must keep to itself, the same in every pod and over every restart."""
+        name, args = self._name, self._args
+        session_key = RandomPassword(f"{name}-session-key", length=48, special=False, opts=self._child)
+        webhook_key = RandomBytes(f"{name}-webhook-key", length=32, opts=self._child)
+        # Encrypts the credentials that MLflow keeps for its gateway; unset, MLflow uses a passphrase that is public.
+        passphrase = RandomPassword(f"{name}-gateway-passphrase", length=48, special=False, opts=self._child)
+        return Secret(
+            f"{name}-secret",
+            metadata=metadata(args.namespace, COMPONENT),
+            string_data={
+                **args.artifacts.secrets(),
+                contracts.Env.BACKEND_STORE_URI: args.database.uri(),
+                "MLFLOW_FLASK_SERVER_SECRET_KEY": session_key.result,
+                "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": webhook_key.base64.apply(fernet_key),
+                "MLFLOW_CRYPTO_KEK_PASSPHRASE": passphrase.result,
+            },
+            opts=self._child,
+        )
+
+    def _deployment(self, service: Service) -> Deployment:
+        spec = _pod(self._container(service))
+        return Deployment(
+            f"{self._name}-server",
+            metadata=metadata(self._args.namespace, COMPONENT, COMPONENT),
+            # No `replicas`: they are the autoscaler's, and setting them here would undo its work with every update.
+            spec={
+                "selector": {"match_labels": selector(COMPONENT)},
+                "strategy": {"type": "RollingUpdate", "rolling_update": {"max_surge": 1, "max_unavailable": 0}},
+                "template": {"metadata": {"labels": labels(COMPONENT)}, "spec": spec},
+            },
+            opts=ResourceOptions(
+                parent=self,
+                # The autoscaler finds it by its name, so a replacement can't stand beside the old one.
+                delete_before_replace=True,
+                # Pods roll one at a time, and each may take its startup probe's five minutes.
+                custom_timeouts=pulumi.CustomTimeouts(create="15m", update="30m"),
+            ),
+        )
+
+    def _container(self, service: Service) -> ContainerArgsDict:
+        args, port = self._args, contracts.MLFLOW_PORT
+        hosts = pulumi.Output.all(args.namespace, cluster_ip(service)).apply(
+            lambda known: allowed_hosts(COMPONENT, known[0], args.cluster_domain, port, known[1], args.public_hosts)
+        )
+        return {
+            **container(
+                COMPONENT,
+                args.image,
+                resources(args.workers),
+                command=["mlflow", "server"],
+                env=[
+                    {"name": POD_IP_VARIABLE, "value_from": {"field_ref": {"field_path": "status.podIP"}}},
+                    {"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": hosts},
+                ],
+                env_from=[
+                    from_config_map(self._config().metadata.name),
+                    from_secret(self._secret().metadata.name),
+                ],
+            ),
+            "ports": [{"name": COMPONENT, "container_port": port}],
+            # Four workers import for 20 s on a free CPU, and for minutes on a busy one.
+            "startup_probe": http_probe(_ALIVE_PATH, port, period=5, failures=60),
+            "liveness_probe": http_probe(_ALIVE_PATH, port, period=15, failures=4),
+            "readiness_probe": http_probe(_READY_PATH, port, period=10, failures=3),
+            # Endpoints forget a pod some seconds after it was told to stop; until then requests still arrive.
+            "lifecycle": {"pre_stop": {"sleep": {"seconds": 5}}},
+        }
+
+    def _autoscaler(self, deployment: Deployment) -> HorizontalPodAutoscaler:
+        scaling = self._args.autoscaling
+        return HorizontalPodAutoscaler(
+            f"{self._name}-autoscaler",
+            metadata=metadata(self._args.namespace, COMPONENT, COMPONENT),
+            spec={
+                "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment.metadata.name},
+                "min_replicas": scaling.min_replicas,
+                "max_replicas": scaling.max_replicas,
+                "metrics": [_utilization("cpu", scaling.cpu_target), _utilization("memory", scaling.memory_target)],
+            },
+            opts=self._child,
+        )
+
+
+def fernet_key(base64_text: str) -> str:
+    """Return 32 random bytes, given in plain base64, as a Fernet key: the same bytes in URL-safe base64."""
+    key = base64.b64decode(base64_text)
+    if len(key) != 32:  # noqa: PLR2004 - https://github.com/fernet/spec/blob/master/Spec.md#key-format
+        raise ValueError(f"a Fernet key is made of 32 bytes, and {len(key)} were given.")
+    return base64.urlsafe_b64encode(key).decode()
+
+
+def _pod(main: ContainerArgsDict) -> PodSpecArgsDict:
+    return {
+        **pod(main, tmp_size=_TMP_SIZE),
+        # The pre-stop sleep, and then as long as a slow upload may take to finish.
+        "termination_grace_period_seconds": 60,
+        # Spread over zones and nodes where there are several; a cluster of one node must still run two pods.
+        "topology_spread_constraints": [
+            {
+                "max_skew": 1,
+                "topology_key": key,
+                "when_unsatisfiable": "ScheduleAnyway",
+                "label_selector": {"match_labels": selector(COMPONENT)},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
+    }
+
+
+def _utilization(resource: str, percent: int) -> MetricSpecArgsDict:
+    return {
+        "type": "Resource",
+        "resource": {"name": resource, "target": {"type": "Utilization", "average_utilization": percent}},
+    }

@@ -1,0 +1,61 @@
+"""A namespace that starts closed: restricted pods only, and no traffic but name look-ups."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.networking.v1 import NetworkPolicy
+
+_DNS_PORT = 53
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClosedNamespaceArgs:
+    """Arguments of `ClosedNamespace`: the namespace's fixed name, which policies and DNS names of others hold."""
+
+    name: str
+
+
+class ClosedNamespace(pulumi.ComponentResource):
+    """A namespace with the Pod Security Standard `restricted` and a default-deny network policy."""
+
+    name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ClosedNamespaceArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:cluster:ClosedNamespace", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        modes = ("enforce", "audit", "warn")
+        namespace = Namespace(
+            f"{name}-namespace",
+            metadata={
+                "name": args.name,
+                "labels": {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes},
+            },
+            opts=child,
+        )
+        self.name = namespace.metadata.name
+        NetworkPolicy(
+            f"{name}-default-deny",
+            metadata={"name": "default-deny", "namespace": self.name},
+            spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
+            opts=child,
+        )
+        NetworkPolicy(
+            f"{name}-dns",
+            metadata={"name": "dns", "namespace": self.name},
+            spec={
+                "pod_selector": {},
+                "policy_types": ["Egress"],
+                "egress": [
+                    {
+                        "to": [
+                            {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}}}
+                        ],
+                        "ports": [{"protocol": protocol, "port": _DNS_PORT} for protocol in ("UDP", "TCP")],
+                    }
+                ],
+            },
+            opts=child,
+        )
+        self.register_outputs({"name": self.name})

@@ -1,0 +1,159 @@
+"""An S3 server in the cluster, for environments without S3: its volumes, its buckets, and an account for each.
+
+Each bucket belongs to one account and no account sees another's; the root account is used by the Job that makes them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.apps.v1 import StatefulSet
+from pulumi_kubernetes.batch.v1 import Job
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, Secret, Service
+from pulumi_random import RandomPassword
+
+import contracts
+from infra.cluster.job import run_once
+from infra.cluster.pods import Resources, container, environment, from_secret, http_probe, metadata, pod
+from infra.cluster.services import internal_service, url
+from infra.cluster.stateful import single_instance
+from infra.cluster.traffic import Peer, allow
+from infra.connections import BucketAccess
+
+COMPONENT: Final = "s3"
+SETUP_COMPONENT: Final = "s3-setup"
+ROOT_ACCESS_KEY: Final = "root"
+# The account that owns each bucket, named after the component that uses it.
+OWNERS: Final = {
+    contracts.ARTIFACTS_BUCKET: "mlflow",
+    contracts.BACKUPS_BUCKET: "backup",
+    contracts.RELEASES_BUCKET: "release",
+}
+
+_RESOURCES: Final = Resources(cpu="50m", memory="128Mi", cpu_limit="1", memory_limit="1Gi")
+_SETUP_RESOURCES: Final = Resources(cpu="10m", memory="128Mi", cpu_limit="1", memory_limit="512Mi")
+# A path that no bucket can have: bucket names are at least three characters and have no capitals.
+_HEALTH_PATH: Final = "/HEALTH"
+# Accounts and old versions of objects are small beside the objects.
+_SMALL_VOLUME: Final = "1Gi"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectStoreArgs:
+    """Arguments of `ObjectStore`; `clients` are the components of the namespace that may connect."""
+
+    namespace: pulumi.Input[str]
+    image: str
+    setup_image: str
+    storage: str
+    storage_class: str
+    region: str
+    clients: tuple[str, ...]
+
+
+class ObjectStore(pulumi.ComponentResource):
+    """An S3 server with the platform's buckets, reached through `buckets`."""
+
+    buckets: dict[str, BucketAccess]
+    url: pulumi.Output[str]
+    root_secret_key: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ObjectStoreArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:cluster:ObjectStore", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        self.root_secret_key = self._secret_key(f"{name}-root")
+        self.buckets = {
+            bucket: BucketAccess(
+                endpoint=f"http://{COMPONENT}:{contracts.S3_PORT}",
+                region=args.region,
+                bucket=bucket,
+                access_key=owner,
+                secret_key=self._secret_key(f"{name}-{owner}"),
+            )
+            for bucket, owner in OWNERS.items()
+        }
+        service: Service = internal_service(f"{name}-service", args.namespace, COMPONENT, contracts.S3_PORT, child)
+        self.url = url(service, contracts.S3_PORT)
+        port = contracts.S3_PORT
+        clients = (SETUP_COMPONENT, *args.clients)
+        allow(
+            f"{name}-traffic",
+            args.namespace,
+            COMPONENT,
+            ingress=[Peer(port=port, component=client) for client in clients],
+            opts=child,
+        )
+        allow(
+            f"{name}-setup-traffic",
+            args.namespace,
+            SETUP_COMPONENT,
+            egress=[Peer(port=port, component=COMPONENT)],
+            opts=child,
+        )
+        self._setup(name, args, self._server(name, args))
+        self.register_outputs({"url": self.url})
+
+    def _secret_key(self, name: str) -> pulumi.Output[str]:
+        return RandomPassword(f"{name}-key", length=40, special=False, opts=ResourceOptions(parent=self)).result
+
+    def _server(self, name: str, args: ObjectStoreArgs) -> StatefulSet:
+        root = Secret(
+            f"{name}-root-account",
+            metadata=metadata(args.namespace, COMPONENT),
+            string_data={"ROOT_ACCESS_KEY": ROOT_ACCESS_KEY, "ROOT_SECRET_KEY": self.root_secret_key},
+            opts=ResourceOptions(parent=self),
+        )
+        volumes = {"data": args.storage, "versions": _SMALL_VOLUME, "iam": _SMALL_VOLUME}
+        return single_instance(
+            f"{name}-server",
+            args.namespace,
+            COMPONENT,
+            pod(_container(args, root.metadata.name, list(volumes))),
+            storage_class=args.storage_class,
+            volumes=volumes,
+            parent=self,
+        )
+
+    def _setup(self, name: str, args: ObjectStoreArgs, server: StatefulSet) -> Job:
+        secret = Secret(
+            f"{name}-setup-accounts",
+            metadata=metadata(args.namespace, SETUP_COMPONENT),
+            string_data={
+                "AWS_ACCESS_KEY_ID": ROOT_ACCESS_KEY,
+                "AWS_SECRET_ACCESS_KEY": self.root_secret_key,
+                contracts.Env.BUCKET_OWNERS: pulumi.Output.json_dumps(
+                    [
+                        {"bucket": bucket, "access_key": access.access_key, "secret_key": access.secret_key}
+                        for bucket, access in self.buckets.items()
+                    ]
+                ),
+            },
+            opts=ResourceOptions(parent=self),
+        )
+        main = container(
+            SETUP_COMPONENT,
+            args.setup_image,
+            _SETUP_RESOURCES,
+            command=["python", "-m", "workloads.object_store.prepare"],
+            env=environment(self.buckets[contracts.ARTIFACTS_BUCKET].environment()),
+            env_from=[from_secret(secret.metadata.name)],
+        )
+        # The server must answer before the Job's few retries run out.
+        return run_once(f"{name}-setup", args.namespace, SETUP_COMPONENT, pod(main), parent=self, depends_on=[server])
+
+
+def _container(args: ObjectStoreArgs, root: pulumi.Input[str], volumes: list[str]) -> ContainerArgsDict:
+    return {
+        **container(
+            COMPONENT,
+            args.image,
+            _RESOURCES,
+            env=environment({"VGW_REGION": args.region, "VGW_HEALTH": _HEALTH_PATH}),
+            env_from=[from_secret(root)],
+            mounts=[{"name": volume, "mount_path": f"/{volume}"} for volume in volumes],
+        ),
+        "ports": [{"name": COMPONENT, "container_port": contracts.S3_PORT}],
+        "readiness_probe": http_probe(_HEALTH_PATH, contracts.S3_PORT, period=5, failures=3),
+        "liveness_probe": http_probe(_HEALTH_PATH, contracts.S3_PORT, period=20, failures=6),
+    }

@@ -1,0 +1,1 @@
+"""Workloads that run once as part of an update: the trainer and the release."""

@@ -1,0 +1,117 @@
+"""The release: a Job that takes the best run to a signed, verified and registered model version."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.batch.v1 import Job
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, Secret, VolumeArgsDict
+
+import contracts
+from infra.cluster.job import run_once
+from infra.cluster.pods import Resources, container, environment, from_secret, metadata, pod
+from infra.cluster.traffic import Peer, allow
+from infra.connections import BucketAccess
+
+COMPONENT: Final = "release"
+
+_RESOURCES: Final = Resources(cpu="50m", memory="256Mi", cpu_limit="2", memory_limit="1Gi")
+# The model and its archive, side by side.
+_TMP_SIZE: Final = "8Gi"
+_DEADLINE: Final = 1800
+# Seconds, the least that Kubernetes accepts: the Job logs in once, at its start.
+_TOKEN_LIFETIME: Final = 600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseArgs:
+    """Arguments of `Release`; `servers` are the pods that it talks to: MLflow, the object store, Vault."""
+
+    namespace: pulumi.Input[str]
+    image: str
+    tracking_uri: str
+    vault_url: str
+    vault_role: pulumi.Input[str]
+    service_account: pulumi.Input[str]
+    bucket: BucketAccess
+    servers: tuple[Peer, ...]
+    experiment: str
+    model_name: str
+
+
+class Release(pulumi.ComponentResource):
+    """The Job that releases; its pod's termination message is the result, as JSON."""
+
+    job: Job
+
+    def __init__(self, name: str, args: ReleaseArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:jobs:Release", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, egress=args.servers, opts=child)
+        keys = Secret(
+            f"{name}-bucket-keys",
+            metadata=metadata(args.namespace, COMPONENT),
+            string_data=args.bucket.secrets(),
+            opts=child,
+        )
+        self.job = run_once(
+            f"{name}-run",
+            args.namespace,
+            COMPONENT,
+            pod(
+                _container(args, keys.metadata.name),
+                tmp_size=_TMP_SIZE,
+                volumes=[_vault_token()],
+                service_account=args.service_account,
+            ),
+            parent=self,
+            # Without its policy the Job would spend its retries against a closed door.
+            depends_on=[traffic],
+            deadline=_DEADLINE,
+        )
+        self.register_outputs({"job": self.job.metadata.name})
+
+
+def _container(args: ReleaseArgs, keys: pulumi.Input[str]) -> ContainerArgsDict:
+    return {
+        **container(
+            COMPONENT,
+            args.image,
+            _RESOURCES,
+            command=["python", "-m", "workloads.release.run"],
+            args=["--experiment-name", args.experiment, "--model-name", args.model_name],
+            env=environment(
+                {
+                    contracts.Env.TRACKING_URI: args.tracking_uri,
+                    contracts.Env.VAULT_ADDR: args.vault_url,
+                    contracts.Env.VAULT_ROLE: args.vault_role,
+                    contracts.Env.RELEASES_BUCKET: args.bucket.bucket,
+                    **args.bucket.environment(),
+                }
+            ),
+            env_from=[from_secret(keys)],
+            mounts=[{"name": "vault-token", "mount_path": contracts.VAULT_TOKEN_PATH.rpartition("/")[0]}],
+        ),
+        "termination_message_path": "/dev/termination-log",
+        # Where the Job failed before it wrote a result, its last lines say why.
+        "termination_message_policy": "FallbackToLogsOnError",
+    }
+
+
+def _vault_token() -> VolumeArgsDict:
+    """Return the pod's token for Vault: of no use at the API server, and soon of no use at all."""
+    return {
+        "name": "vault-token",
+        "projected": {
+            "sources": [
+                {
+                    "service_account_token": {
+                        "audience": contracts.VAULT_TOKEN_AUDIENCE,
+                        "expiration_seconds": _TOKEN_LIFETIME,
+                        "path": contracts.VAULT_TOKEN_PATH.rpartition("/")[2],
+                    }
+                }
+            ]
+        },
+    }

@@ -1,0 +1,83 @@
+"""Turns pydantic's findings about a stack's settings into lines that a platform engineer can act on.
+
+Each line names the key as the stack file spells it, what it got, and what is allowed. What is allowed is the
+description of the field, so that the check, its message and the reference can't drift apart.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+_LONGEST_VALUE = 80
+
+
+def describe(model: type[BaseModel], error: ValidationError, namespace: str) -> list[str]:
+    """Return one line per problem of `error`, which came from validating the settings of `namespace` with `model`."""
+    return [_line(model, problem, namespace) for problem in error.errors(include_url=False)]
+
+
+def _line(model: type[BaseModel], problem: ErrorDetails, namespace: str) -> str:
+    location = problem["loc"]
+    key = _key(namespace, location)
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key; {_known_keys(_model_at(model, location[:-1]), str(location[-1]))}"
+    field = _field_at(model, location)
+    allowed = field.description if field is not None and field.description else problem["msg"]
+    if problem["type"] == "missing":
+        return f"{key}: not set; allowed: {allowed}"
+    return f"{key}: got {_shown(problem['input'])}; allowed: {allowed}"
+
+
+def _key(namespace: str, location: Sequence[int | str]) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return f"{namespace}:{path.removeprefix('.')}"
+
+
+def _known_keys(model: type[BaseModel], given: str) -> str:
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    close = difflib.get_close_matches(given, known, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}known keys: {', '.join(known)}"
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}... ({len(text)} characters)"
+
+
+def _field_at(model: type[BaseModel], location: Sequence[int | str]) -> FieldInfo | None:
+    """Return the innermost field on the way to `location`: an item of a list is described by its list."""
+    found = None
+    current: type[BaseModel] | None = model
+    for part in location:
+        field = _by_alias(current, str(part)) if current is not None else None
+        if field is None:
+            break
+        found = field
+        current = _section(field)
+    return found
+
+
+def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:
+    for part in location:
+        field = _by_alias(model, str(part))
+        section = _section(field) if field is not None else None
+        if section is None:
+            break
+        model = section
+    return model
+
+
+def _by_alias(model: type[BaseModel], alias: str) -> FieldInfo | None:
+    fields: Mapping[str, FieldInfo] = model.model_fields
+    return next((field for name, field in fields.items() if (field.alias or name) == alias), None)
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    candidates: tuple[Any, ...] = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

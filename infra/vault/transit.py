@@ -1,0 +1,48 @@
+"""The signing key: in Vault's transit engine, so that it signs without ever leaving Vault."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_vault import Mount
+from pulumi_vault.transit import SecretBackendKey
+
+import contracts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SigningKeyArgs:
+    """Arguments of `SigningKey`: whether destroying the stack may delete the key, and with it every proof of origin."""
+
+    deletion_allowed: bool = False
+
+
+class SigningKey(pulumi.ComponentResource):
+    """The ECDSA P-256 key `aegis-cosign`, which can be neither exported nor, by default, deleted."""
+
+    mount: pulumi.Output[str]
+    key: pulumi.Output[str]
+
+    def __init__(self, name: str, args: SigningKeyArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:vault:SigningKey", name, {}, opts)
+        # Unmounting the engine deletes its keys whatever they allow, so Pulumi must refuse both.
+        child = ResourceOptions(parent=self, protect=not args.deletion_allowed)
+        engine = Mount(
+            f"{name}-engine",
+            path=contracts.TRANSIT_MOUNT,
+            type="transit",
+            description="Keys that sign model releases",
+            opts=child,
+        )
+        self.mount = engine.path
+        self.key = SecretBackendKey(
+            f"{name}-key",
+            backend=engine.path,
+            name=contracts.TRANSIT_KEY,
+            type="ecdsa-p256",
+            exportable=False,
+            allow_plaintext_backup=False,
+            deletion_allowed=args.deletion_allowed,
+            opts=child,
+        ).name
+        self.register_outputs({"mount": self.mount, "key": self.key})

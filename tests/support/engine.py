@@ -1,0 +1,233 @@
+"""Runs a Pulumi program without an engine and returns the whole graph that it registered, drained.
+
+Providers are played by the functions below: they add what a real one computes. An invoke that nobody has described is
+an error, as an empty answer would make tests pass for the wrong reason.
+"""
+
+import asyncio
+import json
+import runpy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from google.protobuf import json_format
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.proto import resource_pb2
+
+ROOT = Path(__file__).resolve().parents[2]
+STACK_FILES = sorted((ROOT / "stacks").glob("Pulumi.*.yaml"))
+STACK = "pulumi:pulumi:Stack"
+_PROVIDER = "pulumi:providers:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registered:
+    """A resource as the program registered it: `inputs` in wire names, with secrets unwrapped."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    custom: bool
+    inputs: dict[str, Any]
+    secrets: frozenset[str]
+    provider: str
+    providers: frozenset[str]
+    protect: bool
+    delete_before_replace: bool
+    depends_on: frozenset[str]
+    create_timeout: str
+
+    @property
+    def kind(self) -> str:
+        """The last part of the type, such as `Deployment`."""
+        return self.type.rpartition(":")[2]
+
+    @property
+    def object_name(self) -> str | None:
+        """The Kubernetes object's fixed name, None where Pulumi generates one."""
+        return self.inputs.get("metadata", {}).get("name")
+
+    @property
+    def namespace(self) -> str | None:
+        """The Kubernetes object's namespace."""
+        return self.inputs.get("metadata", {}).get("namespace")
+
+
+@dataclass(kw_only=True, slots=True)
+class Graph:
+    """Everything that a program registered, and its outputs."""
+
+    resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    secret_outputs: frozenset[str] = frozenset()
+
+    def of_kind(self, *kinds: str) -> list[Registered]:
+        """Return the resources of these kinds, in the order of their registration."""
+        return [resource for resource in self.resources if resource.kind in kinds]
+
+    def one(self, kind: str, name: str | None = None, namespace: str | None = None) -> Registered:
+        """Return the only resource of a kind (with this logical or object name), and fail where there are others."""
+        found = [
+            resource
+            for resource in self.of_kind(kind)
+            if name in (None, resource.name, resource.object_name) and namespace in (None, resource.namespace)
+        ]
+        assert len(found) == 1, f"{len(found)} of {kind} {name or ''}: {[resource.name for resource in found]}"
+        return found[0]
+
+    def custom(self) -> list[Registered]:
+        """Return the resources that a provider makes, without the providers themselves."""
+        return [each for each in self.resources if each.custom and not each.type.startswith(_PROVIDER)]
+
+    def pods(self) -> Iterator[tuple[Registered, dict[str, Any], dict[str, str]]]:
+        """Yield each workload with the spec and the labels of its pods."""
+        for workload in self.of_kind("Deployment", "StatefulSet", "Job", "CronJob"):
+            spec = workload.inputs["spec"]
+            template = (spec["jobTemplate"]["spec"] if workload.kind == "CronJob" else spec)["template"]
+            yield workload, template["spec"], template["metadata"]["labels"]
+
+
+class _Monitor(mocks.MockMonitor):
+    """Keeps each registration with the options that mocks don't see."""
+
+    def __init__(self, providers: mocks.Mocks, graph: Graph) -> None:
+        super().__init__(providers)
+        self._graph = graph
+
+    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> object:  # noqa: N802 - gRPC's name
+        response = super().RegisterResource(request)
+        wire = json_format.MessageToDict(request.object)
+        if request.type != STACK:
+            self._graph.resources.append(
+                Registered(
+                    urn=response.urn,
+                    type=request.type,
+                    name=request.name,
+                    parent=request.parent,
+                    custom=request.custom,
+                    inputs={key: _plain(value) for key, value in wire.items()},
+                    secrets=frozenset(key for key, value in wire.items() if _has_secret(value)),
+                    provider=request.provider.rpartition("::")[0],
+                    providers=frozenset(request.providers),
+                    protect=request.protect,
+                    delete_before_replace=request.deleteBeforeReplace,
+                    depends_on=frozenset(request.dependencies),
+                    create_timeout=request.customTimeouts.create,
+                )
+            )
+        return response
+
+    def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> object:  # noqa: N802
+        if f"::{STACK}::" in request.urn:
+            wire = json_format.MessageToDict(request.outputs)
+            self._graph.outputs = {key: _plain(value) for key, value in wire.items()}
+            self._graph.secret_outputs = frozenset(key for key, value in wire.items() if _has_secret(value))
+        return super().RegisterResourceOutputs(request)
+
+
+class _Providers(mocks.Mocks):
+    """Plays the providers: what each would compute, and nothing more."""
+
+    def __init__(self, *, preview: bool) -> None:
+        self._preview = preview
+        self._addresses = 0
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if self._preview and args.custom:
+            # What a provider computes is unknown in the first preview of a stack.
+            return None, dict(args.inputs)
+        return f"{args.name}-id", {**args.inputs, **self._computed(args)}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"The program invoked {args.token}, which the tests don't know.")
+
+    def _computed(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
+        kind = args.typ.rpartition(":")[2]
+        if kind == "RandomPassword":
+            return {"result": secret(f"{args.name}-" + "x" * int(args.inputs["length"]))}
+        if kind == "RandomBytes":
+            return {"base64": secret("+/" * 21 + "8="), "hex": secret("fb" * 32)}
+        if not args.typ.startswith("kubernetes:"):
+            return {}
+        metadata = args.inputs.get("metadata", {})
+        computed: dict[str, Any] = {"metadata": {"name": f"{args.name}-0a1b2c3d", **metadata}}
+        if kind == "Service":
+            self._addresses += 1
+            computed["spec"] = {**args.inputs["spec"], "clusterIP": f"10.96.7.{self._addresses}"}
+        return computed
+
+
+def secret(value: str) -> dict[str, str]:
+    """Return `value` as a provider returns a secret."""
+    return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}
+
+
+def run_program(
+    config: Mapping[str, str], *, stack: str = "local", preview: bool = False, program: Path = ROOT / "infra"
+) -> Graph:
+    """Run the Pulumi program in a folder, as the language host does, with this configuration."""
+    return run(lambda: runpy.run_path(str(program), run_name="__main__"), config, stack=stack, preview=preview)
+
+
+def run(
+    program: Callable[[], object], config: Mapping[str, str], *, stack: str = "local", preview: bool = False
+) -> Graph:
+    """Run a function that registers resources; everything has landed, and every apply has run, when this returns.
+
+    Raises whatever the program raises, in an apply as well.
+    """
+    graph = Graph()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        set_all_config(dict(config), [])
+        providers = _Providers(preview=preview)
+        settings = mocks.MockSettings(
+            monitor=_Monitor(providers, graph),
+            engine=mocks.MockEngine(None),
+            project="aegis",
+            stack=stack,
+            dry_run=preview,
+            organization=None,
+        )
+        pulumi.runtime.configure(settings)
+        loop.run_until_complete(pulumi.runtime.run_in_stack(program))
+    finally:
+        loop.close()
+    return graph
+
+
+def stack_config(stack_file: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """Return a stack file's configuration as the engine hands it to a program; `overrides` are by full key."""
+    written = yaml.safe_load(stack_file.read_text()).get("config", {})
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    defaults = {f"aegis:{key}": schema["default"] for key, schema in declared.items() if "default" in schema}
+    values = {**defaults, **written, **(overrides or {})}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, dict) and value.get(rpc._special_sig_key) == rpc._special_secret_sig
+
+
+def _has_secret(value: object) -> bool:
+    if _is_secret(value):
+        return True
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_has_secret(child) for child in children)
+
+
+def _plain(value: Any) -> Any:
+    if _is_secret(value):
+        return _plain(value["value"])
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_plain(child) for child in value]
+    return value
