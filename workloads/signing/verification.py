@@ -21,17 +21,18 @@ from workloads.signing.errors import NotVerifiedError
 from workloads.signing.extraction import Extraction, Nowhere
 from workloads.signing.keys import PublicKey
 from workloads.signing.layout import Layout
-from workloads.signing.manifest import Manifest
+from workloads.signing.manifest import Manifest, SigningKey
 from workloads.signing.workers import Pool, Worker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verified:
-    """An archive that is what `key` signed; `seconds` is how long it took to find out."""
+    """An archive that is what `key` signed, in Vault as `signed_by`; `seconds` is how long it took to find out."""
 
     archive: Path
     manifest: Manifest
     key: PublicKey
+    signed_by: SigningKey
     seconds: float
 
 
@@ -46,16 +47,17 @@ def verify(
     """
     started = time.monotonic()
     layout = Layout(archive)
-    manifest, key = check_signatures(layout, trusted)
+    manifest, key, signed_by = check_signatures(layout, trusted)
     with Extraction(extract_to) if extract_to else contextlib.nullcontext(Nowhere()) as target:
         with _open(archive, manifest) as stream:
             _check_content(stream, manifest, target, progress)
         target.finish()
-    return Verified(archive=archive, manifest=manifest, key=key, seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Verified(archive=archive, manifest=manifest, key=key, signed_by=signed_by, seconds=seconds)
 
 
-def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Manifest, PublicKey]:
-    """Check everything beside the archive; return the manifest and the trusted key that signed it.
+def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Manifest, PublicKey, SigningKey]:
+    """Check everything beside the archive; return the manifest, the trusted key that signed it, and its name in Vault.
 
     Raises:
         NotVerifiedError: A file is missing, was changed, or none of the `trusted` keys signed it.
@@ -77,7 +79,7 @@ def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Mani
         model=manifest.model,
         files=manifest.files,
     )
-    return manifest, key
+    return manifest, key, manifest.key
 
 
 def _signer(layout: Layout, content: bytes, trusted: Sequence[PublicKey]) -> PublicKey:

@@ -55,15 +55,14 @@ def _result(verified: Verified) -> dict[str, Any]:
         "model": manifest.model,
         "source": dict(manifest.source),
         "key": verified.key.name,
-        "key_version": manifest.key.version if manifest.key else None,
+        "key_version": verified.signed_by.version,
         "seconds": round(verified.seconds, 3),
     }
 
 
 def _line(verified: Verified) -> str:
-    manifest = verified.manifest
-    version = f" (version {manifest.key.version} of {manifest.key.name})" if manifest.key else ""
-    return f"{verified.archive} is verified: {len(manifest.files)} files, signed with {verified.key.name}{version}"
+    key = f"{verified.key.name} (version {verified.signed_by.version} of {verified.signed_by.name})"
+    return f"{verified.archive} is verified: {len(verified.manifest.files)} files, signed with {key}"
 
 
 if __name__ == "__main__":

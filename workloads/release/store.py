@@ -1,0 +1,96 @@
+"""The bucket of the releases: `<model>/<sha256 of the archive>/<file>`; the manifest comes last and makes it count."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contracts import Env, Exit
+from workloads.cli import WorkloadError, require_env
+
+_ATTEMPTS = 5
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 60
+# Streams a file of any size in some 32 MiB of memory; S3 takes at most 10,000 parts, 160 GB with this size.
+_TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseStore:
+    """A bucket in an object store; every method raises a `WorkloadError` with `Exit.OBJECT_STORE` where it is dead."""
+
+    bucket: str
+    client: Any
+
+    def folder(self, model: str, sha256: str) -> str:
+        """Return the prefix of a release's keys."""
+        return f"{model}/{sha256}"
+
+    def uri(self, folder: str, name: str) -> str:
+        """Return the address of a file."""
+        return f"s3://{self.bucket}/{folder}/{name}"
+
+    def check(self) -> None:
+        """Ask for the bucket, so that a dead store is found out before the work."""
+        with self._errors():
+            self.client.head_bucket(Bucket=self.bucket)
+
+    def size(self, folder: str, name: str) -> int | None:
+        """Return the size of a stored file in bytes, None where there is none."""
+        with self._errors():
+            try:
+                return self.client.head_object(Bucket=self.bucket, Key=f"{folder}/{name}")["ContentLength"]
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _MISSING:
+                    return None
+                raise
+
+    def upload(self, folder: str, files: Sequence[Path]) -> None:
+        """Store `files` in their order, each one whole or not at all."""
+        for path in files:
+            with self._errors():
+                self.client.upload_file(str(path), self.bucket, f"{folder}/{path.name}", Config=_TRANSFER)
+            if self.size(folder, path.name) != path.stat().st_size:
+                raise WorkloadError(f"{self.uri(folder, path.name)} was not stored whole.", Exit.OBJECT_STORE)
+
+    def download(self, folder: str, path: Path) -> None:
+        """Fetch the file that is named as `path`."""
+        with self._errors():
+            self.client.download_file(self.bucket, f"{folder}/{path.name}", str(path), Config=_TRANSFER)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        place = f"The object store at {os.environ.get(Env.S3_ENDPOINT) or 'AWS'}"
+        try:
+            yield
+        except ClientError as error:
+            reason = error.response.get("Error", {})
+            line = (
+                f"{place} refuses {error.operation_name} in {self.bucket}: {reason.get('Code')} {reason.get('Message')}"
+            )
+            raise WorkloadError(line, Exit.OBJECT_STORE) from error
+        except (BotoCoreError, Boto3Error) as error:
+            raise WorkloadError(f"{place} cannot be used: {str(error).splitlines()[0]}", Exit.OBJECT_STORE) from error
+
+
+def from_environment() -> ReleaseStore:
+    """Return the store that the environment names: the bucket's variable, and boto3's own."""
+    bucket = require_env(Env.RELEASES_BUCKET, "the bucket of the releases")
+    config = Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+    )
+    try:
+        return ReleaseStore(bucket=bucket, client=boto3.client("s3", config=config))
+    except (BotoCoreError, ValueError) as error:
+        raise WorkloadError(f"The object store cannot be used: {error}", Exit.OBJECT_STORE) from error
