@@ -123,7 +123,8 @@ def snapshot(address: Address) -> Iterator[Snapshot]:
                 id=str(_text(connection, "SELECT pg_export_snapshot()")),
                 rows=row_counts(connection),
                 schema_revision=schema_revision(connection),
-                server_version=str(_text(connection, "SHOW server_version")),
+                # Debian's says "15.20 (Debian 15.20-0+deb12u1)".
+                server_version=str(_text(connection, "SHOW server_version")).partition(" ")[0],
             )
 
 
@@ -149,4 +150,5 @@ def _text(connection: psycopg.Connection, query: Query) -> str | None:
 
 
 def _first_line(error: psycopg.Error) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return lines[0].removeprefix("connection failed: ") if lines else type(error).__name__

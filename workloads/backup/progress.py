@@ -32,8 +32,9 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._show(end="\n")
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or self._bytes:
+            self._show(end="\n")
 
     @property
     def seconds(self) -> float:

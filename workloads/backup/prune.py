@@ -8,9 +8,8 @@ from contracts import Exit
 from workloads import cli
 from workloads.backup import options, pruning, retention
 
-EPILOG = f"""Half backups and abandoned uploads go after {retention.GRACE // timedelta(hours=1)} hours. The last verified backup always stays, however old it is; \
-where
-none was ever verified, the last complete one stays.
+EPILOG = f"""Half backups and abandoned uploads go after {retention.GRACE // timedelta(hours=1)} hours.
+The last verified backup always stays, however old it is; where none was ever verified, the last complete one stays.
 
 examples:
   python -m workloads.backup.prune --retention-days 30 --dry-run

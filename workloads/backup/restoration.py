@@ -1,4 +1,4 @@
-"""Restores one backup: verified first, filled beside the target, compared with its manifest, and only then swapped in."""
+"""Restores one backup: verified first, filled beside the target, compared with its manifest, then swapped in."""
 
 import hashlib
 import time

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from contracts import Exit
+from contracts import MLFLOW_NAMESPACE, Exit
 from workloads import cli
 from workloads.backup import options, restoration
 from workloads.backup.database import Address
 
-EPILOG = f"""The backup is verified first, restored into a database of its own beside the target, compared with its manifest,
-and then takes the target's name in one transaction. A restore that fails leaves the target as it was. It needs room for
-both, and a role that may create databases. Grants and settings of the database itself are not part of a backup.
+EPILOG = f"""The backup is verified first, restored into a database of its own beside the target, compared with its
+manifest, and then takes the target's name in one transaction. A restore that fails leaves the target as it was. It
+needs room for both, and a role that may create databases. Grants and the database's own settings are not restored.
 
 examples:
   python -m workloads.backup.restore                               # the latest backup; the database is gone or empty
@@ -23,8 +23,8 @@ examples:
 {options.CONSISTENCY}
 {options.EXIT_CODES}"""
 
-NEXT = """next:
-  1. Restart MLflow, whose sessions are gone: kubectl -n mlflow rollout restart deployment/mlflow
+NEXT = f"""next:
+  1. Restart MLflow, whose sessions are gone: kubectl -n {MLFLOW_NAMESPACE} rollout restart deployment/mlflow
   2. If MLflow is newer than this backup, run `pulumi up`: its migration brings the schema to MLflow's revision."""
 
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep-replaced",
         action="store_true",
-        help="rename the replaced database to ..._replaced_<time>, don't drop it",
+        help="rename the replaced database instead of dropping it",
     )
     parser.add_argument("--owner", metavar="ROLE", help="owner of all (default: the replaced database's, else PGUSER)")
     parser.add_argument("--maintenance-database", default="postgres", metavar="NAME", help="where to connect meanwhile")

@@ -119,10 +119,8 @@ def hold(target: Address, maintenance: str) -> Iterator[Server]:
     """
     with target.of(maintenance).connect() as connection:
         # The lock ends with the session, so a killed restore leaves none.
-        lock = connection.execute(
-            "SELECT pg_try_advisory_lock(hashtext('aegis-restore'), hashtext(%s))", (target.name,)
-        )
-        if lock.fetchone() != (True,):
+        query = "SELECT pg_try_advisory_lock(hashtext('aegis-restore'), hashtext(%s))"
+        if connection.execute(query, (target.name,)).fetchone() != (True,):
             raise WorkloadError(f"another restore into {target} is running.", Exit.DATABASE)
         yield Server(connection, target)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 from contracts import Env, Exit
 from workloads.backup import layout
@@ -21,6 +21,9 @@ from workloads.cli import WorkloadError, require_env
 ATTEMPTS = 5
 LATEST = "latest"
 BLOCK_SIZE = 1024 * 1024
+
+# A connection that ended in the middle of an object.
+_BROKEN = (HTTPClientError, IncompleteReadError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,13 +146,13 @@ class BackupStore:
                     yield block
                     position += len(block)
                     failures = 0
-            except HTTPClientError as error:
+            except _BROKEN as error:
                 failures += 1
                 if failures >= ATTEMPTS:
                     raise self._failure(error) from error
 
     def _range(self, dump: PinnedDump, start: int) -> Iterator[bytes]:
-        with self._errors(but=HTTPClientError):
+        with self._errors(but=_BROKEN):
             answer = self._client.get_object(Bucket=self._bucket, Range=f"bytes={start}-", **dump.where())
             yield from answer["Body"].iter_chunks(BLOCK_SIZE)
 
@@ -181,7 +184,7 @@ class BackupStore:
         return f"{self._prefix}{backup_id}/{name}"
 
     @contextmanager
-    def _errors(self, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    def _errors(self, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
         try:
             yield
         except but:

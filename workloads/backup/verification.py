@@ -110,9 +110,7 @@ def compare(expected: dict[str, int], found: dict[str, int]) -> str | None:
     names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if not names:
         return None
-    shown = [
-        f"{name} has {found.get(name, 'no table')} instead of {expected.get(name, 'no table')}" for name in names[:3]
-    ]
+    shown = [f"{name}: {found.get(name, 'none')} instead of {expected.get(name, 'none')}" for name in names[:3]]
     return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
 
 

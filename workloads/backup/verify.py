@@ -10,8 +10,8 @@ from workloads.backup import options
 from workloads.backup.progress import human
 from workloads.backup.verification import verify
 
-EPILOG = f"""The whole dump is read, its SHA-256 compared with the manifest, and its rows are counted by pg_restore per table.
-No database is needed. The result is recorded beside the backup as verified.json or failed.json.
+EPILOG = f"""The whole dump is read, its SHA-256 compared with the manifest, and the rows that pg_restore finds in it
+are counted per table. No database is needed. The result is recorded beside the backup as verified.json or failed.json.
 
 examples:
   python -m workloads.backup.verify
