@@ -8,9 +8,9 @@ import json
 import re
 from typing import Any, Final
 
-from local.plugins.kubernetes.client import Client, Object
+from local.plugins.kubernetes.client import Object
 from local.plugins.kubernetes.objects import condition
-from local.plugins.kubernetes.readiness.verdict import Check, Verdict, ready, waiting
+from local.plugins.kubernetes.readiness.verdict import Check, Reader, Verdict, ready, waiting
 from local.plugins.provider import PluginError
 
 _JSONPATH: Final = re.compile(r"jsonpath=\{?((?:\.[\w-]+|\[\d+\])+)\}?(?:=(.*))?")
@@ -34,7 +34,7 @@ def check(annotation: str) -> Check:
             message = f"pulumi.com/waitFor: {expression!r} is neither condition=... nor a plain jsonpath={{...}}=..."
             raise PluginError(message)
 
-    def look(live: Object, _client: Client) -> Verdict:
+    def look(live: Object, _client: Reader) -> Verdict:
         unmet = [expression for expression in expressions if not _met(expression, live)]
         return waiting(f"waiting for {', '.join(unmet)}") if unmet else ready()
 

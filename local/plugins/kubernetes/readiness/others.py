@@ -2,13 +2,13 @@
 
 from urllib.parse import quote
 
-from local.plugins.kubernetes.client import ApiError, Client, Object
+from local.plugins.kubernetes.client import ApiError, Object
 from local.plugins.kubernetes.objects import dig, name, namespace
 from local.plugins.kubernetes.quantities import amount
-from local.plugins.kubernetes.readiness.verdict import Verdict, ready, waiting
+from local.plugins.kubernetes.readiness.verdict import Reader, Verdict, ready, waiting
 
 
-def service(live: Object, client: Client) -> Verdict:
+def service(live: Object, client: Reader) -> Verdict:
     """Tell whether a Service has a ready endpoint, and its load balancer an address.
 
     One without selector, without cluster address, or for an outside name has nothing to wait for.
@@ -23,21 +23,21 @@ def service(live: Object, client: Client) -> Verdict:
     return waiting("no pod that it selects is ready yet")
 
 
-def _endpoints(live: Object, client: Client) -> bool:
+def _endpoints(live: Object, client: Reader) -> bool:
     path = f"/apis/discovery.k8s.io/v1/namespaces/{quote(namespace(live))}/endpointslices"
     slices = client.get(path, labelSelector=f"kubernetes.io/service-name={name(live)}")["items"]
     found = [endpoint for each in slices for endpoint in each.get("endpoints") or []]
     return any((endpoint.get("conditions") or {}).get("ready") is not False for endpoint in found)
 
 
-def ingress(live: Object, client: Client) -> Verdict:  # noqa: ARG001 - the Ingress tells it all.
+def ingress(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the Ingress tells it all.
     """Tell whether the ingress controller has given an address."""
     if dig(live, "status", "loadBalancer", "ingress"):
         return ready("it has an address")
     return waiting("the ingress controller has given no address yet")
 
 
-def volume_claim(live: Object, client: Client) -> Verdict:
+def volume_claim(live: Object, client: Reader) -> Verdict:
     """Tell whether a claim is bound, or waits for its first pod as its class says."""
     phase = dig(live, "status", "phase")
     if phase == "Bound":
@@ -47,7 +47,7 @@ def volume_claim(live: Object, client: Client) -> Verdict:
     return waiting(f"the claim is {phase or 'Pending'}")
 
 
-def _binding_mode(live: Object, client: Client) -> str | None:
+def _binding_mode(live: Object, client: Reader) -> str | None:
     storage_class = dig(live, "spec", "storageClassName")
     if not storage_class:
         return None
@@ -58,20 +58,20 @@ def _binding_mode(live: Object, client: Client) -> str | None:
     return found.get("volumeBindingMode")
 
 
-def volume(live: Object, client: Client) -> Verdict:  # noqa: ARG001 - the volume tells it all.
+def volume(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the volume tells it all.
     """Tell whether a volume can be claimed."""
     phase = dig(live, "status", "phase")
     return ready(str(phase)) if phase in ("Available", "Bound") else waiting(f"the volume is {phase or 'Pending'}")
 
 
-def secret(live: Object, client: Client) -> Verdict:  # noqa: ARG001 - the Secret tells it all.
+def secret(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the Secret tells it all.
     """Tell whether a service account's token has been written into its Secret."""
     if live.get("type") == "kubernetes.io/service-account-token" and not live.get("data"):
         return waiting("the token hasn't been written yet")
     return ready()
 
 
-def quota(live: Object, client: Client) -> Verdict:  # noqa: ARG001 - the quota tells it all.
+def quota(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the quota tells it all.
     """Tell whether a quota is in force."""
     hard, enforced = dig(live, "spec", "hard") or {}, dig(live, "status", "hard") or {}
     in_force = all(amount(enforced.get(key)) == amount(value) for key, value in hard.items())

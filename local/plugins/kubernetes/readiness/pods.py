@@ -3,9 +3,9 @@
 from typing import Any, Final
 from urllib.parse import quote
 
-from local.plugins.kubernetes.client import Client, Object
+from local.plugins.kubernetes.client import Object
 from local.plugins.kubernetes.objects import condition, dig, metadata, name, namespace
-from local.plugins.kubernetes.readiness.verdict import Verdict, failed, ready, waiting
+from local.plugins.kubernetes.readiness.verdict import Reader, Verdict, failed, ready, waiting
 from local.plugins.provider import PluginError
 
 _LOG_LINES: Final = 20
@@ -13,7 +13,7 @@ _LOG_LINES: Final = 20
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 
 
-def pod(live: Object, client: Client) -> Verdict:
+def pod(live: Object, client: Reader) -> Verdict:
     """Tell whether a pod runs and is ready, or has done its work."""
     match dig(live, "status", "phase"):
         case "Succeeded":
@@ -27,14 +27,14 @@ def pod(live: Object, client: Client) -> Verdict:
             return waiting("; ".join(problems(live)) or f"the pod is {phase or 'Pending'}, not ready yet")
 
 
-def of_selector(place: str, labels: dict[str, str], client: Client) -> list[Object]:
+def of_selector(place: str, labels: dict[str, str], client: Reader) -> list[Object]:
     """Return the pods of a namespace that carry all the labels, newest first."""
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
     found = client.get(f"/api/v1/namespaces/{quote(place)}/pods", labelSelector=selector)["items"]
     return sorted(found, key=lambda each: metadata(each).get("creationTimestamp", ""), reverse=True)
 
 
-def troubles(place: str, labels: dict[str, str], client: Client) -> list[str]:
+def troubles(place: str, labels: dict[str, str], client: Reader) -> list[str]:
     """Return what keeps the pods of a workload from being ready, each trouble once."""
     try:
         found = of_selector(place, labels, client)
@@ -69,7 +69,7 @@ def _problem(status: dict[str, Any]) -> str:
     return ""
 
 
-def log_tail(live: Object, client: Client) -> list[str]:
+def log_tail(live: Object, client: Reader) -> list[str]:
     """Return the last lines of the log of a pod's first container that failed, for an error message."""
     statuses = dig(live, "status", "containerStatuses") or []
     bad = [each["name"] for each in statuses if dig(each, "state", "terminated", "exitCode")]

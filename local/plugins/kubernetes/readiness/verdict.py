@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from local.plugins.kubernetes.client import Client, Object
+from local.plugins.kubernetes.client import Object
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,8 +18,20 @@ class Verdict:
     details: tuple[str, ...] = ()
 
 
+class Reader(Protocol):
+    """The part of the API's client that a look needs."""
+
+    def get(self, path: str, **query: str) -> Object:
+        """Return the object or list at a path."""
+        ...
+
+    def text(self, path: str, **query: str) -> str:
+        """Return what a path holds as text."""
+        ...
+
+
 # Looks at an object as it is now, and where that isn't enough at others around it.
-Check = Callable[[Object, Client], Verdict]
+Check = Callable[[Object, Reader], Verdict]
 
 
 def ready(message: str = "ready") -> Verdict:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from local.plugins.kubernetes import objects
-from local.plugins.kubernetes.client import ApiError, Client, Object, UnreachableError
+from local.plugins.kubernetes.client import ApiError, Object, UnreachableError
 from local.plugins.kubernetes.readiness import custom, others, pods, workloads
-from local.plugins.kubernetes.readiness.verdict import Check, Verdict, waiting
+from local.plugins.kubernetes.readiness.verdict import Check, Reader, Verdict, waiting
 from local.plugins.provider import PluginError
 
 # The official plugin's default for all kinds.
@@ -68,7 +68,7 @@ def seconds(inputs: Object, timeout: float) -> float:
     return float(given) if given.isdecimal() else TIMEOUT_SECONDS
 
 
-def until_ready(client: Client, path: str, live: Object, check: Check, patience: Patience) -> Object:
+def until_ready(client: Reader, path: str, live: Object, check: Check, patience: Patience) -> Object:
     """Wait until an object is ready and return it as it is then.
 
     Raises:
@@ -93,7 +93,7 @@ def until_ready(client: Client, path: str, live: Object, check: Check, patience:
     raise NeverReadyError(message, last, verdict.details)
 
 
-def until_gone(client: Client, path: str, live: Object, patience: Patience) -> None:
+def until_gone(client: Reader, path: str, live: Object, patience: Patience) -> None:
     """Wait until an object is gone; one of the same name made since doesn't count as it.
 
     Raises:
@@ -130,7 +130,7 @@ def _why(patience: Patience) -> str:
     return "interrupted" if patience.interrupted.is_set() else f"not done after {patience.seconds:.0f} s"
 
 
-def _get(client: Client, path: str, last: Object | None) -> Object | None:
+def _get(client: Reader, path: str, last: Object | None) -> Object | None:
     """Return an object, the last known one when the API server is away for a moment, or None when it's gone."""
     try:
         return client.get(path)
@@ -142,7 +142,7 @@ def _get(client: Client, path: str, last: Object | None) -> Object | None:
         raise
 
 
-def _look(check: Check, live: Object, client: Client) -> Verdict:
+def _look(check: Check, live: Object, client: Reader) -> Verdict:
     try:
         return check(live, client)
     except PluginError as error:

@@ -1,13 +1,13 @@
 """Workloads: Deployment, StatefulSet, DaemonSet, ReplicaSet and Job."""
 
-from local.plugins.kubernetes.client import Client, Object
+from local.plugins.kubernetes.client import Object
 from local.plugins.kubernetes.objects import condition, dig, metadata, name, namespace
 from local.plugins.kubernetes.readiness import pods
-from local.plugins.kubernetes.readiness.verdict import Verdict, failed, ready, waiting
+from local.plugins.kubernetes.readiness.verdict import Reader, Verdict, failed, ready, waiting
 from local.plugins.provider import PluginError
 
 
-def deployment(live: Object, client: Client) -> Verdict:
+def deployment(live: Object, client: Reader) -> Verdict:
     """Tell whether the newest revision is rolled out and available."""
     if dig(live, "spec", "paused"):
         return ready("paused")
@@ -24,7 +24,7 @@ def deployment(live: Object, client: Client) -> Verdict:
     return _counting(live, client, f"{min(updated, available)} of {wanted} new replicas are available")
 
 
-def stateful_set(live: Object, client: Client) -> Verdict:
+def stateful_set(live: Object, client: Reader) -> Verdict:
     """Tell whether all replicas are ready, at the newest revision but for a partition."""
     if not _observed(live):
         return waiting("waiting for the controller")
@@ -44,7 +44,7 @@ def stateful_set(live: Object, client: Client) -> Verdict:
     return ready("all replicas are ready")
 
 
-def daemon_set(live: Object, client: Client) -> Verdict:
+def daemon_set(live: Object, client: Reader) -> Verdict:
     """Tell whether each node that should run the newest revision does."""
     if not _observed(live):
         return waiting("waiting for the controller")
@@ -58,7 +58,7 @@ def daemon_set(live: Object, client: Client) -> Verdict:
     return ready("available on all nodes")
 
 
-def replicas(live: Object, client: Client) -> Verdict:
+def replicas(live: Object, client: Reader) -> Verdict:
     """Tell whether a ReplicaSet or ReplicationController has its replicas."""
     wanted, available = _count(live, "spec", "replicas", default=1), _count(live, "status", "availableReplicas")
     if not _observed(live) or available < wanted:
@@ -66,7 +66,7 @@ def replicas(live: Object, client: Client) -> Verdict:
     return ready("all replicas are available")
 
 
-def job(live: Object, client: Client) -> Verdict:
+def job(live: Object, client: Reader) -> Verdict:
     """Tell whether a Job has completed; one that failed comes with the end of its newest pod's log."""
     if dig(live, "spec", "suspend"):
         return ready("suspended")
@@ -81,7 +81,7 @@ def job(live: Object, client: Client) -> Verdict:
     return _counting(live, client, message)
 
 
-def _ends(live: Object, client: Client) -> list[str]:
+def _ends(live: Object, client: Reader) -> list[str]:
     try:
         found = pods.of_selector(namespace(live), _labels(live), client)
     except PluginError:
@@ -90,11 +90,11 @@ def _ends(live: Object, client: Client) -> list[str]:
     return pods.log_tail(newest, client) if newest else []
 
 
-def _counting(live: Object, client: Client, message: str) -> Verdict:
+def _counting(live: Object, client: Reader, message: str) -> Verdict:
     return waiting(message, *_troubles(live, client))
 
 
-def _troubles(live: Object, client: Client) -> list[str]:
+def _troubles(live: Object, client: Reader) -> list[str]:
     return pods.troubles(namespace(live), _labels(live), client)
 
 

@@ -1,0 +1,20 @@
+from typing import Any
+
+import pytest
+
+from local.plugins.provider import Request
+from tests.unit.plugins.support import RecordingHost, RequestFor
+
+
+@pytest.fixture
+def host() -> RecordingHost:
+    return RecordingHost()
+
+
+@pytest.fixture
+def request_for() -> RequestFor:
+    def make(type_token: str, name: str = "thing", **fields: Any) -> Request:
+        given: dict[str, Any] = {"urn": f"urn:pulumi:t::p::{type_token}::{name}", "type": type_token, "name": name}
+        return Request(**given, **fields)
+
+    return make

@@ -1,0 +1,45 @@
+"""Which plugins are embedded: only those whose official one the engine can't find."""
+
+from pathlib import Path
+
+import pytest
+
+from local import plugins
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    (tmp_path / "bin").mkdir()
+
+
+def program(folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"pulumi-resource-{name}"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+
+
+def test_all_are_embedded_where_none_is_installed() -> None:
+    assert [path.name for path in plugins.path_entries()] == ["kubernetes", "random", "vault"]
+    assert "kubernetes 4.28.0" in plugins.explanation()
+
+
+def test_an_official_one_on_path_or_in_pulumis_home_is_used(tmp_path: Path) -> None:
+    program(tmp_path / "bin", "random")
+    program(tmp_path / "home/plugins/resource-vault-v7.7.0", "vault")
+    program(tmp_path / "home/plugins/resource-kubernetes-v4.27.0", "kubernetes")
+    assert [path.name for path in plugins.path_entries()] == ["kubernetes"], "another version doesn't count"
+
+
+def test_our_own_on_path_is_no_official_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = plugins.path_entries()
+    monkeypatch.setenv("PATH", ":".join(map(str, entries)))
+    assert plugins.path_entries() == entries
+
+
+def test_each_embedded_plugin_is_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    for entry in plugins.path_entries():
+        path = entry / f"pulumi-resource-{entry.name}"
+        assert path.stat().st_mode & 0o111

@@ -1,0 +1,71 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.plugins.diffs import compare, without
+from local.plugins.naming import unique
+from local.plugins.paths import covers, parse, render, touches
+from local.plugins.provider import Change
+from local.plugins.values import UNKNOWN
+
+steps = st.text(alphabet="abc./-", min_size=1, max_size=6) | st.integers(0, 20)
+
+
+@given(st.lists(steps, min_size=1, max_size=5))
+def test_a_path_that_is_written_is_read_back(path: Any) -> None:
+    # The first step of a property path is always a name.
+    path = ["root", *path]
+    assert parse(render(path)) == tuple(path)
+
+
+def test_paths_are_written_as_the_engine_writes_them() -> None:
+    path = ("metadata", "annotations", "pulumi.com/skipAwait")
+    assert render(path) == 'metadata.annotations["pulumi.com/skipAwait"]'
+    assert render(("spec", "containers", 0, "env")) == "spec.containers[0].env"
+
+
+def test_a_text_that_is_no_path_is_refused_with_the_place() -> None:
+    with pytest.raises(ValueError, match=r"spec\[x"):
+        parse("spec[x")
+
+
+def test_a_star_stands_for_any_one_step() -> None:
+    pattern = parse("spec.containers[*].image")
+    assert covers(pattern, ("spec", "containers", 3, "image"))
+    assert not covers(pattern, ("spec", "containers", 3, "name"))
+    assert touches(pattern, ("spec",))
+
+
+def test_only_the_innermost_places_that_differ_are_reported() -> None:
+    old = {"spec": {"replicas": 1, "paused": True, "names": ["a", "b"]}}
+    new = {"spec": {"replicas": 2, "names": ["a", "c", "d"], "extra": {"x": 1}}}
+    assert compare(old, new) == {
+        ("spec", "replicas"): Change.UPDATE,
+        ("spec", "paused"): Change.DELETE,
+        ("spec", "names", 1): Change.UPDATE,
+        ("spec", "names", 2): Change.ADD,
+        ("spec", "extra"): Change.ADD,
+    }
+
+
+def test_nothing_and_absent_are_the_same_and_true_is_no_one() -> None:
+    assert compare({"a": None}, {}) == {}
+    assert compare({"a": 1}, {"a": True}) == {("a",): Change.UPDATE}
+
+
+def test_an_unknown_value_counts_as_a_change() -> None:
+    assert compare({"a": "x"}, {"a": UNKNOWN}) == {("a",): Change.UPDATE}
+
+
+def test_ignored_places_and_all_below_them_are_left_out() -> None:
+    changes = compare({"spec": {"replicas": 1, "x": {"y": 1}}}, {"spec": {"replicas": 2, "x": {"y": 2}}})
+    assert without(changes, [parse("spec.replicas"), parse("spec.x")]) == {}
+    assert set(without(changes, [parse("spec.replicas")])) == {("spec", "x", "y")}
+
+
+def test_a_made_up_name_is_the_same_for_the_same_seed() -> None:
+    assert unique("web-", b"seed") == unique("web-", b"seed")
+    assert unique("web-", b"seed") != unique("web-", b"other")
+    assert len(unique("web-", b"")) == len("web-") + 8

@@ -1,0 +1,148 @@
+"""A plugin as the engine meets it: over gRPC, with secrets, unknowns and failures in the engine's form."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.empty_pb2 import Empty
+from pulumi.runtime import proto
+from pulumi.runtime.proto import provider_pb2_grpc, status_pb2
+
+from local.plugins.paths import parse
+from local.plugins.provider import Change, Diff, InvalidInputsError, NotReadyError, PluginError, Provider, State
+from local.plugins.serve import Servicer
+from local.plugins.values import UNKNOWN, Bag, Secret, decode, encode
+from tests.unit.plugins.support import RecordingHost
+
+URN = "urn:pulumi:t::p::my:comp:Parent$pkg:mod/v1:Thing::a::b"
+
+
+class Scripted(Provider):
+    """Does what the test puts into `answer`."""
+
+    name = "pkg"
+    version = "1.2.3"
+    answer: Any = None
+    seen: Any = None
+
+    def _do(self, request: Any) -> Any:
+        self.seen = request
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def configure(self, config: Bag) -> None:
+        self._do(config)
+
+    check = diff = create = read = update = delete = _do
+
+
+@pytest.fixture
+def provider(host: RecordingHost) -> Scripted:
+    return Scripted(host)
+
+
+@pytest.fixture
+def stub(provider: Scripted) -> Iterator[provider_pb2_grpc.ResourceProviderStub]:
+    server = grpc.server(ThreadPoolExecutor(2))
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield provider_pb2_grpc.ResourceProviderStub(channel)
+    server.stop(None)
+
+
+def test_a_request_comes_with_its_type_name_and_marks(
+    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
+) -> None:
+    provider.answer = State(id="1", outputs={"out": UNKNOWN, "password": Secret("x")})
+    inputs = encode({"a": Secret(1), "b": UNKNOWN})
+    answer = stub.Create(proto.CreateRequest(urn=URN, properties=inputs, timeout=5, preview=True))
+    assert (provider.seen.type, provider.seen.name) == ("pkg:mod/v1:Thing", "a::b")
+    assert provider.seen.inputs == {"a": Secret(1), "b": UNKNOWN}
+    assert (provider.seen.preview, provider.seen.timeout) == (True, 5)
+    assert decode(answer.properties) == {"out": UNKNOWN, "password": Secret("x")}
+
+
+def test_a_diff_tells_the_engine_each_place_and_its_kind(
+    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
+) -> None:
+    place = ("metadata", "labels", "a.b/c")
+    changes = {place: Change.ADD, ("spec", "n", 0): Change.UPDATE}
+    provider.answer = Diff(changes=changes, replaces=frozenset({("spec", "n", 0)}), delete_before_replace=True)
+    answer = stub.Diff(proto.DiffRequest(urn=URN, ignoreChanges=["spec.x", 'metadata["a.b"]']))
+    assert provider.seen.ignore == (parse("spec.x"), ("metadata", "a.b"))
+    assert answer.changes == proto.DiffResponse.DIFF_SOME
+    assert answer.detailedDiff['metadata.labels["a.b/c"]'].kind == proto.PropertyDiff.ADD
+    assert answer.detailedDiff["spec.n[0]"].kind == proto.PropertyDiff.UPDATE_REPLACE
+    assert list(answer.replaces) == ["spec.n[0]"]
+    assert answer.deleteBeforeReplace
+
+
+def test_no_change_is_said_to_be_none(stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted) -> None:
+    provider.answer = Diff()
+    assert stub.Diff(proto.DiffRequest(urn=URN)).changes == proto.DiffResponse.DIFF_NONE
+
+
+def test_bad_inputs_are_check_failures_by_property(
+    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
+) -> None:
+    provider.answer = InvalidInputsError({"length": "length is 0"})
+    answer = stub.Check(proto.CheckRequest(urn=URN))
+    assert [(each.property, each.reason) for each in answer.failures] == [("length", "length is 0")]
+
+
+def test_a_gone_resource_is_read_as_no_id(stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted) -> None:
+    provider.answer = None
+    assert stub.Read(proto.ReadRequest(urn=URN, id="x")).id == ""
+
+
+def test_a_failure_reaches_the_user_in_its_own_words(
+    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
+) -> None:
+    provider.answer = PluginError("the server said no")
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Create(proto.CreateRequest(urn=URN))
+    assert caught.value.details() == "the server said no"
+
+
+def test_a_bug_is_said_to_be_the_embedded_plugins(
+    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
+) -> None:
+    provider.answer = ZeroDivisionError("oops")
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Create(proto.CreateRequest(urn=URN))
+    assert caught.value.details() == "the embedded plugin failed: ZeroDivisionError: oops"
+
+
+def test_a_resource_that_isnt_ready_is_reported_with_its_state(
+    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
+) -> None:
+    provider.answer = NotReadyError("no pod is ready", State(id="shop/web", outputs={"a": Secret(1)}), ["more"])
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Create(proto.CreateRequest(urn=URN))
+    metadata: Any = caught.value.trailing_metadata()
+    status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
+    detail = proto.ErrorResourceInitFailed()
+    assert status.details[0].Unpack(detail)
+    assert (detail.id, list(detail.reasons)) == ("shop/web", ["no pod is ready", "more"])
+    assert decode(detail.properties) == {"a": Secret(1)}
+
+
+def test_an_ignored_path_that_is_none_is_refused(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Diff(proto.DiffRequest(urn=URN, ignoreChanges=["spec["]))
+    assert "ignore_changes" in str(caught.value.details())
+
+
+def test_the_official_version_is_told(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+    assert stub.GetPluginInfo(Empty()).version == "1.2.3"
+
+
+def test_functions_are_refused_by_name(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Invoke(proto.InvokeRequest(tok="pkg:mod:getThing"))
+    assert "pkg:mod:getThing" in str(caught.value.details())

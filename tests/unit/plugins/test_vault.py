@@ -1,0 +1,96 @@
+import pytest
+
+from local.plugins.provider import InvalidInputsError, PluginError
+from local.plugins.values import UNKNOWN, Bag, Secret
+from local.plugins.vault.client import server
+from local.plugins.vault.kind import api_name
+from local.plugins.vault.provider import VaultProvider
+from tests.unit.plugins.support import RecordingHost, RequestFor
+
+KEY = "vault:transit/secretBackendKey:SecretBackendKey"
+ROLE = "vault:kubernetes/authBackendRole:AuthBackendRole"
+CONFIG = "vault:kubernetes/authBackendConfig:AuthBackendConfig"
+POLICY = "vault:index/policy:Policy"
+
+
+@pytest.fixture
+def provider(host: RecordingHost) -> VaultProvider:
+    return VaultProvider(host)
+
+
+def test_names_are_vaults_own_in_snake_case() -> None:
+    assert api_name("minDecryptionVersion") == "min_decryption_version"
+    assert api_name("boundServiceAccountNames") == "bound_service_account_names"
+
+
+def test_a_preview_of_a_key_shows_defaults_and_doesnt_know_the_key(
+    provider: VaultProvider, request_for: RequestFor
+) -> None:
+    inputs = {"backend": "transit", "name": "aegis-cosign", "type": "ecdsa-p256"}
+    outputs = provider.create(request_for(KEY, inputs=inputs, preview=True)).outputs
+    assert outputs["deletionAllowed"] is False
+    assert outputs["keys"] is UNKNOWN
+
+
+def test_another_type_replaces_a_key_and_its_deletion_flag_changes_in_place(
+    provider: VaultProvider, request_for: RequestFor
+) -> None:
+    old = {"backend": "transit", "name": "k", "type": "ecdsa-p256"}
+    retyped = provider.diff(request_for(KEY, old_inputs=old, inputs=old | {"type": "ed25519"}))
+    assert retyped.replaces == {("type",)}
+    assert retyped.delete_before_replace, "both keys would have the same name"
+    flagged = provider.diff(request_for(KEY, old_inputs=old, inputs=old | {"deletionAllowed": True}))
+    assert set(flagged.changes) == {("deletionAllowed",)}
+    assert not flagged.replaces
+
+
+def test_defaults_slashes_and_the_order_of_sets_are_no_change(provider: VaultProvider, request_for: RequestFor) -> None:
+    old = {"roleName": "signer", "boundServiceAccountNames": ["a", "b"], "tokenPolicies": ["x", "y"]}
+    new = {"backend": "kubernetes/", "roleName": "signer", "boundServiceAccountNames": ["b", "a"]}
+    assert not provider.diff(request_for(ROLE, old_inputs=old, inputs=new | {"tokenPolicies": ["y", "x"]})).changes
+    assert provider.diff(request_for(ROLE, old_inputs=old, inputs=new | {"tokenPolicies": ["y"]})).changes
+
+
+def test_a_reviewer_token_is_secret_even_if_the_program_didnt_say_so(
+    provider: VaultProvider, request_for: RequestFor
+) -> None:
+    inputs = {"kubernetesHost": "https://10.0.0.1", "tokenReviewerJwt": "jwt"}
+    outputs = provider.create(request_for(CONFIG, inputs=inputs, preview=True)).outputs
+    assert outputs["tokenReviewerJwt"] == Secret("jwt")
+
+
+def test_a_missing_input_and_an_unknown_one_are_both_named(provider: VaultProvider, request_for: RequestFor) -> None:
+    with pytest.raises(InvalidInputsError) as caught:
+        provider.check(request_for(ROLE, inputs={"boundServiceAccountName": ["a"], "roleName": "r"}))
+    assert set(caught.value.failures) == {"boundServiceAccountNames", "boundServiceAccountName"}
+
+
+def test_a_policy_without_a_name_gets_one_and_keeps_it(provider: VaultProvider, request_for: RequestFor) -> None:
+    made = provider.check(request_for(POLICY, "signer", inputs={"policy": "x"}, seed=b"1"))
+    assert made["name"].startswith("signer-")
+    again = provider.check(request_for(POLICY, "signer", inputs={"policy": "y"}, old_inputs=made, seed=b"2"))
+    assert again["name"] == made["name"]
+
+
+def test_an_unknown_type_is_refused_with_the_known_ones(provider: VaultProvider, request_for: RequestFor) -> None:
+    with pytest.raises(PluginError, match=r"pkisecret.*SecretBackendKey"):
+        provider.check(request_for("vault:pkisecret/secretBackendRole:SecretBackendRole", inputs={}))
+
+
+def test_address_and_token_come_from_the_provider_or_vaults_own_variables() -> None:
+    given = server({"address": "http://a:8200", "token": "t"}, {})
+    assert (given.address, given.token, given.verify) == ("http://a:8200", "t", True)
+    assert server({}, {"VAULT_ADDR": "https://b", "VAULT_TOKEN": "u"}).address == "https://b"
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"token": "t"}, "no address"),
+        ({"address": "vault:8200", "token": "t"}, "must be an http"),
+        ({"address": "http://a", "authLoginJwt": {"role": "r"}}, "authLoginJwt"),
+    ],
+)
+def test_a_provider_that_cant_work_says_what_is_missing(config: Bag, told: str) -> None:
+    with pytest.raises(PluginError, match=told):
+        server(config, {})
