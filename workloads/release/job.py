@@ -20,7 +20,7 @@ from workloads.signing import packing
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.keys import PublicKey, load
 from workloads.signing.layout import Layout
-from workloads.signing.transit import Transit
+from workloads.signing.signer import Signer
 from workloads.signing.verification import Verified, verify
 
 
@@ -57,7 +57,7 @@ class Released:
         return json.dumps(dataclasses.asdict(self))
 
 
-def release(order: Order, tracking: Tracking, transit: Transit, store: ReleaseStore) -> Released:
+def release(order: Order, tracking: Tracking, signer: Signer, store: ReleaseStore) -> Released:
     """Select, package, sign, verify, upload and register.
 
     Raises:
@@ -75,7 +75,7 @@ def release(order: Order, tracking: Tracking, transit: Transit, store: ReleaseSt
         models.download(tracking, model, model_dir)
         layout = Layout(scratch / "signed" / "model.tar.gz")
         layout.archive.parent.mkdir()
-        signed = _signed(layout, model_dir, best, transit)
+        signed = _signed(layout, model_dir, best, signer)
         folder = store.folder(order.model_name, signed.manifest.archive_sha256)
         signed = _published(layout, signed, store, folder)
     finally:
@@ -86,8 +86,8 @@ def release(order: Order, tracking: Tracking, transit: Transit, store: ReleaseSt
     return _result(best, signed, order.model_name, version, uris[layout.archive.name], time.monotonic() - started)
 
 
-def _signed(layout: Layout, model_dir: Path, best: BestRun, transit: Transit) -> Verified:
-    manifest = packing.package_and_sign(model_dir, layout.archive, dataclasses.asdict(best), transit)
+def _signed(layout: Layout, model_dir: Path, best: BestRun, signer: Signer) -> Verified:
+    manifest = packing.package_and_sign(model_dir, layout.archive, dataclasses.asdict(best), signer)
     shutil.rmtree(model_dir)
     verified = verify(layout.archive, _exported_keys(layout))
     _say(f"packaged, signed and verified: {len(manifest.files)} files, {manifest.archive_size} bytes")

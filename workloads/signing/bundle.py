@@ -5,10 +5,8 @@ Nothing is in a transparency log, so verify with `--insecure-ignore-tlog=true`.
 """
 
 import base64
-import binascii
-import json
-from typing import Any
 
+from workloads.signing.encoding import decode, parse_json, to_json
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.keys import PublicKey
 
@@ -52,35 +50,3 @@ def check(content: bytes, *, name: str, key: PublicKey, digest: bytes) -> None:
         raise NotVerifiedError(f"{name} names another key than the one that signed the archive.")
     if not key.accepts(signature, digest):
         raise NotVerifiedError(f"{name} holds no valid signature of {key.name}.")
-
-
-def to_json(value: dict[str, Any]) -> bytes:
-    """Return `value` as readable JSON that depends on nothing but its content."""
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def parse_json(content: bytes, name: str) -> dict[str, Any]:
-    """Return the JSON object in `content`.
-
-    Raises:
-        NotVerifiedError: It is none.
-    """
-    try:
-        value = json.loads(content)
-    except ValueError as error:
-        raise NotVerifiedError(f"{name} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise NotVerifiedError(f"{name} is not a JSON object.")
-    return value
-
-
-def decode(text: str | bytes, name: str) -> bytes:
-    """Return the bytes of strict base64.
-
-    Raises:
-        NotVerifiedError: It is not base64.
-    """
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise NotVerifiedError(f"{name} holds a signature that is not base64.") from error

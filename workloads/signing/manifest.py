@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from workloads.signing import bundle
 from workloads.signing.archive import Packed, PackedFile
+from workloads.signing.encoding import parse_json, to_json
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.tree import is_text
 
@@ -66,7 +66,7 @@ class Manifest:
         }
         if self.key is not None:
             content["key"] = asdict(self.key)
-        return bundle.to_json(content)
+        return to_json(content)
 
 
 def content_digest(files: Sequence[PackedFile]) -> str:
@@ -90,7 +90,7 @@ def parse(content: bytes, name: str) -> Manifest:
     Raises:
         NotVerifiedError: It is no manifest of this schema, or it names paths that no archive may hold.
     """
-    fields = bundle.parse_json(content, name)
+    fields = parse_json(content, name)
     if fields.get("schema") != SCHEMA:
         raise NotVerifiedError(f"{name} is not a manifest of {SCHEMA}.")
     try:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from workloads.signing import bundle
 from workloads.signing.archive import PackedFile
+from workloads.signing.encoding import decode, parse_json, to_json
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.keys import PublicKey
 
@@ -50,7 +51,7 @@ def digest_to_sign(payload: bytes) -> bytes:
 
 def make(key: PublicKey, payload: bytes, signature: bytes) -> bytes:
     """Return the signature file: `payload` and its `signature` (DER) in a Sigstore bundle."""
-    return bundle.to_json(
+    return to_json(
         {
             "mediaType": bundle.MEDIA_TYPE,
             "verificationMaterial": {"publicKey": {"hint": key.oms_hint}, "tlogEntries": []},
@@ -69,11 +70,11 @@ def check(content: bytes, *, name: str, key: PublicKey, model: str, files: Seque
     Raises:
         NotVerifiedError: It does not; `name` is what the reason calls the file.
     """
-    fields = bundle.parse_json(content, name)
+    fields = parse_json(content, name)
     try:
         envelope = fields["dsseEnvelope"]
-        payload = bundle.decode(envelope["payload"], name)
-        signature = bundle.decode(envelope["signatures"][0]["sig"], name)
+        payload = decode(envelope["payload"], name)
+        signature = decode(envelope["signatures"][0]["sig"], name)
     except (KeyError, TypeError, IndexError) as error:
         raise NotVerifiedError(f"{name} is not a model signature: {error} is missing or wrong.") from error
     if not key.accepts(signature, digest_to_sign(payload)):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +14,12 @@ from workloads.cli import WorkloadError
 from workloads.signing import manifest as manifests
 from workloads.signing import signatures
 from workloads.signing.archive import Progress, no_progress, write_archive
+from workloads.signing.encoding import load_json
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest
+from workloads.signing.signer import Signer
 from workloads.signing.staging import publish, staged, written
-from workloads.signing.transit import Transit
 
 
 def package(model_dir: Path, out: Path, source: Mapping[str, Any], progress: Progress = no_progress) -> Manifest:
@@ -37,7 +37,7 @@ def package(model_dir: Path, out: Path, source: Mapping[str, Any], progress: Pro
 
 
 def package_and_sign(
-    model_dir: Path, out: Path, source: Mapping[str, Any], transit: Transit, progress: Progress = no_progress
+    model_dir: Path, out: Path, source: Mapping[str, Any], signer: Signer, progress: Progress = no_progress
 ) -> Manifest:
     """Write the archive of `model_dir` to `out` with everything that proves it; Vault is asked before the work starts.
 
@@ -45,16 +45,16 @@ def package_and_sign(
         WorkloadError: As `package`, or Vault is dead or refuses; `out` and its signatures are as they were.
     """
     layout = _layout(model_dir, out)
-    ring = transit.key_ring()
+    ring = signer.key_ring()
     with staged(layout.archive) as archive:
         packed = write_archive(model_dir, archive.stream, progress)
         manifest = manifests.make(model_dir.resolve().name, packed, source)
-        manifest, files = signatures.sign(layout, manifest, transit, ring)
+        manifest, files = signatures.sign(layout, manifest, signer, ring)
         publish(layout, files, archive)
     return manifest
 
 
-def sign(out: Path, transit: Transit) -> Manifest:
+def sign(out: Path, signer: Signer) -> Manifest:
     """Sign an archive that `package` wrote; signing again, as after a rotation of the key, replaces the signatures.
 
     Raises:
@@ -62,10 +62,10 @@ def sign(out: Path, transit: Transit) -> Manifest:
     """
     layout = Layout(out)
     manifest = dataclasses.replace(_read_manifest(layout), key=None)
-    ring = transit.key_ring()
+    ring = signer.key_ring()
     if sha256_of(out) != manifest.archive_sha256:
         raise NotVerifiedError(f"{out} is not the archive that its manifest describes: package it again.")
-    manifest, files = signatures.sign(layout, manifest, transit, ring)
+    manifest, files = signatures.sign(layout, manifest, signer, ring)
     with written(out):
         publish(layout, files)
     return manifest
@@ -117,7 +117,7 @@ def _read_manifest(layout: Layout) -> Manifest:
 
 def _read_run(run_file: Path) -> dict[str, Any]:
     try:
-        run = json.loads(run_file.read_bytes())
+        run = load_json(run_file.read_bytes())
     except (OSError, ValueError) as error:
         raise WorkloadError(f"{run_file} is not a readable JSON file: {error}", Exit.USAGE) from error
     if not isinstance(run, dict):

@@ -17,15 +17,14 @@ from workloads.signing.errors import NotVerifiedError
 _PIECE_BYTES = 1 << 20
 
 
-def contents(chunks: Iterable[memoryview], files: Sequence[PackedFile]) -> Iterator[tuple[PackedFile, memoryview]]:
-    """Yield the content of `files` in pieces, an empty one for an empty file; the archive's bytes come in `chunks`.
+def contents(stream: "PlainStream", files: Sequence[PackedFile]) -> Iterator[tuple[PackedFile, memoryview]]:
+    """Yield the content of `files` in pieces, an empty one for an empty file, to the end of the archive.
 
     A piece says nothing about whether it is what was signed: compare the digests.
 
     Raises:
         NotVerifiedError: The archive isn't exactly one of `files`, in their order.
     """
-    stream = _Plain(chunks)
     for position, file in enumerate(files):
         expected = tar_header(file.path, file.size)
         found = stream.take(len(expected))
@@ -43,7 +42,7 @@ def contents(chunks: Iterable[memoryview], files: Sequence[PackedFile]) -> Itera
     _check_end(stream, files)
 
 
-def _check_end(stream: "_Plain", files: Sequence[PackedFile]) -> None:
+def _check_end(stream: "PlainStream", files: Sequence[PackedFile]) -> None:
     found = stream.take(TAR_BLOCK)
     if any(found):
         raise NotVerifiedError(diagnosis.explain(found, stream.take, files, len(files)))
@@ -53,14 +52,15 @@ def _check_end(stream: "_Plain", files: Sequence[PackedFile]) -> None:
     stream.end()
 
 
-class _Plain:
-    """The uncompressed bytes of a gzip member, taken in the sizes that the reader asks for."""
+class PlainStream:
+    """The uncompressed bytes of an archive, taken in the sizes that are asked for; `chunks` are its bytes."""
 
     def __init__(self, chunks: Iterable[memoryview]) -> None:
         self._chunks = iter(chunks)
         self._inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE)
         self._piece = memoryview(b"")
         self._crc = 0
+        self._trailer = b""
         self._size = 0
         first = next(self._chunks, b"")
         if first[: len(GZIP_HEADER)] != GZIP_HEADER:
@@ -87,7 +87,7 @@ class _Plain:
         return self._size - len(self._piece)
 
     def end(self) -> None:
-        """Check that nothing follows but the gzip trailer, and that it agrees."""
+        """Check that nothing follows but the gzip trailer."""
         if self._piece or self._inflate(at_end=True):
             raise NotVerifiedError("the archive goes on after its end")
         rest = bytearray(self._inflater.unused_data)
@@ -97,7 +97,11 @@ class _Plain:
                 break
         if len(rest) > GZIP_TRAILER.size:
             raise NotVerifiedError("the archive has trailing bytes after its end")
-        if rest != GZIP_TRAILER.pack(self._crc, self._size & 0xFFFFFFFF):
+        self._trailer = bytes(rest)
+
+    def check_trailer(self) -> None:
+        """Compare the checksum and the size at the end: any gzip reader would, but a digest says more."""
+        if self._trailer != GZIP_TRAILER.pack(self._crc, self._size & 0xFFFFFFFF):
             raise NotVerifiedError("the archive's checksum is wrong: it is damaged")
 
     def _inflate(self, *, at_end: bool = False) -> bytes:

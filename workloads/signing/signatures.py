@@ -10,10 +10,10 @@ from workloads.cli import WorkloadError
 from workloads.signing import bundle, oms
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest, SigningKey
-from workloads.signing.transit import KeyRing, Transit
+from workloads.signing.signer import KeyRing, Signer
 
 
-def sign(layout: Layout, manifest: Manifest, transit: Transit, ring: KeyRing) -> tuple[Manifest, dict[Path, bytes]]:
+def sign(layout: Layout, manifest: Manifest, signer: Signer, ring: KeyRing) -> tuple[Manifest, dict[Path, bytes]]:
     """Sign the archive that `manifest` describes; return the manifest with its key and the files to write, in order.
 
     The archive, the manifest and the OpenSSF statement are signed in one request with the newest key version, and
@@ -26,12 +26,12 @@ def sign(layout: Layout, manifest: Manifest, transit: Transit, ring: KeyRing) ->
     key = ring.versions[version]
     signed = dataclasses.replace(
         manifest,
-        key=SigningKey(mount=transit.mount, name=transit.key, version=version, fingerprint=key.fingerprint),
+        key=SigningKey(mount=signer.mount, name=signer.key, version=version, fingerprint=key.fingerprint),
     )
     archive_digest = bytes.fromhex(signed.archive_sha256)
     statement = oms.statement(signed.model, signed.files)
     digests = [archive_digest, hashlib.sha256(signed.to_bytes()).digest(), oms.digest_to_sign(statement)]
-    signatures = transit.sign(digests, version)
+    signatures = signer.sign(digests, version)
     if not all(key.accepts(signature, digest) for signature, digest in zip(signatures, digests, strict=True)):
         raise WorkloadError(f"Vault returned a signature that {key.name} does not accept.", Exit.VAULT)
     of_archive, of_manifest, of_model = signatures

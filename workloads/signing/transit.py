@@ -18,7 +18,7 @@ from contracts import KUBERNETES_AUTH_MOUNT, TRANSIT_KEY, TRANSIT_MOUNT, VAULT_T
 from workloads import retry
 from workloads.cli import WorkloadError, require_env
 from workloads.signing import keys
-from workloads.signing.keys import PublicKey
+from workloads.signing.signer import KeyRing
 
 T = TypeVar("T")
 
@@ -34,14 +34,6 @@ _TRANSIENT = (
     exceptions.InternalServerError,
     exceptions.RateLimitExceeded,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeyRing:
-    """The public keys of all versions that Vault still accepts, and which of them signs now."""
-
-    latest: int
-    versions: dict[int, PublicKey]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

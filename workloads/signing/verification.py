@@ -14,14 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from workloads.signing import bundle, oms, reader
+from workloads.signing import bundle, oms
 from workloads.signing import manifest as manifests
 from workloads.signing.archive import Progress, no_progress
+from workloads.signing.encoding import decode
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.extraction import Extraction, Nowhere
 from workloads.signing.keys import PublicKey
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest, SigningKey
+from workloads.signing.reader import PlainStream, contents
 from workloads.signing.workers import Pool, Worker
 
 
@@ -69,7 +71,7 @@ def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Mani
         raise NotVerifiedError(f"{layout.manifest.name} names another key than the one that signed it, {key.name}")
     digest = bytes.fromhex(manifest.archive_sha256)
     name = layout.signature.name
-    if not key.accepts(bundle.decode(_read(layout.signature), name), digest):
+    if not key.accepts(decode(_read(layout.signature), name), digest):
         raise NotVerifiedError(f"{name} is no signature of {key.name} over the archive in the manifest")
     bundle.check(_read(layout.bundle), name=layout.bundle.name, key=key, digest=digest)
     oms.check(
@@ -84,7 +86,7 @@ def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Mani
 
 def _signer(layout: Layout, content: bytes, trusted: Sequence[PublicKey]) -> PublicKey:
     name = layout.manifest_signature.name
-    signature = bundle.decode(_read(layout.manifest_signature), name)
+    signature = decode(_read(layout.manifest_signature), name)
     digest = hashlib.sha256(content).digest()
     for key in trusted:
         if key.accepts(signature, digest):
@@ -108,8 +110,8 @@ def _check_content(stream: BinaryIO, manifest: Manifest, target: Extraction | No
     whole = hashlib.sha256()
     digests = {file: hashlib.sha256() for file in manifest.files}
     with Worker("hash-archive") as archive_hasher, Worker("hash-files") as file_hasher:
-        chunks = _chunks(stream, archive_hasher, whole, manifest.archive_size, progress)
-        for file, piece in reader.contents(chunks, manifest.files):
+        plain = PlainStream(_chunks(stream, archive_hasher, whole, manifest.archive_size, progress))
+        for file, piece in contents(plain, manifest.files):
             file_hasher.do(partial(digests[file].update, piece))
             target.write(file, piece)
         archive_hasher.finish()
@@ -117,6 +119,7 @@ def _check_content(stream: BinaryIO, manifest: Manifest, target: Extraction | No
     for file, digest in digests.items():
         if digest.hexdigest() != file.sha256:
             raise NotVerifiedError(f"{file.path} in the archive is not what was signed")
+    plain.check_trailer()
     if whole.hexdigest() != manifest.archive_sha256:
         raise NotVerifiedError("the archive is not the one that was signed: its SHA-256 differs")
 

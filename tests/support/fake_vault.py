@@ -1,0 +1,85 @@
+"""A small HTTP server that answers as Vault's transit engine and Kubernetes auth do, and fails on request."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.support.local_signer import LocalSigner
+
+TOKEN = "s.test"
+
+
+class FakeVault:
+    """What a test can set, and what it can look at afterwards."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.signer = LocalSigner()
+        self.key_type = "ecdsa-p256"
+        # Statuses that the next requests get instead of an answer.
+        self.failures: list[int] = []
+        self.requests: list[tuple[str, str, Any]] = []
+
+    def answer(self, method: str, path: str, token: str | None, body: Any) -> tuple[int, Any]:
+        self.requests.append((method, path, body))
+        if self.failures:
+            status = self.failures.pop(0)
+            return status, {"errors": [f"made to fail with {status}"]}
+        if path == "/v1/auth/kubernetes/login":
+            return 200, {"auth": {"client_token": TOKEN}}
+        if token != TOKEN:
+            return 403, {"errors": ["permission denied"]}
+        if (method, path) == ("GET", "/v1/transit/keys/aegis-cosign"):
+            return 200, {"data": self._keys()}
+        if path == "/v1/transit/sign/aegis-cosign":
+            return 200, {"data": {"batch_results": self._signatures(body)}}
+        return 404, {"errors": []}
+
+    def _keys(self) -> dict[str, Any]:
+        ring = self.signer.key_ring()
+        keys = {str(version): {"public_key": key.pem.decode()} for version, key in ring.versions.items()}
+        return {"type": self.key_type, "latest_version": ring.latest, "keys": keys}
+
+    def _signatures(self, body: Any) -> list[dict[str, str]]:
+        version = body["key_version"]
+        digests = [base64.b64decode(item["input"]) for item in body["batch_input"]]
+        encoded = [base64.b64encode(signature).decode() for signature in self.signer.sign(digests, version)]
+        return [{"signature": f"vault:v{version}:{signature}"} for signature in encoded]
+
+
+@contextmanager
+def fake_vault() -> Iterator[FakeVault]:
+    """Serve a fake Vault on loopback."""
+    vault = FakeVault()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(size)) if size else None
+            status, answer = vault.answer(self.command, self.path, self.headers.get("X-Vault-Token"), body)
+            content = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the base class calls
+
+        def log_message(self, *_: object, **__: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    vault.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield vault
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

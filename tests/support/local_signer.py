@@ -1,0 +1,37 @@
+"""A signer with keys of its own, for tests and benchmarks that are about what is signed and not about Vault."""
+
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from workloads.signing.keys import PublicKey
+from workloads.signing.signer import KeyRing
+
+
+class LocalSigner:
+    """ECDSA P-256 keys in memory; `rotate` adds a version, as a rotation in Vault does."""
+
+    mount = "transit"
+    key = "aegis-cosign"
+
+    def __init__(self) -> None:
+        self._keys: dict[int, ec.EllipticCurvePrivateKey] = {}
+        self.rotate()
+
+    def rotate(self) -> None:
+        """Make a new version of the key, which signs from now on."""
+        self._keys[len(self._keys) + 1] = ec.generate_private_key(ec.SECP256R1())
+
+    def public_key(self, version: int = 1) -> PublicKey:
+        """Return the public key of a version."""
+        return PublicKey(self._keys[version].public_key(), f"version {version}")
+
+    def key_ring(self) -> KeyRing:
+        """Return the public keys of all versions."""
+        return KeyRing(latest=max(self._keys), versions={version: self.public_key(version) for version in self._keys})
+
+    def sign(self, digests: Sequence[bytes], version: int) -> list[bytes]:
+        """Return the DER signatures of SHA-256 `digests`."""
+        prehashed = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
+        return [self._keys[version].sign(digest, prehashed) for digest in digests]

@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import pytest
+
+from contracts import Exit
+from tests.support.fake_vault import FakeVault
+from workloads.cli import WorkloadError
+from workloads.signing import transit
+
+DIGESTS = [bytes(32), bytes(range(32))]
+
+
+def failure(action) -> WorkloadError:  # noqa: ANN001
+    with pytest.raises(WorkloadError) as error:
+        action()
+    assert "\n" not in str(error.value)
+    return error.value
+
+
+def test_digests_are_signed_prehashed_in_one_request(vault: FakeVault) -> None:
+    vault.signer.rotate()
+    signatures = transit.from_environment().sign(DIGESTS, 2)
+    key = vault.signer.public_key(2)
+    assert [key.accepts(signature, digest) for signature, digest in zip(signatures, DIGESTS, strict=True)] == [True] * 2
+    [(method, path, body)] = vault.requests
+    assert (method, path) == ("POST", "/v1/transit/sign/aegis-cosign")
+    assert {name: body[name] for name in ("prehashed", "hash_algorithm", "marshaling_algorithm", "key_version")} == {
+        "prehashed": True,
+        "hash_algorithm": "sha2-256",
+        "marshaling_algorithm": "asn1",
+        "key_version": 2,
+    }
+
+
+def test_all_versions_of_the_public_key_are_read(vault: FakeVault) -> None:
+    vault.signer.rotate()
+    ring = transit.from_environment().key_ring()
+    assert ring.latest == 2
+    assert {version: key.pem for version, key in ring.versions.items()} == {
+        version: vault.signer.public_key(version).pem for version in (1, 2)
+    }
+
+
+def test_a_pod_logs_in_with_its_service_account(
+    vault: FakeVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("the.pod.token")
+    monkeypatch.delenv("VAULT_TOKEN")
+    monkeypatch.setenv("AEGIS_VAULT_ROLE", "signer")
+    monkeypatch.setattr(transit, "VAULT_TOKEN_PATH", str(token))
+    assert transit.from_environment().key_ring().latest == 1
+    assert vault.requests[0] == (
+        "POST",
+        "/v1/auth/kubernetes/login",
+        {"role": "signer", "jwt": "the.pod.token"},
+    )
+
+
+def test_a_missing_service_account_token_is_named(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VAULT_TOKEN")
+    monkeypatch.setenv("AEGIS_VAULT_ROLE", "signer")
+    error = failure(transit.from_environment().key_ring)
+    assert "/var/run/secrets/vault/token, cannot be read" in str(error)
+    assert error.code == Exit.VAULT
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 429, 501])
+def test_a_vault_that_comes_back_is_waited_for(vault: FakeVault, status: int) -> None:
+    vault.failures = [status, status]
+    assert transit.from_environment().key_ring().latest == 1
+
+
+def test_a_sealed_vault_is_given_up_after_a_few_attempts(vault: FakeVault) -> None:
+    vault.failures = [503] * 100
+    error = failure(transit.from_environment().key_ring)
+    assert error.code == Exit.VAULT
+    assert f"Vault at {vault.address} does not answer after 4 attempts" in str(error)
+    assert len(vault.requests) == 4
+
+
+def test_a_dead_vault_is_one_clear_line(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    error = failure(transit.from_environment().key_ring)
+    assert error.code == Exit.VAULT
+    assert "Vault at http://127.0.0.1:1 does not answer after 4 attempts" in str(error)
+
+
+def test_a_denied_permission_is_not_tried_again(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "s.wrong")
+    error = failure(lambda: transit.from_environment().sign(DIGESTS, 1))
+    assert error.code == Exit.VAULT
+    assert "denies permission to sign with transit/sign/aegis-cosign" in str(error)
+    assert len(vault.requests) == 1
+
+
+def test_an_unknown_key_is_named(vault: FakeVault) -> None:
+    error = failure(transit.from_environment(key="other").key_ring)
+    assert error.code == Exit.VAULT
+    assert "has no key other in the transit engine transit" in str(error)
+
+
+def test_a_key_of_another_type_is_refused(vault: FakeVault) -> None:
+    vault.key_type = "rsa-2048"
+    error = failure(transit.from_environment().key_ring)
+    assert error.code == Exit.VAULT
+    assert "is of type rsa-2048, not ecdsa-p256" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [("VAULT_ADDR", "VAULT_ADDR is not set"), ("VAULT_TOKEN", "Neither VAULT_TOKEN nor AEGIS_VAULT_ROLE is set")],
+)
+def test_a_missing_variable_is_named(
+    vault: FakeVault, monkeypatch: pytest.MonkeyPatch, missing: str, reason: str
+) -> None:
+    monkeypatch.delenv(missing)
+    error = failure(transit.from_environment)
+    assert error.code == Exit.USAGE
+    assert reason in str(error)
+
+
+def test_an_address_that_is_none_is_one_clear_line(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_ADDR", "vault:no/url")
+    error = failure(transit.from_environment().key_ring)
+    assert error.code == Exit.VAULT
