@@ -23,8 +23,8 @@ def home() -> Path:
 
 
 def runtime() -> Path:
-    """Return the folder of sockets and container state, short enough for a socket's name and gone after a reboot."""
-    return Path("/run/aegis")
+    """Return the folder of the cluster's sockets and container state: a short name, and empty after a reboot."""
+    return Path("/run/aegis/cluster")
 
 
 def _root(variable: str, default: Path) -> Path:

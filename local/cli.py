@@ -1,0 +1,42 @@
+"""The frame that every command of the embedded platform shares: help, one clear line for a failure, the exit code."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from contracts import Exit
+from local.errors import LocalError
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows the defaults that mean something and keeps the line breaks of examples."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
+    """Return the argument parser of `python -m COMMAND`."""
+    return argparse.ArgumentParser(
+        prog=f"python -m {command}", description=description, epilog=epilog, formatter_class=_Formatter
+    )
+
+
+def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
+    """Run a command's `main` and exit; a `LocalError` becomes one line on stderr and exit code 1."""
+    try:
+        sys.exit(main(None))
+    except LocalError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(Exit.UNEXPECTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`... | head`): nothing more to say, and Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.UNEXPECTED)
+    except KeyboardInterrupt:
+        print("interrupted; run it again to go on from here", file=sys.stderr)
+        sys.exit(128 + 2)
