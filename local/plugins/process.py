@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -44,11 +45,10 @@ def main(make: Callable[[Host], Provider], arguments: list[str] | None = None) -
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        server.wait_for_termination()
-    except KeyboardInterrupt:
-        # The terminal sends the engine's interrupt to us too; the engine says Cancel and ends us itself.
-        server.wait_for_termination()
+    # The engine interrupts a plugin that it needs no more, and takes any exit code but 0 for a crash.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+    server.wait_for_termination()
 
 
 def _end_with_parent() -> None:

@@ -94,6 +94,13 @@ class Servicer(ResourceProviderServicer):
         return proto.PluginInfo(version=self._provider.version)
 
     @override
+    def Handshake(
+        self, request: proto.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> proto.ProviderHandshakeResponse:
+        """Tell what the engine may send: secrets, but neither resources nor outputs."""
+        return proto.ProviderHandshakeResponse(accept_secrets=True)
+
+    @override
     def Cancel(self, request: Empty, context: grpc.ServicerContext) -> Empty:
         """End running operations early."""
         self._provider.cancel()

@@ -1,0 +1,47 @@
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local import paths
+from tests.engine.servers import Kubernetes, Vault
+from tests.engine.stack import Stack
+
+
+def _tool(name: str) -> Path:
+    built = paths.bin_dir() / name
+    found = str(built) if built.is_file() else shutil.which(name)
+    assert found, f"no {name} on PATH or in {paths.bin_dir()}: python -m local.toolchain {name} builds it"
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
+    tools = {name: _tool(name) for name in ("etcd", "kube-apiserver", "kube-controller-manager")}
+    server = Kubernetes(tmp_path_factory.mktemp("kubernetes"), tools)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    server = Vault(tmp_path_factory.mktemp("vault"), {"vault": _tool("vault")})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return Stack(folder=tmp_path / "project", pulumi=_tool("pulumi"))
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path) -> Callable[[str], Stack]:
+    return lambda name: Stack(folder=tmp_path / name, pulumi=_tool("pulumi"))
