@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -34,7 +35,8 @@ def _line(model: type[BaseModel], problem: ErrorDetails, namespace: str) -> str:
 
 
 def _key(namespace: str, location: Sequence[int | str]) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    # A default that doesn't fit the other settings is located by its Python name, which the stack file doesn't know.
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{to_camel(part)}" for part in location)
     return f"{namespace}:{path.removeprefix('.')}"
 
 
@@ -75,7 +77,7 @@ def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[Bas
 
 def _by_alias(model: type[BaseModel], alias: str) -> FieldInfo | None:
     fields: Mapping[str, FieldInfo] = model.model_fields
-    return next((field for name, field in fields.items() if (field.alias or name) == alias), None)
+    return next((field for name, field in fields.items() if alias in (name, field.alias)), None)
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:

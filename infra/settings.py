@@ -52,7 +52,7 @@ Host = Annotated[str, Field(pattern=_HOST)]
 class Section(BaseModel):
     """Base of every section: frozen, strict about types, camelCase in the stack file, and no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", alias_generator=to_camel)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", validate_default=True, alias_generator=to_camel)
 
 
 class Cluster(Section):
@@ -218,10 +218,11 @@ def _with_environment(given: dict[str, Any], environment: Mapping[str, str]) -> 
     if isinstance(cluster, dict):
         ambient = {"kubeconfig": environment.get("KUBECONFIG"), "context": environment.get(contracts.CONTEXT_ENV)}
         given = given | {"cluster": {key: value for key, value in ambient.items() if value} | cluster}
+    if given.get("images"):
+        return given
     images_file = environment.get(contracts.IMAGES_FILE_ENV)
-    if not given.get("images") and images_file:
-        given = given | {"images": _images(Path(images_file))}
-    return given
+    rest = {key: value for key, value in given.items() if key != "images"}
+    return rest | {"images": _images(Path(images_file))} if images_file else rest
 
 
 def _images(path: Path) -> Any:  # noqa: ANN401 - checked with the rest

@@ -31,7 +31,7 @@ OWNERS: Final = {
     contracts.RELEASES_BUCKET: "release",
 }
 
-_RESOURCES: Final = Resources(cpu="50m", memory="128Mi", cpu_limit="1", memory_limit="1Gi")
+_RESOURCES: Final = Resources(cpu="25m", memory="128Mi", cpu_limit="1", memory_limit="1Gi")
 _SETUP_RESOURCES: Final = Resources(cpu="10m", memory="128Mi", cpu_limit="1", memory_limit="512Mi")
 # A path that no bucket can have: bucket names are at least three characters and have no capitals.
 _HEALTH_PATH: Final = "/HEALTH"

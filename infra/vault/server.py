@@ -22,7 +22,7 @@ from infra.cluster.traffic import Peer, allow
 
 COMPONENT: Final = "vault"
 
-_RESOURCES: Final = Resources(cpu="50m", memory="128Mi", cpu_limit="1", memory_limit="512Mi")
+_RESOURCES: Final = Resources(cpu="25m", memory="128Mi", cpu_limit="1", memory_limit="512Mi")
 # 200 only where the server is initialised, unsealed and active.
 _HEALTH_PATH: Final = "/v1/sys/health"
 # Where API servers listen: behind the Service `kubernetes`, and on their own address that it is translated to. That

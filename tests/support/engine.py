@@ -7,6 +7,7 @@ an error, as an empty answer would make tests pass for the wrong reason.
 import asyncio
 import json
 import runpy
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pulumi
 import yaml
-from google.protobuf import json_format
+from google.protobuf import empty_pb2, json_format
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import resource_pb2
@@ -100,7 +101,7 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(providers)
         self._graph = graph
 
-    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> object:  # noqa: N802 - gRPC's name
+    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> resource_pb2.RegisterResourceResponse:  # noqa: N802 - gRPC's name
         response = super().RegisterResource(request)
         wire = json_format.MessageToDict(request.object)
         if request.type != STACK:
@@ -123,7 +124,7 @@ class _Monitor(mocks.MockMonitor):
             )
         return response
 
-    def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> object:  # noqa: N802
+    def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> empty_pb2.Empty:  # noqa: N802
         if f"::{STACK}::" in request.urn:
             wire = json_format.MessageToDict(request.outputs)
             self._graph.outputs = {key: _plain(value) for key, value in wire.items()}
@@ -136,7 +137,6 @@ class _Providers(mocks.Mocks):
 
     def __init__(self, *, preview: bool) -> None:
         self._preview = preview
-        self._addresses = 0
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if self._preview and args.custom:
@@ -158,8 +158,8 @@ class _Providers(mocks.Mocks):
         metadata = args.inputs.get("metadata", {})
         computed: dict[str, Any] = {"metadata": {"name": f"{args.name}-0a1b2c3d", **metadata}}
         if kind == "Service":
-            self._addresses += 1
-            computed["spec"] = {**args.inputs["spec"], "clusterIP": f"10.96.7.{self._addresses}"}
+            address = f"10.96.7.{zlib.crc32(args.name.encode()) % 250 + 1}"
+            computed["spec"] = {**args.inputs["spec"], "clusterIP": address}
         return computed
 
 
@@ -172,11 +172,15 @@ def run_program(
     config: Mapping[str, str], *, stack: str = "local", preview: bool = False, program: Path = ROOT / "infra"
 ) -> Graph:
     """Run the Pulumi program in a folder, as the language host does, with this configuration."""
-    return run(lambda: runpy.run_path(str(program), run_name="__main__"), config, stack=stack, preview=preview)
+
+    def main() -> None:
+        runpy.run_path(str(program), run_name="__main__")
+
+    return run(main, config, stack=stack, preview=preview)
 
 
 def run(
-    program: Callable[[], object], config: Mapping[str, str], *, stack: str = "local", preview: bool = False
+    program: Callable[[], None], config: Mapping[str, str], *, stack: str = "local", preview: bool = False
 ) -> Graph:
     """Run a function that registers resources; everything has landed, and every apply has run, when this returns.
 
@@ -199,8 +203,17 @@ def run(
         pulumi.runtime.configure(settings)
         loop.run_until_complete(pulumi.runtime.run_in_stack(program))
     finally:
+        _drain(loop)
         loop.close()
     return graph
+
+
+def _drain(loop: asyncio.AbstractEventLoop) -> None:
+    """End what a program that failed has left running."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
 def stack_config(stack_file: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, str]:

@@ -1,0 +1,42 @@
+"""A stack's surroundings: an Output in a string is an error, and the files that the environment names are there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import contracts
+from tests.support.engine import STACK_FILES, Graph, run_program, stack_config
+
+IMAGES = {name: f"localhost/aegis/{name}:0123456789ab" for name in contracts.IMAGES}
+
+
+def surround(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Set what `make env` would set."""
+    kubeconfig, images = folder / "kubeconfig", folder / "images.json"
+    kubeconfig.write_text("apiVersion: v1\nkind: Config\n")
+    # The file of the embedded platform lists its own images as well.
+    images.write_text(json.dumps(IMAGES | {"pause": "localhost/aegis/pause:1"}))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.setenv(contracts.IMAGES_FILE_ENV, str(images))
+    monkeypatch.delenv(contracts.CONTEXT_ENV, raising=False)
+    monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "true")
+
+
+@pytest.fixture
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    surround(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        surround(monkeypatch, tmp_path_factory.mktemp("surroundings"))
+        yield
+
+
+@pytest.fixture(scope="module", params=STACK_FILES, ids=lambda path: path.name.split(".")[1])
+def graph(request: pytest.FixtureRequest, module_surroundings: None) -> Graph:
+    """The whole program, run once for each stack file."""
+    return run_program(stack_config(request.param), stack=request.param.name.split(".")[1])

@@ -1,0 +1,142 @@
+"""A stack whose settings are wrong stops before its first resource and says which key, what it got, what is allowed."""
+
+import json
+from pathlib import Path
+
+import pulumi
+import pytest
+import yaml
+
+import contracts
+from infra.settings import Section, Settings
+from tests.support.engine import ROOT, STACK_FILES, Graph, run_program, stack_config
+
+LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"
+
+BAD = [
+    ("aegis:databse", {}, "aegis:databse: unknown key; did you mean database?"),
+    ("aegis:mlflow", {"worker": 2}, "aegis:mlflow.worker: unknown key; did you mean workers? known keys: workers,"),
+    ("aegis:mlflow", {"workers": "four"}, 'aegis:mlflow.workers: got "four"; allowed: server processes of each pod, an integer'),
+    ("aegis:mlflow", {"workers": "2"}, 'aegis:mlflow.workers: got "2"'),
+    ("aegis:mlflow", {"workers": 2.5}, "aegis:mlflow.workers: got 2.5"),
+    ("aegis:mlflow", {"workers": True}, "aegis:mlflow.workers: got true"),
+    ("aegis:mlflow", {"workers": None}, "aegis:mlflow.workers: got null"),
+    ("aegis:mlflow", {"workers": 0}, "aegis:mlflow.workers: got 0"),
+    ("aegis:mlflow", {"workers": 17}, "aegis:mlflow.workers: got 17"),
+    ("aegis:mlflow", {"minReplicas": 11}, "aegis:mlflow.maxReplicas: got 10"),
+    ("aegis:mlflow", {"maxReplicas": 1}, "aegis:mlflow.maxReplicas: got 1; allowed: the most pods"),
+    ("aegis:mlflow", {"maxReplicas": 12}, "maxReplicas x workers at most 47"),
+    ("aegis:mlflow", {"memoryTarget": 100}, "aegis:mlflow.memoryTarget: got 100; allowed: percent"),
+    ("aegis:mlflow", {"publicHosts": "ml.example.com"}, 'aegis:mlflow.publicHosts: got "ml.example.com"; allowed: a list'),
+    ("aegis:mlflow", {"publicHosts": ["ml.example.com", "*"]}, 'aegis:mlflow.publicHosts[1]: got "*"; allowed: a list'),
+    ("aegis:mlflow", {"clientNamespaces": ["Not A Label"]}, "aegis:mlflow.clientNamespaces[0]: got"),
+    ("aegis:mlflow", [], "aegis:mlflow: got []; allowed: an object"),
+    ("aegis:mlflow", "text", 'aegis:mlflow: got "text"; allowed: an object'),
+    ("aegis:database", {"kind": "rds"}, 'aegis:database.kind: got "rds"; allowed: in-cluster'),
+    ("aegis:database", {"storage": "20G"}, 'aegis:database.storage: got "20G"; allowed: a volume size from 1Gi'),
+    ("aegis:database", {"storage": "512Mi"}, 'aegis:database.storage: got "512Mi"'),
+    ("aegis:database", {"storage": "17Ti"}, 'aegis:database.storage: got "17Ti"'),
+    ("aegis:database", {"storage": 20}, "aegis:database.storage: got 20"),
+    ("aegis:artifactStore", {"kind": "minio"}, 'aegis:artifactStore.kind: got "minio"'),
+    ("aegis:artifactStore", {"region": ""}, 'aegis:artifactStore.region: got ""'),
+    ("aegis:backup", {"schedule": "nightly"}, 'aegis:backup.schedule: got "nightly"; allowed: five cron fields'),
+    ("aegis:backup", {"retentionDays": 0}, "aegis:backup.retentionDays: got 0"),
+    ("aegis:backup", {"suspended": "yes"}, 'aegis:backup.suspended: got "yes"; allowed: true or false'),
+    ("aegis:vault", {"keyDeletionAllowed": 1}, "aegis:vault.keyDeletionAllowed: got 1"),
+    ("aegis:release", {"epochs": 0}, "aegis:release.epochs: got 0"),
+    ("aegis:release", {"modelName": "a/b"}, 'aegis:release.modelName: got "a/b"'),
+    ("aegis:cluster", {"kubeconfig": "/nowhere"}, 'aegis:cluster.kubeconfig: got "/nowhere"; allowed: the path of'),
+    ("aegis:cluster", {"storageClass": "fast disks"}, 'aegis:cluster.storageClass: got "fast disks"'),
+    ("aegis:images", {"mlflow": "no-tag"}, 'aegis:images.mlflow: got "no-tag"; allowed: a tagged image reference'),
+    ("aegis:images", {"mlflow": "mlflow:1"}, "aegis:images.trainer: not set; allowed:"),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(surroundings: None) -> None:
+    pass
+
+
+def refusal(overrides: dict[str, object]) -> str:
+    with pytest.raises(pulumi.RunError) as caught:
+        run_program(stack_config(LOCAL, overrides))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "value", "line"), BAD, ids=[f"{key} {json.dumps(value)}" for key, value, _ in BAD])
+def test_a_bad_setting_is_refused_with_its_key_and_what_is_allowed(key: str, value: object, line: str) -> None:
+    assert line in refusal({key: value})
+
+
+def test_every_problem_is_told_at_once() -> None:
+    message = refusal(
+        {"aegis:mlflow": {"workers": 0, "cpuTarget": 5}, "aegis:backup": {"schedule": 2}, "aegis:extra": 1}
+    )
+    assert message.startswith("The settings of stack local have 4 problems:\n")
+    assert len(message.splitlines()) == 5
+
+
+def test_nothing_is_registered_before_the_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered: list[str] = []
+    monkeypatch.setattr(pulumi.Resource, "__init__", lambda *args, **_: registered.append(args[2]))
+    with pytest.raises(pulumi.RunError):
+        run_program(stack_config(LOCAL, {"aegis:mlflow": {"workers": 0}}))
+    assert [name for name in registered if name != "aegis-local"] == []
+
+
+def test_without_a_kubeconfig_the_message_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG")
+    message = refusal({})
+    assert "aegis:cluster.kubeconfig: not set; allowed: the path of an existing kubeconfig" in message
+    assert "KUBECONFIG" in message
+
+
+def test_without_images_the_message_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(contracts.IMAGES_FILE_ENV)
+    assert "AEGIS_IMAGES" in refusal({})
+
+
+@pytest.mark.parametrize("content", ["not json", None])
+def test_an_unreadable_file_of_images_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "other.json"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv(contracts.IMAGES_FILE_ENV, str(path))
+    assert str(path) in refusal({})
+
+
+def test_the_stack_file_wins_over_the_environment(tmp_path: Path) -> None:
+    other = tmp_path / "other-kubeconfig"
+    other.write_text("{}")
+    graph: Graph = run_program(stack_config(LOCAL, {"aegis:cluster": {"kubeconfig": str(other)}}))
+    provider = next(each for each in graph.resources if each.type == "pulumi:providers:kubernetes")
+    assert provider.inputs["kubeconfig"] == str(other)
+
+
+def test_every_setting_of_the_schema_is_explained_in_the_local_stack_file() -> None:
+    text = LOCAL.read_text()
+    for name, field in Settings.model_fields.items():
+        assert f"aegis:{field.alias or name}:" in text
+        section = field.annotation
+        assert isinstance(section, type)
+        assert issubclass(section, Section)
+        for key, setting in section.model_fields.items():
+            assert f"{setting.alias or key}:" in text, f"{name}.{key}"
+
+
+def test_the_defaults_in_the_comments_are_the_defaults() -> None:
+    uncommented = "\n".join(
+        line.replace("# ", "", 1) if line.lstrip().startswith(("# aegis:", "#   ")) else line
+        for line in LOCAL.read_text().splitlines()
+    )
+    shown = yaml.safe_load(uncommented)["config"]
+    for name in ("database", "artifactStore", "mlflow", "backup", "release"):
+        field = next(field for key, field in Settings.model_fields.items() if (field.alias or key) == name)
+        assert field.default.model_dump(by_alias=True) == shown[f"aegis:{name}"]
+
+
+def test_every_stack_file_keeps_default_providers_off() -> None:
+    for path in STACK_FILES:
+        assert stack_config(path)["pulumi:disable-default-providers"] == '["*"]', path.name

@@ -1,0 +1,251 @@
+"""What holds for every stack file, whatever its settings."""
+
+import re
+from collections import Counter
+from typing import Any
+
+from tests.support.engine import Graph, Registered
+
+GENERATED = {"ConfigMap", "Secret", "Job", "ClusterRoleBinding"}
+# Objects that others refer to by name, or that people type the name of.
+NAMED = {
+    "Namespace",
+    "Service",
+    "ServiceAccount",
+    "StatefulSet",
+    "Deployment",
+    "CronJob",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+}
+
+
+def containers(graph: Graph) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{workload.name}/{container['name']}", container)
+        for workload, pod, _ in graph.pods()
+        for container in [*pod.get("initContainers", []), *pod["containers"]]
+    ]
+
+
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    return selector.get("matchLabels", {}).items() <= labels.items()
+
+
+def kubernetes(graph: Graph) -> list[Registered]:
+    return [resource for resource in graph.custom() if resource.type.startswith("kubernetes:")]
+
+
+def test_every_resource_has_an_explicit_provider(graph: Graph) -> None:
+    ambient = [resource.name for resource in graph.custom() if not resource.provider]
+    assert ambient == []
+
+
+def test_every_resource_belongs_to_a_component(graph: Graph) -> None:
+    parents = {resource.urn: resource.type for resource in graph.resources}
+    strays = [each.name for each in graph.custom() if not parents.get(each.parent, "").startswith("aegis:")]
+    assert strays == []
+
+
+def test_no_two_resources_share_a_urn(graph: Graph) -> None:
+    assert [urn for urn, count in Counter(each.urn for each in graph.resources).items() if count > 1] == []
+
+
+def test_children_are_named_after_their_component(graph: Graph) -> None:
+    components = {each.urn: each.name for each in graph.resources if each.type.startswith("aegis:")}
+    strangers = [
+        each.name
+        for each in graph.resources
+        if each.parent in components and not each.name.startswith(components[each.parent])
+    ]
+    assert strangers == []
+
+
+def test_every_container_says_what_it_needs_and_what_it_may_use(graph: Graph) -> None:
+    for name, container in containers(graph):
+        for side in ("requests", "limits"):
+            assert set(container["resources"][side]) == {"cpu", "memory"}, f"{name} {side}"
+
+
+def test_every_pod_passes_the_restricted_standard(graph: Graph) -> None:
+    for workload, pod, _ in graph.pods():
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] is True, workload.name
+        assert security["runAsUser"] > 0, workload.name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, workload.name
+        assert not pod.get("hostNetwork"), workload.name
+        assert all("hostPath" not in volume for volume in pod["volumes"]), workload.name
+
+
+def test_every_container_passes_the_restricted_standard_with_a_read_only_root(graph: Graph) -> None:
+    for name, container in containers(graph):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }, name
+
+
+def test_every_scratch_volume_has_a_limit(graph: Graph) -> None:
+    for workload, pod, _ in graph.pods():
+        for volume in pod["volumes"]:
+            assert "emptyDir" not in volume or volume["emptyDir"].get("sizeLimit"), f"{workload.name} {volume['name']}"
+
+
+def test_only_the_vault_server_gets_a_token_for_the_api_server(graph: Graph) -> None:
+    assert {workload.name for workload, pod, _ in graph.pods() if pod["automountServiceAccountToken"]} == {
+        "vault-server"
+    }
+
+
+def test_no_pod_gets_variables_named_after_services(graph: Graph) -> None:
+    assert all(pod["enableServiceLinks"] is False for _, pod, _ in graph.pods())
+
+
+def test_every_long_running_container_is_probed(graph: Graph) -> None:
+    for workload, pod, _ in graph.pods():
+        if workload.kind in ("Deployment", "StatefulSet"):
+            for container in pod["containers"]:
+                assert {"readinessProbe", "livenessProbe"} <= set(container), workload.name
+
+
+def test_every_namespace_enforces_the_restricted_standard(graph: Graph) -> None:
+    for namespace in graph.of_kind("Namespace"):
+        assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_every_namespace_denies_what_nobody_allowed(graph: Graph) -> None:
+    for namespace in graph.of_kind("Namespace"):
+        policy = graph.one("NetworkPolicy", "default-deny", namespace.object_name)
+        assert policy.inputs["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_every_pod_runs_in_a_namespace_of_the_stack(graph: Graph) -> None:
+    namespaces = {each.object_name for each in graph.of_kind("Namespace")}
+    assert {workload.namespace for workload, _, _ in graph.pods()} <= namespaces
+
+
+def test_every_network_policy_selects_pods_of_its_namespace(graph: Graph) -> None:
+    for policy in graph.of_kind("NetworkPolicy"):
+        selected = [
+            workload.name
+            for workload, _, labels in graph.pods()
+            if workload.namespace == policy.namespace and selects(policy.inputs["spec"]["podSelector"], labels)
+        ]
+        assert selected, policy.name
+
+
+def test_every_peer_of_a_network_policy_is_a_pod_of_the_stack(graph: Graph) -> None:
+    pods = {(workload.namespace, labels["app.kubernetes.io/name"]) for workload, _, labels in graph.pods()}
+    for policy in graph.of_kind("NetworkPolicy"):
+        for rule in [*policy.inputs["spec"].get("ingress", []), *policy.inputs["spec"].get("egress", [])]:
+            for peer in [*rule.get("from", []), *rule.get("to", [])]:
+                component = peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
+                elsewhere = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
+                assert component is None or (elsewhere or policy.namespace, component) in pods, policy.name
+
+
+def test_what_one_end_may_send_the_other_may_receive(graph: Graph) -> None:
+    sent = {flow for policy in graph.of_kind("NetworkPolicy") for flow in flows(policy, "egress", "to")}
+    received = {flow for policy in graph.of_kind("NetworkPolicy") for flow in flows(policy, "ingress", "from")}
+    assert sent == received
+
+
+def flows(policy: Registered, direction: str, end: str) -> set[tuple[Any, ...]]:
+    """The flows between pods that a policy allows, as (namespace and name of the sender, of the receiver, port)."""
+    own = (policy.namespace, policy.inputs["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name"))
+    found = set()
+    for rule in policy.inputs["spec"].get(direction, []):
+        for peer in rule.get(end, []):
+            name = peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
+            if name is None:
+                continue
+            namespace = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
+            other = (namespace or policy.namespace, name)
+            pair = (own, other) if direction == "egress" else (other, own)
+            found |= {(*pair, port["port"]) for port in rule["ports"]}
+    return found
+
+
+def test_every_service_selects_pods_that_listen_on_its_port(graph: Graph) -> None:
+    for service in graph.of_kind("Service"):
+        ports = {
+            port["containerPort"]
+            for workload, pod, labels in graph.pods()
+            if workload.namespace == service.namespace and service.inputs["spec"]["selector"].items() <= labels.items()
+            for container in pod["containers"]
+            for port in container.get("ports", [])
+        }
+        assert {port["targetPort"] for port in service.inputs["spec"]["ports"]} <= ports, service.name
+
+
+def test_every_disruption_budget_selects_the_pods_of_a_deployment(graph: Graph) -> None:
+    for budget in graph.of_kind("PodDisruptionBudget"):
+        matching = [
+            workload.name
+            for workload, _, labels in graph.pods()
+            if workload.kind == "Deployment" and selects(budget.inputs["spec"]["selector"], labels)
+        ]
+        assert len(matching) == 1, budget.name
+
+
+def test_every_autoscaler_has_a_target_that_leaves_its_replicas_alone(graph: Graph) -> None:
+    deployments = {each.object_name: each for each in graph.of_kind("Deployment")}
+    for autoscaler in graph.of_kind("HorizontalPodAutoscaler"):
+        target = deployments[autoscaler.inputs["spec"]["scaleTargetRef"]["name"]]
+        assert "replicas" not in target.inputs["spec"]
+
+
+def test_what_others_name_has_a_fixed_name_and_the_rest_a_generated_one(graph: Graph) -> None:
+    for resource in kubernetes(graph):
+        assert resource.kind in NAMED | GENERATED, resource.name
+        assert (resource.object_name is not None) == (resource.kind in NAMED), resource.name
+
+
+def test_no_secret_is_anywhere_but_in_secrets_and_where_vault_is_reached(graph: Graph) -> None:
+    leaks = [each.name for each in graph.custom() if each.secrets and each.kind != "Secret"]
+    assert leaks == []
+    assert {each.name for each in graph.resources if each.secrets and each.type.startswith("pulumi:providers:")} == {
+        "vault"
+    }
+
+
+def test_no_config_map_and_no_command_line_holds_a_generated_password(graph: Graph) -> None:
+    # The mocked passwords end in a row of x as long as the password.
+    generated = re.compile("x{32}")
+    for config in graph.of_kind("ConfigMap"):
+        assert not generated.search(str(config.inputs)), config.name
+    for name, container in containers(graph):
+        assert not generated.search(str(container)), name
+
+
+def test_every_value_of_a_secret_is_marked_as_one(graph: Graph) -> None:
+    for each in graph.of_kind("Secret"):
+        assert each.secrets == {"stringData"}, each.name
+
+
+def test_every_scheduled_job_runs_alone_and_in_utc(graph: Graph) -> None:
+    for schedule in graph.of_kind("CronJob"):
+        spec = schedule.inputs["spec"]
+        assert spec["concurrencyPolicy"] == "Forbid"
+        assert spec["timeZone"] == "Etc/UTC"
+        assert spec["startingDeadlineSeconds"] > 0
+
+
+def test_every_job_ends_and_is_waited_for_until_then(graph: Graph) -> None:
+    for job in graph.of_kind("Job"):
+        deadline = job.inputs["spec"]["activeDeadlineSeconds"]
+        assert "ttlSecondsAfterFinished" not in job.inputs["spec"]
+        assert int(job.create_timeout.removesuffix("s")) > deadline, job.name
+
+
+def test_no_service_waits_for_pods_that_wait_for_it(graph: Graph) -> None:
+    assert all(
+        each.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true" for each in graph.of_kind("Service")
+    )
+
+
+def test_what_has_a_fixed_name_and_immutable_parts_is_deleted_before_it_is_replaced(graph: Graph) -> None:
+    for each in graph.of_kind("StatefulSet", "Deployment"):
+        assert each.delete_before_replace, each.name

@@ -1,0 +1,257 @@
+"""The local stack in numbers, as the design sets them."""
+
+import json
+from typing import Any, Protocol
+
+import pytest
+from pulumi.runtime.rpc import UNKNOWN
+
+import contracts
+from tests.support.engine import ROOT, Graph, run_program, stack_config
+
+LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"
+
+
+class Build(Protocol):
+    def __call__(self, overrides: dict[str, object] | None = None, *, preview: bool = False) -> Graph: ...
+
+
+@pytest.fixture(scope="module")
+def build(module_surroundings: None) -> Build:
+    """Run the program with some settings; the same ones once for all tests, which only read the graph."""
+    built: dict[str, Graph] = {}
+
+    def run(overrides: dict[str, object] | None = None, *, preview: bool = False) -> Graph:
+        key = json.dumps([overrides, preview])
+        if key not in built:
+            built[key] = run_program(stack_config(LOCAL, overrides), preview=preview)
+        return built[key]
+
+    return run
+
+
+def container_of(graph: Graph, kind: str, name: str) -> dict[str, Any]:
+    workload = graph.one(kind, name)
+    return next(pod["containers"][0] for each, pod, _ in graph.pods() if each is workload)
+
+
+def variables(graph: Graph, container: dict[str, Any]) -> dict[str, str]:
+    """Everything that the container's environment holds, by the ConfigMaps and Secrets that it reads."""
+    found = {entry["name"]: entry.get("value") for entry in container["env"]}
+    for source in container["envFrom"]:
+        kind, reference = ("ConfigMap", "configMapRef") if "configMapRef" in source else ("Secret", "secretRef")
+        read = next(
+            each for each in graph.of_kind(kind) if source.get(reference, {}).get("name") == f"{each.name}-0a1b2c3d"
+        )
+        found |= read.inputs.get("data") or read.inputs["stringData"]
+    return found
+
+
+def test_mlflow_runs_in_two_to_ten_pods_by_cpu_and_memory(build: Build) -> None:
+    scaling = build().one("HorizontalPodAutoscaler").inputs["spec"]
+    assert (scaling["minReplicas"], scaling["maxReplicas"]) == (2, 10)
+    targets = {m["resource"]["name"]: m["resource"]["target"]["averageUtilization"] for m in scaling["metrics"]}
+    assert targets == {"cpu": 70, "memory": 80}
+
+
+def test_mlflow_asks_for_the_memory_that_four_idle_workers_leave_room_in(build: Build) -> None:
+    resources = container_of(build(), "Deployment", "mlflow")["resources"]
+    assert resources == {"requests": {"cpu": "500m", "memory": "1536Mi"}, "limits": {"cpu": "1", "memory": "2048Mi"}}
+
+
+def test_mlflow_keeps_one_pod_at_least_and_rolls_one_pod_at_a_time(build: Build) -> None:
+    graph = build()
+    assert graph.one("PodDisruptionBudget").inputs["spec"]["minAvailable"] == 1
+    strategy = graph.one("Deployment").inputs["spec"]["strategy"]
+    assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_mlflow_spreads_over_zones_and_nodes(build: Build) -> None:
+    _, pod, labels = next(found for found in build().pods() if found[0].kind == "Deployment")
+    constraints = pod["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in constraints] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert all(each["labelSelector"]["matchLabels"].items() <= labels.items() for each in constraints)
+    assert all(each["whenUnsatisfiable"] == "ScheduleAnyway" for each in constraints)
+
+
+def test_mlflow_has_five_minutes_to_start_and_is_ready_when_its_database_is(build: Build) -> None:
+    container = container_of(build(), "Deployment", "mlflow")
+    startup = container["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] == 300
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+    assert container["readinessProbe"]["httpGet"]["path"].startswith("/api/2.0/mlflow/experiments/search")
+
+
+def test_mlflow_is_configured_by_environment_alone(build: Build) -> None:
+    graph = build()
+    container = container_of(graph, "Deployment", "mlflow")
+    assert container["command"] == ["mlflow", "server"]
+    assert "args" not in container
+    settings = variables(graph, container)
+    assert settings["MLFLOW_HOST"] == "0.0.0.0"  # noqa: S104 - the pod's own network
+    assert settings["MLFLOW_PORT"] == "5000"
+    assert settings["MLFLOW_WORKERS"] == "4"
+    assert settings["AWS_DEFAULT_REGION"] == "us-west-2"
+    assert settings["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == "mlflow-artifacts:/"
+    assert settings["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://mlflow-artifacts"
+    assert settings["AWS_ENDPOINT_URL_S3"] == "http://s3:7070"
+    assert settings["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+psycopg://mlflow:")
+    assert settings["MLFLOW_BACKEND_STORE_URI"].endswith("@postgres:5432/mlflow")
+    assert settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_postgres_has_its_volume_and_its_share(build: Build) -> None:
+    graph = build()
+    claim = graph.one("StatefulSet", "postgres").inputs["spec"]["volumeClaimTemplates"][0]["spec"]
+    assert claim["resources"]["requests"]["storage"] == "20Gi"
+    assert claim["storageClassName"] == "standard"
+    assert container_of(graph, "StatefulSet", "postgres")["resources"] == {
+        "requests": {"cpu": "250m", "memory": "512Mi"},
+        "limits": {"cpu": "500m", "memory": "1Gi"},
+    }
+
+
+def test_only_those_who_work_with_the_database_reach_it(build: Build) -> None:
+    policy = build().one("NetworkPolicy", "postgres")
+    clients = [
+        peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+        for rule in policy.inputs["spec"]["ingress"]
+        for peer in rule["from"]
+    ]
+    assert sorted(clients) == ["backup", "migration", "mlflow"]
+
+
+def test_each_account_of_the_object_store_sees_its_own_bucket_only(build: Build) -> None:
+    setup = build().one("Secret", "s3-setup-accounts").inputs["stringData"]
+    owners = {each["bucket"]: each["access_key"] for each in json.loads(setup[contracts.Env.BUCKET_OWNERS])}
+    assert owners == {"mlflow-artifacts": "mlflow", "mlflow-backups": "backup", "mlflow-releases": "release"}
+    keys = [each["secret_key"] for each in json.loads(setup[contracts.Env.BUCKET_OWNERS])]
+    assert len(set(keys)) == 3
+
+
+def test_the_root_account_of_the_object_store_is_known_to_its_server_and_its_setup_alone(build: Build) -> None:
+    graph = build()
+    root = graph.one("RandomPassword", "s3-root-key")
+    holders = {each.name for each in graph.of_kind("Secret") if f"{root.name}-x" in json.dumps(each.inputs)}
+    assert holders == {"s3-root-account", "s3-setup-accounts"}
+
+
+def test_a_backup_is_made_and_verified_each_night(build: Build) -> None:
+    graph = build()
+    assert graph.one("CronJob").inputs["spec"]["schedule"] == "0 2 * * *"
+    command = container_of(graph, "CronJob", "backup")["command"]
+    assert command == ["python", "-m", "workloads.backup.create", "--verify", "--retention-days", "30"]
+
+
+def test_the_schema_is_migrated_before_the_server_rolls(build: Build) -> None:
+    graph = build()
+    migrated = graph.one("Job", "migration-upgrade").urn
+    assert migrated in graph.one("Mlflow").depends_on
+
+
+def test_the_release_waits_for_the_trainer_and_for_its_right_to_sign(build: Build) -> None:
+    release = build().one("Release")
+    waited_for = {urn.rpartition("::")[2] for urn in release.depends_on}
+    assert {
+        "trainer-run",
+        "signer-access-role",
+        "signer-access-cluster",
+        "signer-access-policy",
+        "s3-setup",
+    } <= waited_for
+
+
+def test_the_signing_key_never_leaves_vault(build: Build) -> None:
+    key = build().one("SecretBackendKey").inputs
+    assert (key["name"], key["type"]) == ("aegis-cosign", "ecdsa-p256")
+    assert key["exportable"] is False
+    assert key["allowPlaintextBackup"] is False
+
+
+def test_the_local_key_may_go_with_its_stack(build: Build) -> None:
+    graph = build()
+    assert graph.one("SecretBackendKey").inputs["deletionAllowed"] is True
+    assert not any(each.protect for each in graph.resources)
+
+
+def test_by_default_neither_the_key_nor_its_engine_can_be_destroyed(build: Build) -> None:
+    graph = build({"aegis:vault": {}})
+    assert graph.one("SecretBackendKey").inputs["deletionAllowed"] is False
+    assert {each.kind for each in graph.resources if each.protect} == {"SecretBackendKey", "Mount"}
+
+
+def test_vault_lets_one_service_account_sign_for_its_audience(build: Build) -> None:
+    graph = build()
+    role = graph.one("AuthBackendRole").inputs
+    assert role["boundServiceAccountNames"] == [graph.one("ServiceAccount", "signer").object_name]
+    assert role["boundServiceAccountNamespaces"] == ["mlflow"]
+    assert role["audience"] == "vault"
+    assert role["tokenPolicies"] == [graph.one("Policy").inputs["name"]]
+    assert role["tokenNoDefaultPolicy"] is True
+
+
+def test_the_release_gets_a_token_for_vault_where_the_signer_looks_for_it(build: Build) -> None:
+    graph = build()
+    _, pod, _ = next(found for found in graph.pods() if found[0].name == "release-run")
+    source = next(v for v in pod["volumes"] if v["name"] == "vault-token")["projected"]["sources"][0]
+    mount = next(m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "vault-token")
+    assert f"{mount['mountPath']}/{source['serviceAccountToken']['path']}" == contracts.VAULT_TOKEN_PATH
+    assert source["serviceAccountToken"]["audience"] == contracts.VAULT_TOKEN_AUDIENCE
+    assert pod["serviceAccountName"] == contracts.SIGNER_SERVICE_ACCOUNT
+
+
+def test_at_rest_and_while_a_model_is_trained_everything_fits_on_two_cpus(build: Build) -> None:
+    graph = build()
+    rest = sum(cpus(graph, "Deployment", "mlflow") for _ in range(2)) + sum(
+        cpus(graph, "StatefulSet", name) for name in ("postgres", "s3", "vault")
+    )
+    surge = cpus(graph, "Deployment", "mlflow")
+    jobs = [cpus(graph, "Job", each.name) for each in graph.of_kind("Job")]
+    # What kube-system asks for: CoreDNS and metrics-server at 100m each.
+    assert rest + max(surge, sum(jobs)) + 0.2 <= 2.0
+
+
+def cpus(graph: Graph, kind: str, name: str) -> float:
+    asked = container_of(graph, kind, name)["resources"]["requests"]["cpu"]
+    return int(asked.removesuffix("m")) / 1000 if asked.endswith("m") else float(asked)
+
+
+def test_fewer_workers_change_the_config_map_and_the_deployment_alone(build: Build) -> None:
+    before, after = build(), build({"aegis:mlflow": {"workers": 2}})
+    old = {each.urn: each.inputs for each in before.resources}
+    changed = {each.kind for each in after.resources if old[each.urn] != each.inputs}
+    assert changed == {"ConfigMap", "Deployment"}
+
+
+def test_without_a_release_nothing_is_trained_and_nothing_signed(build: Build) -> None:
+    graph = build({"aegis:release": {"enabled": False}})
+    assert {each.name for each in graph.of_kind("Job")} == {"s3-setup", "migration-upgrade"}
+    assert "release_job" not in graph.outputs
+
+
+def test_a_namespace_that_the_settings_authorise_reaches_the_server(build: Build) -> None:
+    policy = build({"aegis:mlflow": {"clientNamespaces": ["notebooks"]}}).one("NetworkPolicy", "mlflow")
+    peers = [peer for rule in policy.inputs["spec"]["ingress"] for peer in rule["from"]]
+    assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "notebooks"}}} in peers
+
+
+def test_the_outputs_are_few_and_their_secrets_secret(build: Build) -> None:
+    graph = build()
+    assert set(graph.outputs) == {
+        "mlflow_url", "s3_url", "vault_url", "namespace", "vault_namespace", "experiment", "model_name", "release_job",
+        "s3_root_access_key", "s3_root_secret_key", "vault_root_token", "database_password",
+    }  # fmt: skip
+    assert graph.secret_outputs == {"s3_root_secret_key", "vault_root_token", "database_password"}
+    assert graph.outputs["mlflow_url"].startswith("http://10.96.")
+
+
+def test_the_first_preview_runs_though_no_address_and_no_password_is_known(build: Build) -> None:
+    previewed, updated = build(preview=True), build()
+    assert {each.urn for each in previewed.resources} == {each.urn for each in updated.resources}
+
+
+def test_an_object_that_a_dry_run_made_up_an_address_for_has_none_yet(build: Build) -> None:
+    graph = build(preview=True)
+    assert graph.outputs["mlflow_url"] == UNKNOWN
+    vault = next(each for each in graph.resources if each.type == "pulumi:providers:vault")
+    assert vault.inputs["address"] == graph.outputs["mlflow_url"]

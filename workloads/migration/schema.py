@@ -1,0 +1,80 @@
+"""Which schema a database has, which one this MLflow wants, and the lock under which the one becomes the other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import sqlalchemy
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from contracts import Exit
+from workloads import retry
+from workloads.cli import WorkloadError
+
+# The same for everyone who migrates MLflow's database: the bytes of "aegis", an arbitrary 64-bit number.
+LOCK_KEY = 0x6165676973
+_SCRIPTS = Path(mlflow.__file__).parent / "store" / "db_migrations"
+
+
+def scripts() -> ScriptDirectory:
+    """Return the migration scripts of the installed MLflow."""
+    return ScriptDirectory(str(_SCRIPTS))
+
+
+def current(engine: sqlalchemy.Engine) -> str | None:
+    """Return the schema revision of the database, None where it has none yet."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def connect(uri: str) -> sqlalchemy.Engine:
+    """Return an engine for `uri` once the database answers.
+
+    Raises:
+        WorkloadError: The URI can't be read, or the database doesn't answer after some retries.
+    """
+    try:
+        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        # Never the URI itself: it holds the password.
+        raise WorkloadError(f"The database's URI can't be used: {type(error).__name__}.", Exit.USAGE) from None
+    retry.call(
+        lambda: engine.connect().close(),
+        service=f"The database {engine.url.render_as_string(hide_password=True)}",
+        code=Exit.DATABASE,
+        transient=(OperationalError,),
+    )
+    return engine
+
+
+@contextmanager
+def advisory_lock(engine: sqlalchemy.Engine, timeout_seconds: int) -> Iterator[None]:
+    """Hold PostgreSQL's advisory lock of the schema; it goes with the connection, so a killed process leaves none.
+
+    Databases without one, such as a SQLite file, have no second migrator either.
+
+    Raises:
+        WorkloadError: Someone else held it for longer than `timeout_seconds`.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(
+            sqlalchemy.text("SELECT set_config('lock_timeout', :limit, false)"), {"limit": f"{timeout_seconds}s"}
+        )
+        try:
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+        except DBAPIError as error:
+            raise WorkloadError(
+                f"Another migration held the schema's lock for more than {timeout_seconds} s: {_reason(error)}",
+                Exit.DATABASE,
+            ) from error
+        yield
+
+
+def _reason(error: DBAPIError) -> str:
+    return str(error.orig).splitlines()[0] if str(error.orig) else type(error.orig).__name__

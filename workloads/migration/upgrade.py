@@ -1,0 +1,112 @@
+"""Command: bring MLflow's database to the schema of the installed MLflow, one process at a time."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from mlflow import db
+from sqlalchemy.exc import SQLAlchemyError
+
+from contracts import Env, Exit
+from workloads import cli
+from workloads.cli import WorkloadError, require_env
+from workloads.migration import schema
+
+EPILOG = f"""examples:
+  {Env.BACKEND_STORE_URI}=postgresql+psycopg://user:password@host/mlflow python -m workloads.migration.upgrade
+
+environment:
+  {Env.BACKEND_STORE_URI}  SQLAlchemy's URI of the database; never an argument, as it holds the password
+
+Take a backup first: a migration can't be undone, and an older server refuses a newer schema.
+
+exit codes:
+  {Exit.USAGE:d} bad input, {Exit.DATABASE:d} the database is dead, locked, or newer than this MLflow
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """The schema revision before and after; `before` is None where the database was empty."""
+
+    before: str | None
+    after: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether there was anything to do."""
+        return self.before != self.after
+
+
+def upgrade(uri: str, lock_timeout_seconds: int) -> Outcome:
+    """Upgrade the database at `uri` and check that it has the schema that the installed MLflow wants.
+
+    Raises:
+        WorkloadError: The database is dead, locked, newer than this MLflow, or the migration failed.
+    """
+    engine = schema.connect(uri)
+    scripts = schema.scripts()
+    head = scripts.get_current_head()
+    with schema.advisory_lock(engine, lock_timeout_seconds):
+        before = schema.current(engine)
+        if before != head:
+            _refuse_newer(scripts, before)
+            _migrate(uri)
+        after = schema.current(engine)
+    if after is None or after != head:
+        raise WorkloadError(f"The schema is at {after} after the migration, and MLflow wants {head}.", Exit.DATABASE)
+    return Outcome(before=before, after=after)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = cli.parser("workloads.migration.upgrade", "Make or upgrade the schema of MLflow's database.", EPILOG)
+    parser.add_argument("--lock-timeout", type=_seconds, default=600, metavar="S", help="seconds to wait for the lock")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    given = parser.parse_args(argv)
+    uri = require_env(Env.BACKEND_STORE_URI, "the address of MLflow's database")
+    outcome = upgrade(uri, given.lock_timeout)
+    if given.json:
+        print(json.dumps(asdict(outcome) | {"changed": outcome.changed}))
+    elif outcome.changed:
+        print(f"schema upgraded from {outcome.before or 'an empty database'} to {outcome.after}")
+    else:
+        print(f"schema is at {outcome.after}, nothing to do")
+    return Exit.OK
+
+
+def _refuse_newer(scripts: ScriptDirectory, revision: str | None) -> None:
+    if revision is None:
+        return
+    try:
+        scripts.get_revision(revision)
+    except CommandError:
+        raise WorkloadError(
+            f"The schema is at {revision}, which this MLflow doesn't know: a newer one has upgraded it. Run that "
+            "version, or restore a backup that was made before the upgrade.",
+            Exit.DATABASE,
+        ) from None
+
+
+def _migrate(uri: str) -> None:
+    migrate = db.upgrade.callback
+    if migrate is None:
+        raise WorkloadError("The installed MLflow has no `mlflow db upgrade`.")
+    try:
+        migrate(uri)
+    except SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or type(error).__name__
+        raise WorkloadError(f"The migration failed: {str(reason).splitlines()[0]}", Exit.DATABASE) from error
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: allowed are whole numbers from 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    cli.run(main)

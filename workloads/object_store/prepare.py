@@ -1,0 +1,87 @@
+"""Command: make the platform's buckets in an S3 server of its own, each with the one account that may use it."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from botocore.credentials import Credentials
+
+from contracts import Env, Exit
+from workloads import cli
+from workloads.cli import WorkloadError, require_env
+from workloads.object_store.admin import Admin
+
+EPILOG = f"""The same command again changes nothing; a new secret key in the list replaces the account's.
+
+environment:
+  {Env.BUCKET_OWNERS}  JSON list of {{"bucket": NAME, "access_key": KEY, "secret_key": KEY}}
+  {Env.S3_ENDPOINT}, AWS_DEFAULT_REGION  the S3 server and its region
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY  the server's root account
+
+exit codes:
+  {Exit.USAGE:d} bad input, {Exit.OBJECT_STORE:d} the object store is dead or refuses
+"""
+_FIELDS = ("bucket", "access_key", "secret_key")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketOwner:
+    """A bucket and the account that owns it."""
+
+    bucket: str
+    access_key: str
+    secret_key: str
+
+
+def parse(text: str) -> list[BucketOwner]:
+    """Return the owners that `text` lists; its secrets never get into an error.
+
+    Raises:
+        WorkloadError: It isn't a JSON list of objects with exactly the three fields, each a text.
+    """
+    wrong = WorkloadError(
+        f"{Env.BUCKET_OWNERS} is wrong: it must be a JSON list of objects with {', '.join(_FIELDS)}.", Exit.USAGE
+    )
+    try:
+        listed = json.loads(text)
+    except json.JSONDecodeError:
+        raise wrong from None
+    if not isinstance(listed, list) or not listed:
+        raise wrong
+    for entry in listed:
+        if not isinstance(entry, dict) or set(entry) != set(_FIELDS):
+            raise wrong
+        if not all(isinstance(value, str) and value for value in entry.values()):
+            raise wrong
+    return [BucketOwner(**entry) for entry in listed]
+
+
+def prepare(admin: Admin, owners: Sequence[BucketOwner]) -> None:
+    """Make each account, then its bucket."""
+    for owner in owners:
+        admin.ensure_account(owner.access_key, owner.secret_key)
+        admin.ensure_bucket(owner.bucket, owner.access_key)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = cli.parser("workloads.object_store.prepare", "Make the platform's buckets and their owners.", EPILOG)
+    parser.parse_args(argv)
+    owners = parse(require_env(Env.BUCKET_OWNERS, "the buckets to make and who owns each"))
+    admin = Admin(
+        require_env(Env.S3_ENDPOINT, "the address of the object store"),
+        os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        Credentials(
+            require_env("AWS_ACCESS_KEY_ID", "the object store's root account"),
+            require_env("AWS_SECRET_ACCESS_KEY", "the root account's key"),
+        ),
+    )
+    prepare(admin, owners)
+    for owner in owners:
+        print(f"{owner.bucket}: owned by {owner.access_key}")
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    cli.run(main)
