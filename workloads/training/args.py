@@ -1,0 +1,178 @@
+"""The arguments of a training, checked before anything heavy is imported.
+
+Bad values end with one line that names the option, what it got and what is allowed.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from contracts import Env, Exit
+from workloads import cli
+from workloads.cli import WorkloadError
+
+COMMAND = "workloads.training.train_deepspeed"
+
+DATASETS = ("digits", "cifar10")
+DTYPES = ("auto", "fp32", "bf16", "fp16")
+DEVICES = ("auto", "cpu", "cuda")
+ZERO_STAGES = (0, 1, 2, 3)
+
+# Peak of the one-cycle learning rate that suited each data set at its default batch size.
+_PEAK_LEARNING_RATE = {"digits": 0.01, "cifar10": 0.01}
+_BATCH_SIZE = {"digits": 32, "cifar10": 128}
+
+_EPILOG = f"""\
+examples:
+  python -m {COMMAND} --out-dir out --max-epochs 3
+  python -m {COMMAND} --out-dir out --dataset cifar10 --data-dir cifar-10-batches-py --limit 10000
+  torchrun --nproc-per-node 2 -m {COMMAND} --out-dir out --zero-stage 2
+
+what lands in OUT_DIR:
+  model/          the MLflow model directory (exported graph, no pickle), with signature and input example
+  weights.pt      the plain weights, for torch.load(..., weights_only=True)
+  metrics.json    the result, also printed by --json
+  checkpoints/    the newest checkpoints; the same command goes on from the last complete one
+
+exit codes: 0 trained; 2 bad argument or data; 6 MLflow does not answer; 143 told to stop (SIGTERM or Ctrl-C) and saved:
+the same command continues at the same step, in the same MLflow run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingArgs:
+    """What to train, how, and where to.
+
+    Raises:
+        ValueError: A value is out of its range; the message names the option and what is allowed.
+    """
+
+    out_dir: Path
+    max_epochs: int = 3
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    limit: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    weight_decay: float = 0.01
+    width: int = 32
+    seed: int = 0
+    dtype: str = "auto"
+    device: str = "auto"
+    zero_stage: int = 0
+    keep_checkpoints: int = 2
+    tracking_uri: str | None = None
+    experiment_name: str = "aegis-training"
+    run_name: str | None = None
+    register: str | None = None
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("--dataset", self.dataset, DATASETS)
+        _one_of("--dtype", self.dtype, DTYPES)
+        _one_of("--device", self.device, DEVICES)
+        _one_of("--zero-stage", self.zero_stage, ZERO_STAGES)
+        _at_least("--max-epochs", self.max_epochs, 1)
+        _at_least("--limit", self.limit, 1)
+        _at_least("--batch-size", self.batch_size, 2)
+        _at_least("--width", self.width, 4)
+        _at_least("--seed", self.seed, 0)
+        _at_least("--keep-checkpoints", self.keep_checkpoints, 1)
+        if self.lr is not None and not 0 < self.lr <= 1:
+            raise ValueError(f"--lr is {self.lr}: it must be above 0 and at most 1.")
+        if not 0 <= self.weight_decay <= 1:
+            raise ValueError(f"--weight-decay is {self.weight_decay}: it must be between 0 and 1.")
+        if self.dataset == "cifar10" and self.data_dir is None:
+            raise ValueError("--dataset cifar10 needs --data-dir: the folder that holds its files.")
+        if self.dataset == "digits" and self.data_dir is not None:
+            raise ValueError("--data-dir is for --dataset cifar10: digits comes with scikit-learn.")
+        if self.out_dir.exists() and not self.out_dir.is_dir():
+            raise ValueError(f"--out-dir {self.out_dir} is a file: it must be a folder, or not exist yet.")
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples of one optimizer step, over all processes."""
+        return self.batch_size or _BATCH_SIZE[self.dataset]
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The highest learning rate of the one-cycle schedule."""
+        return self.lr or _PEAK_LEARNING_RATE[self.dataset]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the settings as JSON-ready values, with the defaults of the data set filled in."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "json"}
+        values |= {"batch_size": self.samples_per_step, "lr": self.peak_learning_rate}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def parse(argv: Sequence[str] | None) -> TrainingArgs:
+    """Return the arguments of a command line.
+
+    Raises:
+        WorkloadError: A value is out of its range.
+    """
+    options = vars(_parser().parse_args(argv))
+    try:
+        return TrainingArgs(**options)
+    except ValueError as error:
+        raise WorkloadError(str(error), Exit.USAGE) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.parser(
+        COMMAND,
+        "Train a small residual network with DeepSpeed: on one process, several (torchrun) or GPUs, and on the CPU "
+        "where there is none. Goes on from the last checkpoint in --out-dir.",
+        _EPILOG,
+    )
+    parser.add_argument("--out-dir", type=Path, required=True, help="folder for checkpoints, model and metrics.json")
+    parser.add_argument("--max-epochs", type=int, default=3, help="epochs in all, those before a resume included")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    _add_data_arguments(parser.add_argument_group("data"))
+    _add_training_arguments(parser.add_argument_group("training"))
+    _add_tracking_arguments(parser.add_argument_group("MLflow"))
+    return parser
+
+
+def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--dataset", choices=DATASETS, default="digits", help="digits comes with scikit-learn")
+    group.add_argument(
+        "--data-dir",
+        type=Path,
+        help="for cifar10: a folder with cifar-10-batches-py, data_batch_1 ... or cifar10-jpeg.npz, or that .npz file",
+    )
+    group.add_argument("--limit", type=int, help="train on this many samples only, chosen by --seed")
+
+
+def _add_training_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--batch-size", type=int, help=f"samples per step over all processes (default: {_BATCH_SIZE})")
+    group.add_argument("--lr", type=float, help=f"peak of the one-cycle learning rate (default: {_PEAK_LEARNING_RATE})")
+    group.add_argument("--weight-decay", type=float, default=0.01, help="of AdamW")
+    group.add_argument("--width", type=int, default=32, help="channels after the first convolution")
+    group.add_argument("--seed", type=int, default=0, help="same seed, same machine, same result")
+    group.add_argument(
+        "--dtype", choices=DTYPES, default="auto", help="of the arithmetic; weights stay fp32. auto: what is fast here"
+    )
+    group.add_argument("--device", choices=DEVICES, default="auto", help="auto: a GPU where there is one")
+    group.add_argument(
+        "--zero-stage", type=int, choices=ZERO_STAGES, default=0, help="what ZeRO shards over the processes"
+    )
+    group.add_argument("--keep-checkpoints", type=int, default=2, help="newest checkpoints to keep")
+
+
+def _add_tracking_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--tracking-uri", help=f"MLflow server (default: {Env.TRACKING_URI}; without both, no logging)")
+    group.add_argument("--experiment-name", default="aegis-training", help="made when it does not exist")
+    group.add_argument("--run-name", help="name of the MLflow run (default: MLflow invents one)")
+    group.add_argument("--register", metavar="NAME", help="register the model under this name")
+
+
+def _one_of(option: str, value: object, allowed: Sequence[object]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{option} is {value!r}: it must be one of {', '.join(map(str, allowed))}.")
+
+
+def _at_least(option: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise ValueError(f"{option} is {value}: it must be at least {least}.")

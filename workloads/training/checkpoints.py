@@ -1,0 +1,143 @@
+"""Checkpoints that are complete or don't count, and the rules of going on from one.
+
+A checkpoint is the folder `step-<number>` that DeepSpeed wrote, with the position in state.json. It gets that name by
+a rename, when all processes have written their part and it is on disk; the newest name is what a resume takes.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+
+from contracts import Exit
+from workloads.cli import WorkloadError
+from workloads.training import files
+from workloads.training.args import TrainingArgs
+from workloads.training.processes import Processes
+from workloads.training.progress import Position
+
+_STATE_FILE = "state.json"
+_PREFIX = "step-"
+
+# What must stay the same over a resume, by the option that sets it. Others (epochs, MLflow, names) may change.
+_FIXED = ("dataset", "limit", "batch_size", "seed", "width", "zero_stage", "lr", "weight_decay")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """What a checkpoint belongs to: the settings, the content of the data set and the number of processes."""
+
+    settings: dict[str, Any]
+    digest: str
+    world_size: int
+
+    @classmethod
+    def of(cls, args: TrainingArgs, digest: str, world_size: int) -> "Setup":
+        """Return the setup of this training."""
+        values = args.as_dict()
+        return cls(settings={name: values[name] for name in _FIXED}, digest=digest, world_size=world_size)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the setup as JSON-ready values."""
+        return asdict(self)
+
+    def require_same(self, saved: dict[str, Any], folder: Path) -> None:
+        """Refuse to go on from what another setup `saved` in `folder`.
+
+        Raises:
+            WorkloadError: Something differs; the message names it, and both values.
+        """
+        for name in _FIXED:
+            before, now = saved["settings"][name], self.settings[name]
+            if before != now:
+                option = name.replace("_", "-")
+                raise WorkloadError(
+                    f"{folder} was trained with --{option} {before}, not {now}: use the same, or another --out-dir.",
+                    Exit.USAGE,
+                )
+        if saved["digest"] != self.digest:
+            raise WorkloadError(
+                f"{folder} was trained on other data (SHA-256 {saved['digest'][:12]}, now {self.digest[:12]}): "
+                "use the same, or another --out-dir.",
+                Exit.USAGE,
+            )
+        # Without ZeRO each process has all of the optimizer's state; with it, only its part.
+        if self.settings["zero_stage"] and saved["world_size"] != self.world_size:
+            raise WorkloadError(
+                f"{folder} was trained with --zero-stage {self.settings['zero_stage']} by {saved['world_size']} "
+                f"processes, not {self.world_size}: start as many, or use another --out-dir.",
+                Exit.USAGE,
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Saved:
+    """A complete checkpoint: its folder, its position, and metrics that MLflow had not confirmed by then."""
+
+    folder: Path
+    position: Position
+    unsent_metrics: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoints:
+    """The checkpoints in `folder`, of which the newest `keep` stay."""
+
+    folder: Path
+    keep: int
+    processes: Processes
+    setup: Setup
+
+    def prepare(self) -> None:
+        """Make the folder, and remove what a killed training left half written; all processes must call it."""
+        if self.processes.leads:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            files.remove_leftovers(self.folder)
+        self.processes.barrier()
+
+    def newest(self) -> Saved | None:
+        """Return the newest complete checkpoint, or None before the first.
+
+        Raises:
+            WorkloadError: It belongs to another setup.
+        """
+        folders = _complete(self.folder)
+        if not folders:
+            return None
+        state = files.read_json(folders[-1] / _STATE_FILE)
+        if state is None:
+            raise WorkloadError(f"{folders[-1]} has no {_STATE_FILE}: remove it, or use another --out-dir.", Exit.USAGE)
+        self.setup.require_same(state["setup"], self.folder.parent)
+        return Saved(
+            folder=folders[-1],
+            position=Position.from_dict(state["position"]),
+            unsent_metrics=state["unsent_metrics"],
+        )
+
+    def load(self, engine: deepspeed.DeepSpeedEngine, saved: Saved) -> None:
+        """Give `engine` the weights and the optimizer's state of `saved`; all processes must call it."""
+        engine.load_checkpoint(str(self.folder), tag=saved.folder.name)
+
+    def save(self, engine: deepspeed.DeepSpeedEngine, position: Position, unsent_metrics: list[dict[str, Any]]) -> None:
+        """Write a checkpoint, then remove the oldest; all processes must call it."""
+        final = self.folder / f"{_PREFIX}{position.step:09d}"
+        partial = final.with_name(final.name + files.PARTIAL)
+        engine.save_checkpoint(str(self.folder), tag=partial.name, save_latest=False)
+        self.processes.barrier()
+        if self.processes.leads:
+            state = {
+                "position": position.as_dict(),
+                "setup": self.setup.as_dict(),
+                "unsent_metrics": unsent_metrics,
+            }
+            files.write_json(partial / _STATE_FILE, state)
+            files.publish_folder(partial, final)
+            for old in _complete(self.folder)[: -self.keep]:
+                files.remove_folder(old)
+        self.processes.barrier()
+
+
+def _complete(folder: Path) -> list[Path]:
+    """Return the complete checkpoints in `folder`, oldest first."""
+    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit())

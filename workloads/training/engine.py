@@ -1,0 +1,76 @@
+"""The DeepSpeed engine: its configuration, written down in full, and the arithmetic that suits the device."""
+
+from typing import Any, cast
+
+import deepspeed
+import torch
+from torch import nn
+
+from contracts import Exit
+from workloads.cli import WorkloadError
+from workloads.training.args import TrainingArgs
+from workloads.training.processes import Processes
+
+# Elements that ZeRO gathers and reduces at a time. The default of 500 million is allocated at once: 2 GB.
+_BUCKET_SIZE = 5_000_000
+_GRADIENT_CLIPPING = 1.0
+_AUTOCAST = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+def choose_dtype(dtype: str, device: torch.device) -> str:
+    """Return fp32, bf16 or fp16: `dtype`, or for "auto" what the device is fast with.
+
+    Raises:
+        WorkloadError: fp16 on a CPU, which loses gradients and gains nothing.
+    """
+    if device.type == "cpu":
+        if dtype == "fp16":
+            raise WorkloadError("--dtype fp16 needs a GPU: on a CPU it must be auto, fp32 or bf16.", Exit.USAGE)
+        # A CPU without these instructions computes bf16 in fp32, and converts on top.
+        fast = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
+    else:
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    if dtype != "auto":
+        return dtype
+    return "bf16" if fast else "fp32" if device.type == "cpu" else "fp16"
+
+
+def configuration(args: TrainingArgs, world_size: int, dtype: str) -> dict[str, Any]:
+    """Return the configuration of DeepSpeed. Weights stay fp32: lower precision is that of the arithmetic alone."""
+    return {
+        "train_batch_size": args.samples_per_step,
+        "train_micro_batch_size_per_gpu": args.samples_per_step // world_size,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": _GRADIENT_CLIPPING,
+        "zero_optimization": {
+            "stage": args.zero_stage,
+            "reduce_bucket_size": _BUCKET_SIZE,
+            "allgather_bucket_size": _BUCKET_SIZE,
+        },
+        "torch_autocast": {"enabled": dtype in _AUTOCAST, "dtype": _AUTOCAST.get(dtype, "bfloat16")},
+        "steps_per_print": None,
+    }
+
+
+def build(network: nn.Module, args: TrainingArgs, processes: Processes, dtype: str) -> deepspeed.DeepSpeedEngine:
+    """Return the engine that trains `network` with AdamW; all processes must call it."""
+    # PyTorch's own AdamW: DeepSpeed's would be compiled at the first start.
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=args.peak_learning_rate, betas=(0.9, 0.98), weight_decay=args.weight_decay
+    )
+    engine, *_ = deepspeed.initialize(
+        model=network, optimizer=optimizer, config=configuration(args, processes.world_size, dtype)
+    )
+    return engine
+
+
+def module_of(engine: deepspeed.DeepSpeedEngine) -> nn.Module:
+    """Return the network that `engine` trains."""
+    return cast("nn.Module", engine.module)
+
+
+def set_learning_rate(engine: deepspeed.DeepSpeedEngine, rate: float) -> None:
+    """Make the next step use `rate`."""
+    optimizer: Any = engine.optimizer
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,113 @@
+"""One training from its arguments to its files: the order in which the parts of this package do their work."""
+
+from typing import Any
+
+import deepspeed
+import torch
+
+from contracts import Env
+from workloads.training import engine as engines
+from workloads.training import files, git, processes
+from workloads.training.args import TrainingArgs
+from workloads.training.checkpoints import Checkpoints, Setup
+from workloads.training.data import dataset
+from workloads.training.data.batches import Batches
+from workloads.training.loop import Loop
+from workloads.training.network import network_for
+from workloads.training.outcome import RESULT_FILE, deliver, result_of
+from workloads.training.progress import EpochResult, Position, say
+from workloads.training.session import Session
+from workloads.training.stopping import Stop, StoppedError
+from workloads.training.tracking import MlflowRun, NoTracking, Tracking, tracked
+
+
+def run(args: TrainingArgs, device: torch.device, stop: Stop) -> dict[str, Any] | None:
+    """Train as `args` say, or go on with it, and return the result; None in all processes but the leading one.
+
+    Raises:
+        WorkloadError: Bad data, a checkpoint of another setup, a service that doesn't answer, or told to stop.
+    """
+    dtype = engines.choose_dtype(args.dtype, device)
+    data = dataset.load(args)
+    peers = processes.join(device)
+    try:
+        processes.require_divisible(args.samples_per_step, peers.world_size)
+        session = Session(args=args, data=data.to(device), dtype=dtype, peers=peers, git_commit=git.commit())
+        return _train(session, stop)
+    finally:
+        processes.leave()
+
+
+def _train(session: Session, stop: Stop) -> dict[str, Any] | None:
+    args, peers = session.args, session.peers
+    setup = Setup.of(args, session.data.digest, peers.world_size)
+    done = result_of(session, setup)
+    if done is not None:
+        say(f"{args.out_dir} has this training complete: nothing to do", shown=peers.leads)
+        return done
+    checkpoints = Checkpoints(
+        folder=args.out_dir / "checkpoints", keep=args.keep_checkpoints, processes=peers, setup=setup
+    )
+    checkpoints.prepare()
+    saved = checkpoints.newest()
+    with tracked(_tracking(session)) as tracking:
+        engine = engines.build(network_for(session.data, args), args, peers, session.dtype)
+        position = Position()
+        if saved is not None:
+            checkpoints.load(engine, saved)
+            tracking.send_again(saved.unsent_metrics)
+            position = saved.position
+            say(f"going on after step {position.step}", shown=peers.leads)
+        loop = _loop(session, engine, checkpoints, tracking, stop)
+        position = loop.run(position)
+        if peers.any(stop.requested):
+            raise StoppedError(position.step, loop.steps, args.out_dir)
+        result = deliver(session, setup, engine, tracking, position)
+    if result is not None:
+        files.write_json(args.out_dir / RESULT_FILE, result)
+    return result
+
+
+def _tracking(session: Session) -> Tracking:
+    if not session.peers.leads:
+        return NoTracking()
+    if session.tracking_uri is None:
+        say(f"not logged to MLflow: neither --tracking-uri nor {Env.TRACKING_URI} is set")
+        return NoTracking()
+    return MlflowRun(uri=session.tracking_uri, session=session)
+
+
+def _loop(
+    session: Session,
+    engine: deepspeed.DeepSpeedEngine,
+    checkpoints: Checkpoints,
+    tracking: Tracking,
+    stop: Stop,
+) -> Loop:
+    args, data, peers = session.args, session.data, session.peers
+
+    def log_epoch(result: EpochResult) -> None:
+        tracking.log(result.epoch, result.as_metrics())
+
+    def save(position: Position) -> None:
+        checkpoints.save(engine, position, tracking.unsent())
+
+    return Loop(
+        engine=engine,
+        processes=peers,
+        batches=Batches(
+            split=data.train,
+            size=args.samples_per_step,
+            seed=args.seed,
+            rank=peers.rank,
+            world_size=peers.world_size,
+            augment=data.augment,
+        ),
+        validation=data.validation,
+        epochs=args.max_epochs,
+        peak_learning_rate=args.peak_learning_rate,
+        log_step=tracking.log,
+        log_epoch=log_epoch,
+        save=save,
+        stop=stop,
+    )

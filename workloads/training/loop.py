@@ -1,0 +1,159 @@
+"""The training loop: steps, losses, validation, and a checkpoint at the end of each epoch and when told to stop."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import deepspeed
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from workloads.cli import WorkloadError
+from workloads.training.data.batches import Batches, as_input
+from workloads.training.data.split import Split
+from workloads.training.engine import module_of, set_learning_rate
+from workloads.training.processes import Processes
+from workloads.training.progress import Display, EpochResult, Position
+from workloads.training.schedule import learning_rate
+from workloads.training.stopping import Stop
+
+# Losses are fetched from the device this many at a time: each fetch waits for its queue to run empty.
+_FETCH_EVERY = 50
+_VALIDATION_BATCH = 512
+
+StepMetrics = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loop:
+    """A training of `epochs` epochs; `log_step` and `log_epoch` get its figures, `save` a position to save."""
+
+    engine: deepspeed.DeepSpeedEngine
+    processes: Processes
+    batches: Batches
+    validation: Split
+    epochs: int
+    peak_learning_rate: float
+    log_step: StepMetrics
+    log_epoch: Callable[[EpochResult], None]
+    save: Callable[[Position], None]
+    stop: Stop
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return self.epochs * self.batches.per_epoch
+
+    def run(self, position: Position) -> Position:
+        """Train from `position` to the end, or until told to stop, and return where it stands; it is saved.
+
+        Raises:
+            WorkloadError: The loss is no number any more.
+        """
+        display = Display(
+            shown=self.processes.leads, epochs=self.epochs, steps_per_epoch=self.batches.per_epoch, start=position.step
+        )
+        try:
+            while position.step < self.steps and not self.processes.any(self.stop.requested):
+                position = self._epoch(position, display)
+                self.save(position)
+        finally:
+            display.close()
+        return position
+
+    def _epoch(self, position: Position, display: Display) -> Position:
+        """Train to the end of the epoch, or until told to stop."""
+        epoch, first = divmod(position.step, self.batches.per_epoch)
+        started = time.perf_counter()
+        self.engine.train()
+        losses = _Losses(self, position)
+        for pictures, labels in self.batches.epoch(epoch, first):
+            losses.add(self._step(losses.step, pictures, labels))
+            display.step()
+            if self.processes.any(self.stop.requested):
+                break
+        position = losses.fetch()
+        seconds = time.perf_counter() - started
+        self.processes.average_statistics(module_of(self.engine))
+        if position.step < (epoch + 1) * self.batches.per_epoch:
+            return position
+        samples = (self.batches.per_epoch - first) * self.batches.size
+        result = self._validate(epoch + 1, position.loss_sum / self.batches.per_epoch, samples / seconds)
+        self.log_epoch(result)
+        display.epoch(result)
+        return replace(position, loss_sum=0.0, results=(*position.results, result))
+
+    def _step(self, step: int, pictures: Tensor, labels: Tensor) -> Tensor:
+        set_learning_rate(self.engine, self.rate(step))
+        loss = functional.cross_entropy(self.engine(pictures), labels)
+        self.engine.backward(loss)
+        self.engine.step()
+        return loss.detach()
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of `step`."""
+        return learning_rate(step, self.steps, self.peak_learning_rate)
+
+    def _validate(self, epoch: int, train_loss: float, samples_per_second: float) -> EpochResult:
+        loss, correct = evaluate(self.engine, self.validation, self.processes)
+        return EpochResult(
+            epoch=epoch,
+            train_loss=train_loss,
+            val_loss=loss,
+            val_accuracy=correct,
+            samples_per_second=samples_per_second,
+        )
+
+
+class _Losses:
+    """Gathers the losses of steps on the device and fetches them now and then, as means over all processes."""
+
+    def __init__(self, loop: Loop, position: Position) -> None:
+        self.step = position.step
+        self._loop = loop
+        self._position = position
+        self._waiting: list[Tensor] = []
+
+    def add(self, loss: Tensor) -> None:
+        """Take the loss of the next step."""
+        self._waiting.append(loss)
+        self.step += 1
+        if len(self._waiting) >= _FETCH_EVERY:
+            self.fetch()
+
+    def fetch(self) -> Position:
+        """Hand the losses on and return the position after them."""
+        if self._waiting:
+            values = self._loop.processes.sum(torch.stack(self._waiting)) / self._loop.processes.world_size
+            self._waiting.clear()
+            for step, loss in enumerate(values.tolist(), start=self._position.step):
+                self._hand_on(step, loss)
+        return self._position
+
+    def _hand_on(self, step: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise WorkloadError(f"the loss is {loss} at step {step + 1}: training has diverged. Try a lower --lr.")
+        self._loop.log_step(step + 1, {"step/loss": loss, "step/learning_rate": self._loop.rate(step)})
+        self._position = replace(self._position, step=step + 1, loss_sum=self._position.loss_sum + loss)
+
+
+@torch.no_grad()
+def evaluate(engine: deepspeed.DeepSpeedEngine, split: Split, processes: Processes) -> tuple[float, float]:
+    """Return mean cross-entropy and accuracy over `split`, which the processes share; all must call it."""
+    engine.eval()
+    totals = torch.zeros(2, dtype=torch.float64, device=processes.device)
+    for pictures, labels in _shares(split, processes):
+        logits = engine(as_input(pictures)).float()
+        totals[0] += functional.cross_entropy(logits, labels, reduction="sum")
+        totals[1] += (logits.argmax(dim=1) == labels).sum()
+    loss, correct = (processes.sum(totals) / len(split)).tolist()
+    return loss, correct
+
+
+def _shares(split: Split, processes: Processes) -> Iterator[tuple[Tensor, Tensor]]:
+    mine = slice(processes.rank, None, processes.world_size)
+    # The same number of batches in all processes: ZeRO-3 gathers weights in each.
+    count = math.ceil(len(split) / processes.world_size / _VALIDATION_BATCH)
+    return zip(split.pictures[mine].tensor_split(count), split.labels[mine].tensor_split(count), strict=True)

@@ -1,0 +1,74 @@
+"""What a training leaves behind: the model in the folder and in MLflow, and the result as JSON."""
+
+from typing import Any
+
+import deepspeed
+from mlflow.models import Model
+
+from workloads.training import export, files, publish
+from workloads.training.checkpoints import Setup
+from workloads.training.network import network_for
+from workloads.training.progress import Position, say
+from workloads.training.session import Session
+from workloads.training.tracking import MlflowRun, Tracking
+
+RESULT_FILE = "metrics.json"
+
+
+def result_of(session: Session, setup: Setup) -> dict[str, Any] | None:
+    """Return the result that the folder holds already, if it is all that this session is to make.
+
+    Raises:
+        WorkloadError: The folder holds the result of another setup.
+    """
+    args = session.args
+    result = files.read_json(args.out_dir / RESULT_FILE)
+    if result is None:
+        return None
+    setup.require_same(result["setup"], args.out_dir)
+    trained = result["epochs"] >= args.max_epochs
+    logged = session.tracking_uri is None or result["run_id"] is not None
+    registered = args.register is None or result["registered_model"] == args.register
+    return result if trained and logged and registered else None
+
+
+def deliver(
+    session: Session, setup: Setup, engine: deepspeed.DeepSpeedEngine, tracking: Tracking, position: Position
+) -> dict[str, Any] | None:
+    """Write the model, log and register it, and return the result; None in all processes but the leading one.
+
+    Raises:
+        WorkloadError: MLflow or its artifact store does not answer; the folder has the model by then.
+    """
+    weights = export.whole_weights(engine)
+    if not session.peers.leads:
+        return None
+    out_dir = session.args.out_dir
+    network = network_for(session.data, session.args)
+    network.load_state_dict(weights)
+    export.save_weights(weights, out_dir / export.WEIGHTS_FILE)
+    say("exporting the model")
+    pictures = session.data.validation.pictures
+    logged: dict[str, Any] = {"run_id": None, "model_id": None, "registered_model": None, "model_version": None}
+    if isinstance(tracking, MlflowRun):
+        model = publish.claim(tracking)
+        identity = Model(run_id=tracking.run_id, model_id=model.model_id)
+        export.save_model(network, pictures, out_dir / export.MODEL_FOLDER, identity)
+        publish.upload(tracking, model, out_dir / export.MODEL_FOLDER, position.step)
+        logged |= {"run_id": tracking.run_id, "model_id": model.model_id}
+        if session.args.register:
+            version = publish.register(tracking, model, session.args.register)
+            logged |= {"registered_model": session.args.register, "model_version": version}
+    else:
+        export.save_model(network, pictures, out_dir / export.MODEL_FOLDER, Model())
+    return _figures(position) | logged | {"setup": setup.as_dict()} | session.parameters()
+
+
+def _figures(position: Position) -> dict[str, Any]:
+    last = position.results[-1]
+    return {
+        **last.as_metrics(),
+        "epochs": len(position.results),
+        "steps": position.step,
+        "history": [result.as_metrics() | {"epoch": result.epoch} for result in position.results],
+    }

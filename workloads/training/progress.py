@@ -1,0 +1,86 @@
+"""How far a training is, and how that is shown: a bar on a terminal, a line per epoch anywhere else."""
+
+import sys
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochResult:
+    """The figures of one epoch; losses are mean cross-entropies, accuracy is from 0 to 1."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    samples_per_second: float
+
+    def as_metrics(self) -> dict[str, float]:
+        """Return the figures under the names that they have in MLflow."""
+        return {
+            "train/loss": self.train_loss,
+            "val/loss": self.val_loss,
+            "val/accuracy": self.val_accuracy,
+            "throughput/samples_per_second": self.samples_per_second,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Where a training stands: steps done, losses summed up in the epoch under way, results of the complete ones."""
+
+    step: int = 0
+    loss_sum: float = 0.0
+    results: tuple[EpochResult, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the position as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Position":
+        """Return the position that `as_dict` described."""
+        results = tuple(EpochResult(**result) for result in values["results"])
+        return cls(step=values["step"], loss_sum=values["loss_sum"], results=results)
+
+
+def say(line: str, *, shown: bool = True) -> None:
+    """Print a line on stderr, in one process of several."""
+    if shown:
+        print(line, file=sys.stderr, flush=True)
+
+
+class Display:
+    """Shows a training on stderr; `shown` is false in all processes but one."""
+
+    def __init__(self, *, shown: bool, epochs: int, steps_per_epoch: int, start: int) -> None:
+        self._shown = shown
+        self._epochs = epochs
+        self._bar = tqdm(
+            total=epochs * steps_per_epoch,
+            initial=start,
+            unit="step",
+            file=sys.stderr,
+            dynamic_ncols=True,
+            disable=not (shown and sys.stderr.isatty()),
+        )
+
+    def step(self) -> None:
+        """Count one step."""
+        self._bar.update()
+
+    def epoch(self, result: EpochResult) -> None:
+        """Tell how an epoch ended."""
+        line = (
+            f"epoch {result.epoch}/{self._epochs}: train loss {result.train_loss:.4f}, "
+            f"validation loss {result.val_loss:.4f}, accuracy {result.val_accuracy:.2%}, "
+            f"{result.samples_per_second:,.0f} samples/s"
+        )
+        with self._bar.external_write_mode(file=sys.stderr):
+            say(line, shown=self._shown)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
