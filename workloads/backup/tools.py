@@ -94,8 +94,9 @@ class Tool:
 
 def dump(address: Address, snapshot: str) -> Tool:
     """Return a pg_dump that writes `snapshot` in the custom format, which restores selectively and is compressed."""
+    # The level: a million metrics take 0.6 s of CPU and 17 MB at 1, 1.9 s and 16 MB at pg_dump's own 6.
     return Tool(
-        ["pg_dump", "--format=custom", "--no-password", f"--snapshot={snapshot}",
+        ["pg_dump", "--format=custom", "--compress=1", "--no-password", f"--snapshot={snapshot}",
          f"--lock-wait-timeout={LOCK_TIMEOUT_SECONDS}s"],
         address=address, read=True,
     )  # fmt: skip
