@@ -1,0 +1,89 @@
+"""From the form in which buildah streams an image to the form in which containerd can be given a part of it.
+
+The source is what `docker save` writes; the result is an OCI layout
+(https://github.com/opencontainers/image-spec/blob/main/image-layout.md) without the layers that are there already.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Collection
+from typing import IO, Any
+
+CHUNK = 1 << 20
+_OCI = "application/vnd.oci.image"
+# The annotation that gives an image its name on import: containerd's images/annotations.go.
+_NAME = "io.containerd.image.name"
+
+
+def translate(source: IO[bytes], sink: IO[bytes], reference: str, present: Collection[str]) -> None:
+    """Copy one image from `source` to `sink`, named `reference`, but for the layers `present` (`sha256:...`).
+
+    Raises:
+        tarfile.TarError: `source` is no whole tar stream.
+        KeyError: It is one, of something else than an image.
+    """
+    layers: dict[str, dict[str, Any]] = {}
+    documents: dict[str, bytes] = {}
+    with (
+        tarfile.open(fileobj=source, mode="r|", bufsize=CHUNK) as archive,
+        tarfile.open(fileobj=sink, mode="w|", bufsize=CHUNK) as layout,
+    ):
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is None:
+                continue
+            if member.name.endswith(".json"):
+                documents[member.name] = content.read()
+            elif member.name.endswith(".tar"):
+                # buildah names a layer by the digest of its tar.
+                digest = f"sha256:{member.name.removesuffix('.tar')}"
+                layers[member.name] = _descriptor("layer.v1.tar", digest, member.size)
+                if digest not in present:
+                    _add(layout, _path(digest), content, member.size)
+        _finish(layout, documents, layers, reference)
+    # The padding at the end too: its writer would fail on a reader that left.
+    while source.read(CHUNK):
+        pass
+
+
+def _finish(
+    layout: tarfile.TarFile, documents: dict[str, bytes], layers: dict[str, dict[str, Any]], reference: str
+) -> None:
+    """Write the documents of the layout: the image's configuration, its manifest, and the index that names it."""
+    (image,) = json.loads(documents["manifest.json"])
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{_OCI}.manifest.v1+json",
+        "config": _add_blob(layout, "config.v1+json", documents[image["Config"]]),
+        "layers": [layers[name] for name in image["Layers"]],
+    }
+    described = _add_blob(layout, "manifest.v1+json", json.dumps(manifest).encode())
+    index = {"schemaVersion": 2, "manifests": [{**described, "annotations": {_NAME: reference}}]}
+    _add_bytes(layout, "index.json", json.dumps(index).encode())
+    _add_bytes(layout, "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
+
+
+def _descriptor(kind: str, digest: str, size: int) -> dict[str, Any]:
+    return {"mediaType": f"{_OCI}.{kind}", "digest": digest, "size": size}
+
+
+def _path(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")
+
+
+def _add_blob(layout: tarfile.TarFile, kind: str, content: bytes) -> dict[str, Any]:
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    _add_bytes(layout, _path(digest), content)
+    return _descriptor(kind, digest, len(content))
+
+
+def _add_bytes(layout: tarfile.TarFile, name: str, content: bytes) -> None:
+    _add(layout, name, io.BytesIO(content), len(content))
+
+
+def _add(layout: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    layout.addfile(entry, content)

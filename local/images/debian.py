@@ -1,0 +1,99 @@
+"""The root file system that every image stands on: a minimal Debian made by debootstrap, with no registry.
+
+It is prepared as the official `debian:bookworm-slim` image is, so that a container file can't tell them apart.
+"""
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from local import paths, progress
+from local.errors import LocalError
+
+SUITE = "bookworm"
+# Debian's own mirror network, for a machine whose apt doesn't know this suite: https://deb.debian.org/.
+DEFAULT_MIRROR = "http://deb.debian.org/debian"
+DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
+
+# Packages come without manuals and translations, and without the flush of each file, which an image needs not.
+SETTINGS = {
+    "etc/dpkg/dpkg.cfg.d/aegis": (
+        "force-unsafe-io\n"
+        "path-exclude=/usr/share/man/*\n"
+        "path-exclude=/usr/share/doc/*\n"
+        "path-include=/usr/share/doc/*/copyright\n"
+        "path-exclude=/usr/share/locale/*\n"
+    ),
+    "etc/apt/apt.conf.d/90aegis": 'Acquire::Languages "none";\nApt::AutoRemove::SuggestsImportant "false";\n',
+    # Services are not started inside of an image (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt).
+    "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
+}
+SURPLUS = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/man", "usr/share/locale")
+
+
+def recipe() -> str:
+    """Return what the root file system depends on, but for the day on which it was made."""
+    return f"{SUITE} {SETTINGS} {SURPLUS}"
+
+
+def tarball(log: Path) -> Path:
+    """Return the root file system as a tar file, made and kept in the cache at the first call.
+
+    Raises:
+        LocalError: debootstrap failed; names the log.
+    """
+    target = paths.images_cache() / f"debian-{SUITE}.tar"
+    if not target.exists():
+        with _scratch(paths.images_cache() / f"debian-{SUITE}.new") as folder:
+            _make(folder / "root", folder / "root.tar", log)
+            (folder / "root.tar").replace(target)
+    return target
+
+
+def _make(root: Path, target: Path, log: Path) -> None:
+    mirrors = _mirrors()
+    progress.run(["debootstrap", "--variant=minbase", SUITE, root, mirrors[SUITE]], log=log)
+    sources = "".join(f"deb {mirror} {suite} main\n" for suite, mirror in mirrors.items())
+    for name, text in {"etc/apt/sources.list": sources, **SETTINGS}.items():
+        (root / name).write_text(text)
+    (root / "usr/sbin/policy-rc.d").chmod(0o755)
+    for name in SURPLUS:
+        shutil.rmtree(root / name, ignore_errors=True)
+        (root / name).mkdir()
+    progress.run(["tar", "-C", root, "--exclude=./dev/*", "--exclude=./proc/*", "-cf", target, "."], log=log)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Give an empty folder for the time of a build; one that was left by a killed build is cleared first."""
+    _remove(folder)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    # A killed debootstrap leaves /proc mounted inside; deleting through a mount would delete what is mounted.
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        point = line.split()[1]
+        if point.startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mirrors() -> dict[str, str]:
+    """Return the mirror of each suite, from this machine's apt where it has one: {suite: address}."""
+    try:
+        listed = subprocess.run(
+            ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LocalError(f"apt-get can't tell its mirrors: {error}") from error
+    known = dict(reversed([line.split(maxsplit=1) for line in listed.splitlines() if " " in line]))
+    defaults = {SUITE: DEFAULT_MIRROR, f"{SUITE}-updates": DEFAULT_MIRROR, f"{SUITE}-security": DEFAULT_SECURITY}
+    return {suite: known.get(suite, default).rstrip("/") for suite, default in defaults.items()}
