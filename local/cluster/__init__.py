@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local import paths, processes, progress
-from local.cluster import addons, containers, controlplane, kubeconfigs, layout, lifecycle, network, node, pki, storage
+from local.cluster import (
+    addons,
+    claim,
+    containers,
+    controlplane,
+    kubeconfigs,
+    layout,
+    lifecycle,
+    network,
+    node,
+    pki,
+    storage,
+)
 from local.cluster.layout import Layout
 from local.cluster.part import Part
 from local.processes import State
@@ -25,6 +37,7 @@ TOOLS = (
     "kube-router",
     "local-path-provisioner",
     "containerd",
+    "kubectl",
 )
 PAUSE_IMAGE = "pause"
 HELPER_IMAGE = "base"
@@ -64,10 +77,10 @@ def _described(where: Layout) -> tuple[Part, ...]:
 def start_runtime(tools: Mapping[str, Path], images: Mapping[str, str]) -> Layout:
     """Start containerd, so that images can be loaded, on a machine that has been made ready for the cluster."""
     where = layout.load()
+    claim.take()
     network.check()
     network.ensure(where)
     containers.make_cgroups()
-    paths.runtime().mkdir(parents=True, exist_ok=True)
     paths.volumes().mkdir(parents=True, exist_ok=True)
     pki.ensure(where)
     kubeconfigs.write_admin(where)
@@ -81,8 +94,8 @@ def start(where: Layout, tools: Mapping[str, Path], images: Mapping[str, str]) -
     The images must be loaded.
     """
     lifecycle.start(_parts(where, tools, images))
-    addons.apply(where, images)
-    addons.wait(("coredns",))
+    addons.apply(tools["kubectl"], where, images)
+    addons.wait(tools["kubectl"], "coredns")
 
 
 def stop() -> list[str]:
@@ -90,6 +103,8 @@ def stop() -> list[str]:
 
     Returns the names of the processes that ran.
     """
+    if claim.is_others():
+        return processes.stop(names())
     last = ("containerd", "kube-apiserver", "etcd")
     with progress.step("Stopping the node's agents"):
         stopped = processes.stop([name for name in names() if name not in last])

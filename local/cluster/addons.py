@@ -4,16 +4,14 @@ The manifests lie in `manifests/`; they are applied on the server's side, so app
 """
 
 import base64
+import json
 import string
-import time
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from kubernetes import client, config, dynamic
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
 
 from local import paths
 from local.cluster import pki
@@ -28,28 +26,52 @@ IMAGES = ("coredns", "metrics-server")
 WAIT_SECONDS = 120
 
 
-def apply(layout: Layout, images: Mapping[str, str]) -> None:
+def apply(kubectl: Path, layout: Layout, images: Mapping[str, str]) -> None:
     """Apply every manifest.
 
     Raises:
-        LocalError: The API server refuses an object; names it.
+        LocalError: The API server refuses an object; says which.
     """
-    api = dynamic.DynamicClient(_api())
-    for manifest in render(layout, images):
-        kind = api.resources.get(api_version=manifest["apiVersion"], kind=manifest["kind"])
-        metadata = manifest["metadata"]
-        try:
-            kind.server_side_apply(
-                body=manifest,
-                name=metadata["name"],
-                namespace=metadata.get("namespace"),
-                field_manager=FIELD_MANAGER,
-                force_conflicts=True,
-            )
-        except ApiException as error:
-            raise LocalError(
-                f"{manifest['kind']} {metadata['name']} was refused: {error.reason}: {error.body}"
-            ) from error
+    objects = {"apiVersion": "v1", "kind": "List", "items": render(layout, images)}
+    _kubectl(
+        kubectl,
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        f"--field-manager={FIELD_MANAGER}",
+        "--filename=-",
+        stdin=json.dumps(objects),
+    )
+
+
+def wait(kubectl: Path, deployment: str) -> None:
+    """Wait until a Deployment is up to date and available.
+
+    Raises:
+        LocalError: It isn't in time; says what its pods wait for.
+    """
+    try:
+        _kubectl(kubectl, "rollout", "status", f"deployment/{deployment}", f"--timeout={WAIT_SECONDS}s")
+    except LocalError as error:
+        events = _kubectl(
+            kubectl, "get", "events", "--field-selector=type=Warning", "--output=custom-columns=:.message"
+        )
+        reason = (events.split("\n")[-2:-1] or [str(error)])[0]
+        message = f"{deployment} is not available after {WAIT_SECONDS} s: {reason}"
+        raise LocalError(message, paths.logs() / "kubelet.log") from error
+
+
+def _kubectl(program: Path, *arguments: str, stdin: str | None = None) -> str:
+    result = subprocess.run(
+        [program, f"--kubeconfig={paths.kubeconfig()}", f"--namespace={NAMESPACE}", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise LocalError(f"kubectl {arguments[0]} failed: {result.stderr.strip()}")
+    return result.stdout
 
 
 def render(layout: Layout, images: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -67,54 +89,6 @@ def render(layout: Layout, images: Mapping[str, str]) -> list[dict[str, Any]]:
         for file in sorted(MANIFESTS.glob("*.yaml"))
         for manifest in yaml.safe_load_all(string.Template(file.read_text()).safe_substitute(values))
     ]
-
-
-def wait(names: tuple[str, ...] = IMAGES, seconds: float = WAIT_SECONDS) -> None:
-    """Wait until these Deployments are up to date and available.
-
-    Raises:
-        LocalError: One isn't in time; says what its pods wait for.
-    """
-    api = client.AppsV1Api(_api())
-    deadline = time.monotonic() + seconds
-    waiting = list(names)
-    while waiting:
-        if _is_available(api, waiting[0]):
-            waiting.pop(0)
-        elif time.monotonic() > deadline:
-            raise LocalError(
-                f"{waiting[0]} is not available after {seconds:.0f} s: {_pods_reason(waiting[0])}",
-                paths.logs() / "kubelet.log",
-            )
-        else:
-            time.sleep(0.5)
-
-
-def _is_available(api: client.AppsV1Api, name: str) -> bool:
-    try:
-        deployment: Any = api.read_namespaced_deployment_status(name, NAMESPACE)
-    except (ApiException, HTTPError):
-        return False
-    status = deployment.status
-    return (
-        status.observed_generation == deployment.metadata.generation
-        and status.updated_replicas == status.replicas == status.available_replicas
-    )
-
-
-def _pods_reason(name: str) -> str:
-    pods: Any = client.CoreV1Api(_api()).list_namespaced_pod(NAMESPACE)
-    for pod in pods.items:
-        if pod.metadata.name.startswith(f"{name}-"):
-            for container in pod.status.container_statuses or ():
-                if container.state.waiting:
-                    return f"{container.state.waiting.reason}: {container.state.waiting.message}"
-            return f"its pod is {pod.status.phase}"
-    return "it has no pod"
-
-
-def _api() -> client.ApiClient:
-    return config.new_client_from_config(str(paths.kubeconfig()))
 
 
 def _encoded(file: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from local import paths
 from local.cluster import kubeconfigs, pki
 from local.cluster.layout import CLUSTER_DOMAIN, NODE_NAME, Layout
-from local.cluster.part import Part, answers, flags
+from local.cluster.part import Part, answers, flags, passed
 
 KUBELET_PORT = 10250
 KUBELET_HEALTH = "127.0.0.1:10248"
@@ -155,7 +155,10 @@ def _kubelet(layout: Layout, program: Path) -> Part:
         reads=(pki.certificate("kubelet"),),
         after=("kube-apiserver", "containerd"),
         listens=(f"{layout.node_ip}:{KUBELET_PORT}", KUBELET_HEALTH),
-        ready=answers(f"http://{KUBELET_HEALTH}/healthz"),
+        ready=passed(
+            answers(f"http://{KUBELET_HEALTH}/healthz"),
+            answers(f"{layout.api_url}/api/v1/nodes/{NODE_NAME}", certificate="admin"),
+        ),
     )
 
 

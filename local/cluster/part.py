@@ -79,6 +79,11 @@ def answers(url: str, *, certificate: str | None = None, authority: str = pki.CL
     return check
 
 
+def passed(*checks: Check) -> Check:
+    """Return a check that is passed when all of these are; it tells the first that isn't."""
+    return lambda: next((reason for check in checks if (reason := check())), None)
+
+
 def flags(**options: object) -> tuple[str, ...]:
     """Return `--some-name=value` for each option; the underscores of a name stand for its dashes."""
     return tuple(
