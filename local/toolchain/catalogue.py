@@ -1,0 +1,179 @@
+"""Which tools there are, which Go module each is built from, and when a copy that the machine has will do.
+
+The exact versions are in the `go.mod` of each module's folder, and nowhere else.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from local.errors import LocalError
+from local.toolchain.model import Accepted, Module, Tool
+
+_KUBERNETES = Accepted(at_least=(1, 34), below=(1, 35))
+# A client may be one minor version older or newer than the API server.
+_KUBECTL = Accepted(at_least=(1, 33), below=(1, 36), command=("version", "--client"))
+_KUBERNETES_VERSION = tuple(
+    f"{package}.{variable}"
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    for variable in ("gitVersion={version}", "gitMajor={major}", "gitMinor={minor}")
+)
+
+
+def _kubernetes(name: str, purpose: str, accepted: Accepted = _KUBERNETES) -> Tool:
+    return Tool(
+        name=name,
+        purpose=purpose,
+        source="k8s.io/kubernetes",
+        package=f"k8s.io/kubernetes/cmd/{name}",
+        variables=_KUBERNETES_VERSION,
+        accepted=accepted,
+    )
+
+
+_CLUSTER = Module(
+    folder="cluster",
+    about_seconds=600,
+    tools=(
+        _kubernetes("kube-apiserver", "serves the Kubernetes API"),
+        _kubernetes("kube-controller-manager", "runs Kubernetes' own controllers"),
+        _kubernetes("kube-scheduler", "assigns pods to the node"),
+        _kubernetes("kubelet", "runs the node's pods"),
+        _kubernetes("kube-proxy", "routes the addresses of services"),
+        _kubernetes("kubectl", "is Kubernetes' command line", _KUBECTL),
+        Tool(
+            name="etcd",
+            purpose="stores the cluster's objects",
+            source="go.etcd.io/etcd/server/v3",
+            package="go.etcd.io/etcd/server/v3",
+            accepted=Accepted(at_least=(3, 6), below=(3, 7)),
+        ),
+        Tool(name="pause", purpose="holds the namespaces of a pod", package="aegis/toolchain/cluster/pause"),
+        Tool(
+            name="coredns",
+            purpose="resolves the names of services",
+            source="github.com/coredns/coredns",
+            package="aegis/toolchain/cluster/coredns",
+        ),
+        Tool(
+            name="kube-router",
+            purpose="enforces network policies",
+            source="github.com/cloudnativelabs/kube-router/v2",
+            package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+            variables=("github.com/cloudnativelabs/kube-router/v2/pkg/version.Version={version}",),
+        ),
+        Tool(
+            name="local-path-provisioner",
+            purpose="makes folders into persistent volumes",
+            source="github.com/rancher/local-path-provisioner",
+            package="github.com/rancher/local-path-provisioner",
+            variables=("main.VERSION={version}",),
+        ),
+        Tool(
+            name="metrics-server",
+            purpose="measures pods for the autoscaler",
+            source="sigs.k8s.io/metrics-server",
+            package="sigs.k8s.io/metrics-server/cmd/metrics-server",
+            variables=tuple(text for text in _KUBERNETES_VERSION if "{version}" in text),
+        ),
+    ),
+)
+
+_PULUMI = Module(
+    folder="pulumi",
+    about_seconds=170,
+    tools=(
+        Tool(
+            name="pulumi",
+            purpose="deploys a stack",
+            source="github.com/pulumi/pulumi/pkg/v3",
+            package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+            variables=("github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",),
+            accepted=Accepted(at_least=(3, 250), below=(4, 0), command=("version",)),
+        ),
+        Tool(
+            name="pulumi-language-python-exec",
+            purpose="starts a program for pulumi-language-python",
+            source="github.com/pulumi/pulumi/sdk/v3",
+            script="python/cmd/pulumi-language-python-exec",
+            beside="pulumi",
+        ),
+    ),
+)
+
+# From a Go module that ends at an older version than the engine's.
+_PULUMI_LANGUAGE_PYTHON = Module(
+    folder="pulumi-language-python",
+    about_seconds=20,
+    tools=(
+        Tool(
+            name="pulumi-language-python",
+            purpose="runs the Python of a Pulumi program",
+            source="github.com/pulumi/pulumi/sdk/v3",
+            package="github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
+            beside="pulumi",
+        ),
+    ),
+)
+
+_VERSITYGW = Module(
+    folder="versitygw",
+    about_seconds=60,
+    tools=(
+        Tool(
+            name="versitygw",
+            purpose="serves a folder as S3",
+            source="github.com/versity/versitygw",
+            package="github.com/versity/versitygw/cmd/versitygw",
+            variables=("main.Version={version}",),
+        ),
+    ),
+)
+
+_VAULT = Module(
+    folder="vault",
+    about_seconds=240,
+    tags="minimal",
+    tools=(
+        Tool(
+            name="vault",
+            purpose="keeps the signing key",
+            source="github.com/hashicorp/vault",
+            package="github.com/hashicorp/vault",
+        ),
+    ),
+)
+
+_COSIGN = Module(
+    folder="cosign",
+    about_seconds=150,
+    tools=(
+        Tool(
+            name="cosign",
+            purpose="is what the tests and the benchmark hold our signatures against",
+            source="github.com/sigstore/cosign/v2",
+            package="github.com/sigstore/cosign/v2/cmd/cosign",
+            variables=("sigs.k8s.io/release-utils/version.gitVersion={version}",),
+            accepted=Accepted(at_least=(2, 6), below=(4, 0), command=("version",)),
+        ),
+    ),
+)
+
+# A small one first: it keeps the processors busy while a large one's sources are still being downloaded.
+MODULES = (_PULUMI_LANGUAGE_PYTHON, _PULUMI, _CLUSTER, _VERSITYGW, _VAULT, _COSIGN)
+TOOLS: Mapping[str, Tool] = {tool.name: tool for module in MODULES for tool in module.tools}
+
+
+def module_of(tool: Tool) -> Module:
+    """Return the module that `tool` is built from."""
+    return next(module for module in MODULES if tool in module.tools)
+
+
+def select(names: Iterable[str]) -> list[Tool]:
+    """Return the tools of these names.
+
+    Raises:
+        LocalError: There is no tool of a name; tells which there are.
+    """
+    chosen = list(names)
+    if unknown := [name for name in chosen if name not in TOOLS]:
+        raise LocalError(f"No such tool: {', '.join(unknown)}. There are {', '.join(TOOLS)}.")
+    return [TOOLS[name] for name in chosen]
