@@ -14,6 +14,10 @@ GIB = 1024**3
 MEMORY_BYTES = 7 * GIB
 # The running platform without its images: etcd, volumes, logs, the training data.
 PLATFORM_DISK_BYTES = 5 * GIB
+# The build's own Go caches, and what it leaves; measured.
+BUILD_DISK_BYTES = 20 * GIB
+# Each image in buildah's storage and in containerd's.
+IMAGES_DISK_BYTES = 16 * GIB
 
 # Kernel features by the module that has them; a kernel may have them built in.
 KERNEL_MODULES = ("overlay", "ip_tables", "nf_conntrack", "ip_set", "veth", "bridge")

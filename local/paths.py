@@ -12,6 +12,25 @@ from local.errors import LocalError
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+# All that the home holds, by name: what `make clean` deletes.
+CONTENTS = (
+    "config",
+    "containerd",
+    "etcd",
+    "images.json",
+    "kubeconfig",
+    "kubelet",
+    "lock",
+    "logs",
+    "network.json",
+    "passphrase",
+    "pki",
+    "pulumi",
+    "run",
+    "volumes",
+)
+
+
 def cache() -> Path:
     """Return the folder of built tools and images: `AEGIS_CACHE`, else `~/.cache/aegis`."""
     return _root("AEGIS_CACHE", Path.home() / ".cache" / "aegis")

@@ -60,6 +60,11 @@ class Step:
         if not _console.is_terminal:
             say(f"  {self.title}: {detail}")
 
+    def glance(self, detail: str) -> None:
+        """Show `detail` beside the step on a terminal only: for what passes too fast to be worth a line."""
+        if _console.is_terminal:
+            self.detail = detail
+
     def elapsed(self) -> float:
         """Return the seconds since the step began."""
         return time.monotonic() - self.began

@@ -128,6 +128,12 @@ def _forget_results() -> None:
         result.unlink(missing_ok=True)
 
 
+def address() -> str | None:
+    """Return the API server's address, if the cluster has been up before."""
+    where = layout.known()
+    return where.api_url if where else None
+
+
 def health() -> list[Health]:
     """Return each process of the cluster with its state, and whether it is ready."""
     where = layout.known()

@@ -48,10 +48,15 @@ def remove_cgroups() -> None:
 
 def unmount_all() -> None:
     """Unmount all that containers and pods had mounted below the platform's folders, the innermost first."""
-    roots = (f"{paths.runtime()}/", f"{paths.home().resolve()}/")
+    for root in (paths.runtime(), paths.home()):
+        for point in reversed(mounts_below(root)):
+            subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Return the mount points below a folder, in the order in which they were mounted."""
     mounted = [_unescape(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for point in reversed([point for point in mounted if point.startswith(roots)]):
-        subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+    return [point for point in mounted if point.startswith(f"{folder.resolve()}/")]
 
 
 def _unescape(point: str) -> str:

@@ -1,0 +1,47 @@
+"""`make clean`: stop the platform and forget its state; the cache of tools and images stays."""
+
+import shutil
+from collections.abc import Sequence
+
+from contracts import Exit
+from local import checks, cli, cluster, lock, paths, progress
+from local.cluster import containers
+from local.errors import LocalError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Stop the cluster and delete its home."""
+    cli.parser(
+        "local.clean",
+        "Stop the embedded platform and delete its data: the cluster's objects, volumes, models, backups, keys and "
+        "logs. The cache of tools and images stays.",
+    ).parse_args(argv)
+    checks.root()
+    home = paths.home()
+    if not home.exists():
+        progress.say(f"There is no {home}: nothing to forget.")
+        return Exit.OK
+    with lock.only_one():
+        cluster.stop()
+        with progress.step(f"Deleting {home}"):
+            _delete()
+    return Exit.OK
+
+
+def _delete() -> None:
+    """Delete the home, unless something is still mounted below it: deleting would reach into what is mounted."""
+    if mounted := containers.mounts_below(paths.home()):
+        raise LocalError(f"{mounted[0]} is still mounted: unmount it and run `make clean` again.")
+    for path in (paths.home() / name for name in paths.CONTENTS):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    if left := sorted(path.name for path in paths.home().iterdir()):
+        progress.say(f"Left in {paths.home()}, as the platform didn't make it: {', '.join(left)}")
+    else:
+        paths.home().rmdir()
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,27 @@
+"""`make down`: end just what `make up` started on this machine; the data stays for the next `make up`."""
+
+from collections.abc import Sequence
+
+from contracts import Exit
+from local import checks, cli, cluster, lock, paths, progress
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Stop the cluster."""
+    cli.parser(
+        "local.down",
+        "Stop the embedded platform: its processes, containers, mounts and network. Its data stays, "
+        "and the next `make up` goes on from it.",
+    ).parse_args(argv)
+    checks.root()
+    with lock.only_one():
+        stopped = cluster.stop()
+    if stopped:
+        progress.say(f"Stopped {', '.join(stopped)}. The data is kept in {paths.home()}.")
+    else:
+        progress.say("Nothing was running.")
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    cli.run(main)

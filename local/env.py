@@ -1,0 +1,86 @@
+"""`make env`: the exports with which pulumi, kubectl, mlflow, vault and S3 clients by hand act on the platform.
+
+Also what `make up` itself runs the engine with, so that both see the same.
+"""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import contracts
+from contracts import Exit
+from local import cli, paths, program
+
+STACK = "local"
+DEFAULT_REGION = "us-west-2"
+# Which output of the stack fills which variable of the clients.
+FROM_OUTPUTS = {
+    contracts.Env.TRACKING_URI: "mlflow_url",
+    contracts.Env.VAULT_ADDR: "vault_url",
+    contracts.Env.VAULT_TOKEN: "vault_root_token",
+    contracts.Env.S3_ENDPOINT: "s3_url",
+    "AWS_ACCESS_KEY_ID": "s3_root_access_key",
+    "AWS_SECRET_ACCESS_KEY": "s3_root_secret_key",
+}
+
+
+def engine_environment() -> dict[str, str]:
+    """Return the caller's environment with what the engine and the program need of this platform."""
+    return {**os.environ, **_platform()}
+
+
+def _platform() -> dict[str, str]:
+    variables = program.environment()
+    if not os.environ.get(contracts.CONTEXT_ENV):
+        variables["KUBECONFIG"] = str(paths.kubeconfig())
+    if paths.images_file().exists():
+        variables[contracts.IMAGES_FILE_ENV] = str(paths.images_file())
+    variables["VIRTUAL_ENV"] = str(paths.REPOSITORY / ".venv")
+    variables["PATH"] = _path()
+    return variables
+
+
+def _path() -> str:
+    """Return PATH with the platform's folders in front, each only once."""
+    own = [str(folder) for folder in program.path_entries()]
+    rest = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder not in own]
+    return os.pathsep.join([*own, *rest])
+
+
+def clients(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables that point the clients of MLflow, Vault and S3 at what the stack's outputs name."""
+    variables = {variable: str(outputs[name]) for variable, name in FROM_OUTPUTS.items() if outputs.get(name)}
+    if "AWS_ACCESS_KEY_ID" in variables:
+        variables["AWS_DEFAULT_REGION"] = str(outputs.get("s3_region", DEFAULT_REGION))
+    return variables
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the exports."""
+    parser = cli.parser(
+        "local.env",
+        "Print the exports with which pulumi, kubectl, mlflow, vault and S3 clients act on the platform. "
+        "They hold its administrator's passwords: evaluate them, don't share them.",
+        'example:\n  eval "$(make -s env)"\n  pulumi preview',
+    )
+    parser.add_argument("--stack", default=STACK, help="the stack whose addresses to print")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of exports")
+    arguments = parser.parse_args(argv)
+    variables = _platform()
+    outputs = program.outputs(arguments.stack, {**os.environ, **variables}, secrets=True)
+    variables |= clients(outputs)
+    if arguments.json:
+        print(json.dumps(variables, indent=2))
+        return Exit.OK
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+    if not outputs:
+        print(f"the stack {arguments.stack} is not up: MLflow, Vault and S3 have no address yet", file=sys.stderr)
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,146 @@
+"""The Pulumi program of a stack: brought up with the engine's own command line, its progress shown, its outputs read.
+
+The stack's passphrase is a fixed one, and the salt that goes with it is committed in the local stack's file: with a
+passphrase made here, the engine would write its salt into that file of the repository. It protects nothing that the
+permissions of the home don't: whoever reads the state can read the passphrase, and the cluster's keys, beside it.
+"""
+
+import json
+import re
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local import paths, plugins
+from local.errors import LocalError
+from local.processes import log_file, write_whole
+from local.progress import Step
+
+# Goes with `encryptionsalt` in stacks/Pulumi.local.yaml.
+PASSPHRASE = "aegis-local"  # noqa: S105 - not a secret, see above
+LOG = "pulumi"
+TOOLS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
+
+# A line of the engine's plain display that tells what became of a resource, such as
+# ` +  kubernetes:apps/v1:Deployment mlflow created (12s)`.
+_OUTCOME = re.compile(r"^ ?(?P<sign>[-+~]{1,2}) +(?P<type>\S+) (?P<name>\S+) (?P<outcome>\w+)(?: \((?P<took>[^)]*)\))?")
+_DONE = ("created", "updated", "deleted", "replaced", "imported")
+_BUSY = ("creating", "updating", "deleting", "replacing")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What an update did: how many resources it touched."""
+
+    resources: int
+
+
+def environment() -> dict[str, str]:
+    """Return the variables with which the engine acts on this platform's state, and make what they name."""
+    for folder in (state(), _pulumi_home()):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not paths.passphrase().exists():
+        write_whole(paths.passphrase(), PASSPHRASE, 0o600)
+    return {
+        "PULUMI_BACKEND_URL": f"file://{state()}",
+        "PULUMI_HOME": str(_pulumi_home()),
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(paths.passphrase()),
+        # Nothing is fetched behind the user's back, and no command waits for a network that isn't there.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+
+def path_entries() -> list[Path]:
+    """Return the folders that the engine needs in front of PATH: this Python, the tools, the plugins it can't get."""
+    return [paths.REPOSITORY / ".venv" / "bin", paths.bin_dir(), *plugins.path_entries(_pulumi_home())]
+
+
+def state() -> Path:
+    """Return the folder of the engine's state."""
+    return paths.pulumi() / "state"
+
+
+def _pulumi_home() -> Path:
+    return paths.pulumi() / "home"
+
+
+def up(stack: str, env: Mapping[str, str], step: Step) -> Change:
+    """Bring the stack to what the program says, and note each resource's outcome on `step`.
+
+    Raises:
+        LocalError: The update failed; names the engine's log.
+    """
+    log = log_file(LOG)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    _engine(env, "stack", "select", "--create", stack)
+    _unlock(stack, env)
+    argv = ["pulumi", "up", "--stack", stack, "--yes", "--skip-preview", "--non-interactive", "--color", "never"]
+    with (
+        log.open("a") as output,
+        subprocess.Popen(
+            argv,
+            cwd=paths.REPOSITORY,
+            env=env,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as engine,
+    ):
+        touched = 0
+        for line in engine.stdout or ():
+            output.write(line)
+            output.flush()
+            touched += _note(line, step)
+    if engine.returncode:
+        raise LocalError(f"pulumi up of the stack {stack} failed", log)
+    return Change(resources=touched)
+
+
+def _note(line: str, step: Step) -> int:
+    """Show what a line tells of a resource; return 1 if that resource was changed."""
+    found = _OUTCOME.match(line)
+    if found is None:
+        return 0
+    kind = found["type"].rpartition(":")[2]
+    if found["outcome"] in _DONE:
+        step.note(f"{kind} {found['name']} {found['outcome']}" + (f" in {found['took']}" if found["took"] else ""))
+        return 1
+    if found["outcome"] in _BUSY:
+        step.glance(f"{kind} {found['name']} {found['outcome']}")
+    return 0
+
+
+def outputs(stack: str, env: Mapping[str, str], *, secrets: bool = False) -> dict[str, Any]:
+    """Return the stack's outputs, without its secrets unless they are asked for; empty if it was never brought up."""
+    if not list((state() / ".pulumi" / "stacks").glob(f"*/{stack}.json")):
+        return {}
+    show = ["--show-secrets"] if secrets else []
+    return json.loads(_engine(env, "stack", "output", "--json", "--stack", stack, *show))
+
+
+def _unlock(stack: str, env: Mapping[str, str]) -> None:
+    """Take away the lock of an update whose process is gone: one that was killed leaves it behind."""
+    for lock in (state() / ".pulumi" / "locks").rglob("*.json"):
+        holder = json.loads(lock.read_text())
+        if holder.get("hostname") == socket.gethostname() and not Path(f"/proc/{holder['pid']}").exists():
+            _engine(env, "cancel", "--yes", "--stack", stack)
+
+
+def _engine(env: Mapping[str, str], *arguments: str) -> str:
+    result = subprocess.run(
+        ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+        cwd=paths.REPOSITORY,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise LocalError(f"`pulumi {' '.join(arguments)}` failed: {result.stderr.strip()}")
+    return result.stdout

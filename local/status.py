@@ -1,0 +1,68 @@
+"""`make status`: what each part of the platform is doing, and where it is reached."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from contracts import Exit
+from local import cli, cluster, env, paths, processes, program
+from local.cluster import Health
+from local.processes import State
+
+ADDRESSES = {"MLflow": "mlflow_url", "S3": "s3_url", "Vault": "vault_url"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the state; exit 0 only if every part runs and is ready."""
+    parser = cli.parser(
+        "local.status",
+        "Tell what each part of the embedded platform is doing, and the addresses. "
+        "A part is running, stopped, or dead: it ended though nobody stopped it.",
+        "exit code: 0 if every part runs and is ready, else 1",
+    )
+    parser.add_argument("--stack", default=env.STACK, help="the stack whose addresses to print")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args(argv)
+    parts = cluster.health()
+    healthy = all(part.state is State.RUNNING and part.trouble is None for part in parts)
+    addresses = _addresses(arguments.stack)
+    if arguments.json:
+        described = [dataclasses.asdict(part) | {"log": str(processes.log_file(part.name))} for part in parts]
+        print(json.dumps({"healthy": healthy, "parts": described, "addresses": addresses}, indent=2))
+    else:
+        _show(parts, addresses)
+    return Exit.OK if healthy else Exit.UNEXPECTED
+
+
+def _addresses(stack: str) -> dict[str, str]:
+    """Return the addresses that the stack's outputs name, and the API server's."""
+    where = cluster.address()
+    outputs: Mapping[str, Any] = program.outputs(stack, {**os.environ, **env.engine_environment()})
+    known = {name: str(outputs[output]) for name, output in ADDRESSES.items() if output in outputs}
+    return ({"Kubernetes": where} if where else {}) | known
+
+
+def _show(parts: Sequence[Health], addresses: Mapping[str, str]) -> None:
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("part", "state", "process", "listens on", "trouble"):
+        table.add_column(title)
+    for part in parts:
+        log = f" (log: {processes.log_file(part.name)})" if part.state is State.DEAD or part.trouble else ""
+        trouble = part.trouble or ("it was not stopped by us" if part.state is State.DEAD else "")
+        table.add_row(
+            part.name, part.state, str(part.pid or ""), ", ".join(part.addresses), f"{trouble}{log}" if trouble else ""
+        )
+    console.print(table, soft_wrap=True)
+    for name, address in addresses.items():
+        console.print(f"{name}: {address}", soft_wrap=True)
+    console.print(f"Logs: {paths.logs()}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)
