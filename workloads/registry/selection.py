@@ -1,6 +1,7 @@
 """Chooses the run of an experiment that has the best value of a metric."""
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,7 +69,9 @@ def select_best_run(tracking: Tracking, experiment_name: str, metric: str, *, ma
     sign = 1 if maximize else -1
     best: Run | None = None
     for run in _runs(tracking, experiment, _FINISHED):
-        if _is_finite(run, metric) and (best is None or _rank(run, metric, sign) > _rank(best, metric, sign)):
+        if not is_finite(run.data.metrics.get(metric, math.nan)):
+            continue
+        if best is None or _rank(run, metric, sign) > _rank(best, metric, sign):
             best = run
     if best is None:
         raise WorkloadError(_why_none(tracking, experiment, metric), Exit.NO_RUN)
@@ -85,7 +88,7 @@ def describe(run: Run, experiment: str, metric: str) -> BestRun:
         value=run.data.metrics[metric],
         start_time=run.info.start_time,
         git_commit=run.data.tags.get(MLFLOW_GIT_COMMIT),
-        metrics={name: value for name, value in sorted(run.data.metrics.items()) if math.isfinite(value)},
+        metrics={name: value for name, value in sorted(run.data.metrics.items()) if is_finite(value)},
     )
 
 
@@ -93,8 +96,9 @@ def _rank(run: Run, metric: str, sign: int) -> tuple[float, int, str]:
     return sign * run.data.metrics[metric], run.info.start_time, run.info.run_id
 
 
-def _is_finite(run: Run, metric: str) -> bool:
-    return math.isfinite(run.data.metrics.get(metric, math.nan))
+def is_finite(value: float) -> bool:
+    """Tell whether a metric is a number; MLflow's SQL store keeps infinity as the largest float."""
+    return math.isfinite(value) and abs(value) < sys.float_info.max
 
 
 def _runs(tracking: Tracking, experiment: Experiment, filter_string: str = "") -> Iterator[Run]:

@@ -22,10 +22,15 @@ _ATTEMPTS = services.PATIENT_ATTEMPTS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunModel:
-    """A model that a run made: its address, and its ID where MLflow keeps it as a logged model of its own."""
+    """A model that a run made.
+
+    `source` is its address for the registry, `location` where its files are; `model_id` is its ID where MLflow keeps it
+    as a logged model of its own.
+    """
 
     run_id: str
     source: str
+    location: str
     model_id: str | None
 
 
@@ -37,10 +42,16 @@ def find(tracking: Tracking, run_id: str) -> RunModel:
     """
     run = tracking.ask(lambda: tracking.client.get_run(run_id), _ATTEMPTS)
     if logged := _logged(tracking, run):
-        return RunModel(run_id=run_id, source=f"models:/{logged.model_id}", model_id=logged.model_id)
+        return RunModel(
+            run_id=run_id,
+            source=f"models:/{logged.model_id}",
+            location=logged.artifact_location,
+            model_id=logged.model_id,
+        )
     if not tracking.ask(lambda: tracking.client.list_artifacts(run_id, _FOLDER), _ATTEMPTS):
         raise WorkloadError(f"The run {run_id} has logged no model: there is nothing to release.", Exit.NO_RUN)
-    return RunModel(run_id=run_id, source=f"{run.info.artifact_uri}/{_FOLDER}", model_id=None)
+    folder = f"{run.info.artifact_uri}/{_FOLDER}"
+    return RunModel(run_id=run_id, source=folder, location=folder, model_id=None)
 
 
 def download(tracking: Tracking, model: RunModel, directory: Path) -> None:
@@ -53,9 +64,9 @@ def download(tracking: Tracking, model: RunModel, directory: Path) -> None:
     directory.mkdir(parents=True)
     services.patiently(
         lambda: mlflow.artifacts.download_artifacts(
-            artifact_uri=model.source, dst_path=str(directory), tracking_uri=tracking.uri
+            artifact_uri=model.location, dst_path=str(directory), tracking_uri=tracking.uri
         ),
-        service=f"The artifact store of {model.source}",
+        service=f"The artifact store at {model.location}",
         code=Exit.OBJECT_STORE,
         attempts=_ATTEMPTS,
     )

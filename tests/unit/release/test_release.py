@@ -1,0 +1,268 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import Exit
+from tests.support.fake_vault import TOKEN, fake_vault
+from tests.support.local_signer import LocalSigner
+from tests.support.tracking_store import Experiment
+from workloads import cli, retry
+from workloads.cli import WorkloadError
+from workloads.registry.selection import Tracking
+from workloads.release import job, model, run, store
+from workloads.release.job import Order, Released
+from workloads.release.store import ReleaseStore
+from workloads.signing.verification import verify
+
+
+@pytest.fixture
+def order(experiment: Experiment, tmp_path: Path) -> Order:
+    return Order(
+        experiment_name=experiment.name,
+        metric="val/accuracy",
+        maximize=True,
+        model_name=f"net-{experiment.name}",
+        work_dir=tmp_path / "work",
+    )
+
+
+@pytest.fixture
+def trained(experiment: Experiment, model_dir: Path) -> str:
+    run_id = experiment.run({"val/accuracy": 0.9}, commit="c0ffee")
+    experiment.log_model(run_id, model_dir)
+    experiment.run({"val/accuracy": 0.1})
+    return run_id
+
+
+def objects(releases: ReleaseStore) -> dict[str, bytes]:
+    listed: list[dict[str, Any]] = releases.client.list_objects_v2(Bucket=releases.bucket).get("Contents", [])
+    return {
+        entry["Key"]: releases.client.get_object(Bucket=releases.bucket, Key=entry["Key"])["Body"].read()
+        for entry in listed
+    }
+
+
+def versions(tracking: Tracking, name: str) -> list[Any]:
+    return list(tracking.client.search_model_versions(f"name = '{name}'"))
+
+
+def test_the_best_run_becomes_a_signed_version(
+    tracking: Tracking,
+    releases: ReleaseStore,
+    signer: LocalSigner,
+    order: Order,
+    trained: str,
+    model_dir: Path,
+    tmp_path: Path,
+) -> None:
+    released = job.release(order, tracking, signer, releases)
+    assert (released.run_id, released.value, released.version, released.verified) == (trained, 0.9, "1", True)
+    [version] = versions(tracking, order.model_name)
+    assert version.run_id == trained
+    assert version.tags["aegis.archive.uri"] == released.archive
+    assert version.tags["aegis.archive.sha256"] == released.sha256
+    assert version.tags["aegis.key.version"] == "1"
+    stored = objects(releases)
+    folder = f"{order.model_name}/{released.sha256}"
+    assert set(stored) == {
+        f"{folder}/{name}"
+        for name in (
+            "model.tar.gz",
+            "model.tar.gz.sig",
+            "model.tar.gz.sigstore.json",
+            "model.tar.gz.manifest.json",
+            "model.tar.gz.manifest.json.sig",
+            "model.sig",
+            "cosign-v1.pub",
+        )
+    }
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for key, content in stored.items():
+        (copy / key.rpartition("/")[2]).write_bytes(content)
+    verified = verify(copy / "model.tar.gz", [signer.public_key()], tmp_path / "extracted")
+    assert verified.manifest.source["git_commit"] == "c0ffee"
+    assert (tmp_path / "extracted/data/weights.bin").read_bytes() == (model_dir / "data/weights.bin").read_bytes()
+    assert list(order.work_dir.iterdir()) == []
+
+
+def test_releasing_again_changes_nothing(
+    tracking: Tracking, releases: ReleaseStore, signer: LocalSigner, order: Order, trained: str
+) -> None:
+    first = job.release(order, tracking, signer, releases)
+    before = objects(releases)
+    signer.rotate()
+    second = job.release(order, tracking, signer, releases)
+    assert objects(releases) == before
+    assert (second.version, second.sha256, second.key_version) == (first.version, first.sha256, 1)
+    assert len(versions(tracking, order.model_name)) == 1
+
+
+@pytest.mark.parametrize("lost", ["model.tar.gz", "model.tar.gz.sigstore.json", "model.tar.gz.manifest.json"])
+def test_a_half_upload_is_completed(
+    tracking: Tracking, releases: ReleaseStore, signer: LocalSigner, order: Order, trained: str, lost: str
+) -> None:
+    first = job.release(order, tracking, signer, releases)
+    before = objects(releases)
+    releases.client.delete_object(Bucket="releases", Key=f"{order.model_name}/{first.sha256}/{lost}")
+    job.release(order, tracking, signer, releases)
+    assert objects(releases).keys() == before.keys()
+    assert len(versions(tracking, order.model_name)) == 1
+
+
+def test_a_spoilt_signature_in_the_store_is_replaced(
+    tracking: Tracking, releases: ReleaseStore, signer: LocalSigner, order: Order, trained: str
+) -> None:
+    first = job.release(order, tracking, signer, releases)
+    key = f"{order.model_name}/{first.sha256}/model.tar.gz.sig"
+    releases.client.put_object(Bucket="releases", Key=key, Body=b"c3BvaWx0")
+    job.release(order, tracking, signer, releases)
+    assert objects(releases)[key] != b"c3BvaWx0"
+
+
+def test_a_version_that_the_training_registered_is_used(
+    tracking: Tracking, releases: ReleaseStore, signer: LocalSigner, order: Order, trained: str
+) -> None:
+    tracking.client.create_registered_model(order.model_name)
+    found = model.find(tracking, trained)
+    tracking.client.create_model_version(order.model_name, found.source, trained, model_id=found.model_id)
+    assert job.release(order, tracking, signer, releases).version == "1"
+    [version] = versions(tracking, order.model_name)
+    assert version.tags["aegis.key.name"] == "aegis-cosign"
+
+
+def test_a_better_run_becomes_the_next_version(
+    tracking: Tracking,
+    releases: ReleaseStore,
+    signer: LocalSigner,
+    order: Order,
+    trained: str,
+    experiment: Experiment,
+    model_dir: Path,
+) -> None:
+    job.release(order, tracking, signer, releases)
+    (model_dir / "data" / "weights.bin").write_bytes(b"better")
+    experiment.log_model(experiment.run({"val/accuracy": 0.95}), model_dir)
+    assert job.release(order, tracking, signer, releases).version == "2"
+
+
+def test_the_last_model_of_a_run_is_released(tracking: Tracking, experiment: Experiment, model_dir: Path) -> None:
+    run_id = experiment.run({"val/accuracy": 0.9})
+    models = [experiment.log_model(run_id, model_dir, step) for step in (1, 3, 2)]
+    assert model.find(tracking, run_id).model_id == models[1]
+
+
+def test_a_model_among_the_run_s_artifacts_is_released(
+    tracking: Tracking,
+    releases: ReleaseStore,
+    signer: LocalSigner,
+    order: Order,
+    experiment: Experiment,
+    model_dir: Path,
+) -> None:
+    run_id = experiment.run({"val/accuracy": 0.9}, status=None)
+    experiment.client.log_artifacts(run_id, str(model_dir), "model")
+    experiment.client.set_terminated(run_id)
+    assert job.release(order, tracking, signer, releases).run_id == run_id
+
+
+def test_a_run_without_a_model_is_not_released(
+    tracking: Tracking, releases: ReleaseStore, signer: LocalSigner, order: Order, experiment: Experiment
+) -> None:
+    experiment.run({"val/accuracy": 0.9})
+    with pytest.raises(WorkloadError, match="has logged no model") as error:
+        job.release(order, tracking, signer, releases)
+    assert error.value.code == Exit.NO_RUN
+    assert objects(releases) == {}
+
+
+class DeadSigner(LocalSigner):
+    def sign(self, digests: object, version: int) -> list[bytes]:
+        raise WorkloadError("Vault is gone", Exit.VAULT)
+
+
+def test_nothing_is_stored_or_registered_when_the_signer_dies(
+    tracking: Tracking, releases: ReleaseStore, order: Order, trained: str
+) -> None:
+    with pytest.raises(WorkloadError, match="Vault is gone"):
+        job.release(order, tracking, DeadSigner(), releases)
+    assert objects(releases) == {}
+    assert versions(tracking, order.model_name) == []
+    assert list(order.work_dir.iterdir()) == []
+
+
+def test_a_missing_bucket_is_found_out_first(
+    tracking: Tracking, releases: ReleaseStore, signer: LocalSigner, order: Order, trained: str
+) -> None:
+    nowhere = ReleaseStore(bucket="nowhere", client=releases.client)
+    with pytest.raises(WorkloadError, match="refuses HeadBucket in nowhere") as error:
+        job.release(order, tracking, signer, nowhere)
+    assert error.value.code == Exit.OBJECT_STORE
+
+
+def test_a_dead_object_store_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, tracking: Tracking, signer: LocalSigner, order: Order, trained: str
+) -> None:
+    for name, value in {
+        "AEGIS_RELEASES_BUCKET": "releases",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-west-2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(store, "_ATTEMPTS", 2)
+    with pytest.raises(WorkloadError, match=r"object store at http://127\.0\.0\.1:1 cannot be used") as error:
+        job.release(order, tracking, signer, store.from_environment())
+    assert error.value.code == Exit.OBJECT_STORE
+    assert "\n" not in str(error.value)
+
+
+def exit_of(*argv: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        cli.run(run.main, argv)
+    return int(stop.value.code or 0)
+
+
+def test_the_command_writes_its_result_for_kubernetes(
+    tracking: Tracking,
+    releases: ReleaseStore,
+    order: Order,
+    trained: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    monkeypatch.setenv("VAULT_TOKEN", TOKEN)
+    result = tmp_path / "termination-log"
+    with fake_vault() as vault:
+        monkeypatch.setenv("VAULT_ADDR", vault.address)
+        code = exit_of(
+            *("--experiment-name", order.experiment_name, "--model-name", order.model_name, "--json"),
+            *("--work-dir", str(order.work_dir), "--result-file", str(result)),
+        )
+    assert code == Exit.OK
+    said = capsys.readouterr()
+    assert json.loads(said.out) == json.loads(result.read_text())
+    assert Released(**json.loads(said.out)).run_id == trained
+    assert result.stat().st_size <= 4096
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "it's", ""])
+def test_a_model_name_that_mlflow_could_not_take_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of("--experiment-name", "e", "--model-name", name) == Exit.USAGE
+    assert "--model-name is" in capsys.readouterr().err
+
+
+def test_a_dead_mlflow_is_one_clear_line(
+    releases: ReleaseStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(retry, "LONGEST_WAIT_SECONDS", 0)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setenv("VAULT_TOKEN", TOKEN)
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    assert exit_of("--experiment-name", "e", "--model-name", "m", "--work-dir", str(tmp_path)) == Exit.MLFLOW
+    assert len(capsys.readouterr().err.splitlines()) == 1
