@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,6 +196,30 @@ def test_mlflow_goes_on_after_a_forced_restore_while_it_was_connected(platform: 
 
     assert contents(platform.mlflow(name)) == before
     assert platform.sql("SELECT count(*) FROM registered_models", kept) == [(0,)]
+
+
+def test_a_forced_restore_wins_against_clients_that_reconnect_at_once(platform: Platform) -> None:
+    name = platform.variables["PGDATABASE"]
+    dsn = backup_servers.dsn(platform.variables)
+    platform.json("create")
+    platform.sql("DELETE FROM params", name)
+    done = threading.Event()
+
+    def reconnect() -> None:
+        while not done.is_set():
+            with suppress(psycopg.OperationalError), psycopg.connect(dsn) as connection:
+                while not done.wait(0.02):
+                    connection.execute("SELECT count(*) FROM params")
+
+    with ThreadPoolExecutor() as clients:
+        for _ in range(2):
+            clients.submit(reconnect)
+        try:
+            platform.json("restore", "--force")
+        finally:
+            done.set()
+
+    assert platform.sql("SELECT count(*) FROM params", name) == [(6,)]
 
 
 def test_rows_written_during_the_dump_are_not_in_the_manifest_either(platform: Platform) -> None:

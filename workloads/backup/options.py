@@ -17,7 +17,8 @@ DATABASE_ENVIRONMENT = (
 )
 EXIT_CODES = f"""exit codes:
   {Exit.USAGE:d} bad input or refused, {Exit.NOT_VERIFIED:d} a backup is damaged or missing, \
-{Exit.OBJECT_STORE:d} the object store failed, {Exit.DATABASE:d} the database failed
+{Exit.OBJECT_STORE:d} the object store failed, {Exit.DATABASE:d} the database failed,
+  {Exit.INTERRUPTED:d} told to stop, and nothing half-made is left
 """
 CONSISTENCY = """the artifacts:
   A backup holds the database, not the artifact bucket. Keep that bucket versioned. After a restore, artifacts of runs
@@ -53,9 +54,9 @@ def open_store(options: argparse.Namespace) -> BackupStore:
 def clean_up_when_told_to_stop() -> None:
     """Let SIGTERM, which ends a pod, unwind like an error: uploads are aborted and half-made databases dropped."""
 
-    def stop(number: int, _frame: object) -> NoReturn:
+    def stop(_number: int, _frame: object) -> NoReturn:
         # A second signal must not interrupt the unwinding.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        sys.exit(128 + number)
+        sys.exit(Exit.INTERRUPTED)
 
     signal.signal(signal.SIGTERM, stop)
