@@ -47,6 +47,8 @@ def release_model(
             bucket=buckets.buckets[contracts.RELEASES_BUCKET],
             servers=(topology.MLFLOW, topology.S3, topology.VAULT),
             experiment=wanted.release.experiment,
+            metric=wanted.release.metric,
+            goal=wanted.release.goal,
             model_name=wanted.release.model_name,
         ),
         # There is no run to release before the trainer is done, and nothing signs before Vault knows the signer.

@@ -160,10 +160,12 @@ class Release(Section):
     experiment: str = Field(
         default="aegis", min_length=1, max_length=500, description="the name of an MLflow experiment"
     )
-    model_name: str = Field(
-        default="aegis-classifier", pattern=r"^[^/:]+$", description="a registered model's name, no / or :"
-    )
     epochs: int = Field(default=3, ge=1, le=1000, description="passes over the data, an integer from 1 to 1000")
+    metric: str = Field(default="val/accuracy", min_length=1, max_length=250, description="the name of a logged metric")
+    goal: Literal["maximize", "minimize"] = Field(default="maximize", description="maximize or minimize")
+    model_name: str = Field(
+        default="aegis-classifier", pattern=r"^[^/:']+$", description="a registered model's name, without / : or '"
+    )
 
 
 class Settings(Section):

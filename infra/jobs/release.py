@@ -1,7 +1,7 @@
 """The release: a Job that takes the best run to a signed, verified and registered model version."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import pulumi
 from pulumi import ResourceOptions
@@ -37,6 +37,8 @@ class ReleaseArgs:
     bucket: BucketAccess
     servers: tuple[Peer, ...]
     experiment: str
+    metric: str
+    goal: Literal["maximize", "minimize"]
     model_name: str
 
 
@@ -80,7 +82,11 @@ def _container(args: ReleaseArgs, keys: pulumi.Input[str]) -> ContainerArgsDict:
             args.image,
             _RESOURCES,
             command=["python", "-m", "workloads.release.run"],
-            args=["--experiment-name", args.experiment, "--model-name", args.model_name],
+            args=[
+                *("--experiment-name", args.experiment),
+                *("--metric", args.metric, f"--{args.goal}"),
+                *("--model-name", args.model_name),
+            ],
             env=environment(
                 {
                     contracts.Env.TRACKING_URI: args.tracking_uri,

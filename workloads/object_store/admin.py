@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 
 from contracts import Exit
@@ -54,7 +54,7 @@ class Admin:
             lambda: self._session.send(self._signed(path, body, headers or {})),
             service=f"The object store at {self._endpoint}",
             code=Exit.OBJECT_STORE,
-            transient=(HTTPClientError,),
+            transient=(BotoCoreError,),
         )
         if response.status_code == HTTPStatus.CONFLICT:
             return False
