@@ -14,6 +14,7 @@ from local import paths, progress
 from local.errors import LocalError
 from local.toolchain.model import Module, Tool
 
+STANDARD_FOLDER = "/usr/local/go/bin"
 INSTALL_HELP = "install it as https://go.dev/doc/install says"
 # No debugging data is compiled, since none is linked: a quarter of the time, and the same bytes.
 _FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
@@ -36,10 +37,11 @@ def find(modules: Iterable[Module]) -> Path:
         LocalError: There is none, or it is too old for one of the modules.
     """
     needed = max((module.needs_go() for module in modules), key=_parts)
-    standard = "/usr/local/go/bin"
-    go = shutil.which("go") or shutil.which("go", path=standard)
+    go = shutil.which("go") or shutil.which("go", path=STANDARD_FOLDER)
     if go is None:
-        raise LocalError(f"There is no `go` on PATH or in {standard}: Go {needed} or newer is needed, {INSTALL_HELP}.")
+        raise LocalError(
+            f"There is no `go` on PATH or in {STANDARD_FOLDER}: Go {needed} or newer is needed, {INSTALL_HELP}."
+        )
     found = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False, env=environment())
     version = found.stdout.strip().removeprefix("go")
     if _parts(version) < _parts(needed):

@@ -1,0 +1,153 @@
+import shutil
+import subprocess
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from fcntl import LOCK_EX, flock
+
+import pytest
+
+from local import toolchain
+from local.errors import LocalError
+from local.toolchain import golang
+from tests.unit.toolchain.support import Machine
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_missing_tool_is_built_and_runs(machine: Machine) -> None:
+    file = toolchain.ensure("vault")["vault"]
+    assert subprocess.run([file], capture_output=True, text=True, check=True).stdout == "built\n"
+    assert toolchain.missing("vault") == []
+
+
+def test_a_tool_that_is_there_is_not_built_again(machine: Machine) -> None:
+    toolchain.ensure("vault")
+    toolchain.ensure("vault")
+    assert len(machine.calls("build")) == 1
+
+
+def test_tools_of_one_module_with_the_same_flags_are_built_in_one_call(machine: Machine) -> None:
+    toolchain.ensure("kubelet", "kube-proxy")
+    (call,) = machine.calls("build")
+    assert "k8s.io/kubernetes/cmd/kubelet k8s.io/kubernetes/cmd/kube-proxy" in call
+
+
+def test_only_the_tools_that_are_asked_for_are_built(machine: Machine) -> None:
+    toolchain.ensure("kubelet")
+    assert toolchain.missing("kubelet", "kube-proxy") == ["kube-proxy"]
+
+
+def test_a_tool_reports_the_version_that_its_module_pins(machine: Machine) -> None:
+    toolchain.ensure("kubelet", "etcd")
+    kubernetes, etcd = machine.calls("build")
+    assert "-X k8s.io/component-base/version.gitVersion=v1.34.3" in kubernetes
+    assert "-X k8s.io/component-base/version.gitMinor=34" in kubernetes
+    assert "-X" not in etcd
+
+
+def test_an_executable_that_go_names_otherwise_gets_the_tools_name(machine: Machine) -> None:
+    assert toolchain.ensure("etcd")["etcd"].name == "etcd"
+
+
+def test_a_script_is_taken_from_the_pinned_sources_as_an_executable(machine: Machine) -> None:
+    file = toolchain.ensure("pulumi-language-python-exec")["pulumi-language-python-exec"]
+    assert file.read_text() == "#!/usr/bin/env python\n"
+    assert file.stat().st_mode & 0o111
+    assert machine.calls("build") == []
+
+
+def test_another_recipe_builds_the_tool_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    toolchain.ensure("vault")
+    monkeypatch.setattr(golang, "_FLAGS", ("-another",))
+    assert toolchain.missing("vault") == ["vault"]
+    toolchain.ensure("vault")
+    assert len(machine.calls("build")) == 2
+
+
+def test_a_tool_whose_build_was_not_recorded_counts_as_missing(machine: Machine) -> None:
+    toolchain.ensure("vault")
+    (machine.cache / "bin/.recipes/vault").unlink()
+    assert toolchain.missing("vault") == ["vault"]
+
+
+def test_a_complete_build_leaves_no_sources(machine: Machine) -> None:
+    toolchain.ensure("vault")
+    assert sorted(entry.name for entry in machine.cache.iterdir()) == ["bin", "toolchain.lock"]
+
+
+def test_sources_are_kept_when_asked_for(machine: Machine) -> None:
+    toolchain.ensure("vault", keep_sources=True)
+    assert (machine.cache / "go/mod/downloaded").is_dir()
+
+
+def test_a_failed_build_names_its_log_keeps_the_sources_and_installs_nothing(machine: Machine) -> None:
+    machine.say("broken")
+    with pytest.raises(LocalError, match="go ended with exit code 1") as failure:
+        toolchain.ensure("vault")
+    assert failure.value.log is not None
+    assert "syntax error" in failure.value.log.read_text()
+    assert (machine.cache / "go/mod/downloaded").is_dir()
+    assert not (machine.cache / "bin").exists()
+
+
+def test_a_failure_leaves_the_tools_that_were_built_before_it(machine: Machine) -> None:
+    toolchain.ensure("versitygw")
+    machine.say("broken")
+    with pytest.raises(LocalError):
+        toolchain.ensure("versitygw", "vault")
+    assert toolchain.missing("versitygw", "vault") == ["vault"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'go: example.org/lib@v1.2.3: Get "https://proxy.example.org/lib": dial tcp: lookup proxy: no such host',
+        'main.go:5:2: example.org/lib@v1.2.3: Get "https://proxy.example.org/lib": dial tcp: no such host',
+    ],
+)
+def test_without_network_the_tool_and_the_go_module_are_named(machine: Machine, message: str) -> None:
+    machine.say("offline", message)
+    with pytest.raises(LocalError, match=r"sources of vault can't be had: example.org/lib@v1.2.3: no such host"):
+        toolchain.ensure("vault")
+
+
+def test_without_go_the_error_says_which_version_to_install(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine.programs / "go").unlink()
+    monkeypatch.setattr(golang, "STANDARD_FOLDER", "/nonexistent")
+    with pytest.raises(LocalError, match=r"no `go` on PATH.*Go 1\.25\.1 or newer is needed, install it"):
+        toolchain.ensure("vault")
+
+
+def test_a_go_that_is_too_old_is_refused_with_its_version(machine: Machine) -> None:
+    machine.say("version", "go1.19.8")
+    with pytest.raises(LocalError, match=r"is version 1\.19\.8: Go 1\.25\.1 or newer is needed"):
+        toolchain.ensure("vault")
+
+
+def test_a_full_disk_is_refused_with_what_it_has_and_what_is_needed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 1024**3))
+    with pytest.raises(LocalError, match=r"1.0 GiB free: building vault needs \d"):
+        toolchain.ensure("vault")
+    assert machine.calls("build") == []
+
+
+def test_two_builds_at_once_build_a_tool_once(machine: Machine) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(toolchain.ensure, "vault") for _ in range(2)]
+    assert {done.result()["vault"] for done in both} == {machine.cache / "bin/vault"}
+    assert len(machine.calls("build")) == 1
+
+
+def test_a_build_waits_for_another_process_and_says_so(machine: Machine, capfd: pytest.CaptureFixture[str]) -> None:
+    machine.cache.mkdir()
+    with ThreadPoolExecutor(1) as thread:
+        with (machine.cache / "toolchain.lock").open("w") as held:
+            flock(held, LOCK_EX)
+            waiting = thread.submit(toolchain.ensure, "vault")
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.5)
+            assert machine.calls("build") == []
+        assert waiting.result(timeout=20)
+    assert "Waiting for another process that builds tools" in capfd.readouterr().err

@@ -1,0 +1,28 @@
+import json
+
+import pytest
+
+from local.toolchain.__main__ import main
+from tests.unit.toolchain.support import Machine
+
+
+def test_the_list_tells_where_each_tool_is_and_builds_nothing(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl = machine.has("kubectl", "v1.34.3")
+    assert main(["--list", "--json", "kubectl", "vault"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["path"]) for row in rows] == [("kubectl", str(kubectl)), ("vault", None)]
+    assert machine.calls("build") == []
+
+
+def test_named_tools_are_built_and_their_paths_printed(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["vault"]) == 0
+    told = capsys.readouterr()
+    assert str(machine.cache / "bin/vault") in told.out
+    assert "Building vault: about" in told.err
+
+
+def test_without_names_all_tools_are_meant(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > 15

@@ -1,0 +1,52 @@
+import os
+
+import pytest
+
+from local import toolchain
+from local.errors import LocalError
+from tests.unit.toolchain.support import Machine
+
+
+def test_a_tool_on_path_whose_version_fits_is_used_and_nothing_is_built(machine: Machine) -> None:
+    kubectl = machine.has("kubectl", "Client Version: v1.35.0")
+    assert toolchain.ensure("kubectl") == {"kubectl": kubectl}
+    assert machine.calls("build") == []
+
+
+@pytest.mark.parametrize("output", ["Client Version: v1.32.4-dispatcher", "Client Version: v1.36.0", "no version"])
+def test_a_tool_on_path_of_another_version_is_not_used(machine: Machine, output: str) -> None:
+    machine.has("kubectl", output)
+    assert toolchain.missing("kubectl") == ["kubectl"]
+    assert toolchain.ensure("kubectl") == {"kubectl": machine.cache / "bin/kubectl"}
+
+
+def test_a_tool_that_goes_into_an_image_is_never_taken_from_path(machine: Machine) -> None:
+    machine.has("vault", "Vault v1.21.0")
+    assert toolchain.missing("vault") == ["vault"]
+
+
+def test_the_language_host_is_only_used_from_the_folder_of_a_fitting_engine(machine: Machine) -> None:
+    machine.has("pulumi-language-python", "")
+    assert toolchain.missing("pulumi-language-python") == ["pulumi-language-python"]
+    machine.has("pulumi", "v3.251.0")
+    assert toolchain.missing("pulumi-language-python") == []
+
+
+def test_our_own_folder_on_path_does_not_count_as_the_machines(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toolchain.ensure("kubectl")
+    (machine.cache / "bin/kubectl").write_text("#!/bin/sh\necho v1.34.9\n")
+    (machine.cache / "bin/.recipes/kubectl").write_text("another recipe")
+    monkeypatch.setenv("PATH", f"{machine.cache / 'bin'}{os.pathsep}{machine.programs}")
+    assert toolchain.missing("kubectl") == ["kubectl"]
+
+
+def test_an_unknown_tool_is_refused_with_those_that_there_are(machine: Machine) -> None:
+    with pytest.raises(LocalError, match=r"No such tool: kubektl. There are .*kubectl"):
+        toolchain.ensure("kubektl")
+
+
+def test_the_time_of_a_module_is_told_once_however_many_of_its_tools_are_missing(machine: Machine) -> None:
+    assert toolchain.about_seconds(["kubelet", "kube-proxy"]) == toolchain.about_seconds(["kubelet"])
+    assert toolchain.about_seconds(["kubelet", "vault"]) > toolchain.about_seconds(["kubelet"])
