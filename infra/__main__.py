@@ -36,6 +36,7 @@ signing = model_signing(wanted, vault_namespace, namespace, cluster)
 # Addresses, by the cluster IPs of the services: they answer on the cluster's nodes.
 pulumi.export("mlflow_url", server.url)
 pulumi.export("s3_url", buckets.url)
+pulumi.export("s3_region", wanted.artifact_store.region)
 pulumi.export("vault_url", signing.url)
 pulumi.export("namespace", namespace)
 pulumi.export("vault_namespace", vault_namespace)
