@@ -86,7 +86,6 @@ def _remove(folder: Path) -> None:
 
 
 def _mirrors() -> dict[str, str]:
-    """Return the mirror of each suite, from this machine's apt where it has one: {suite: address}."""
     try:
         listed = subprocess.run(
             ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"],
@@ -94,6 +93,14 @@ def _mirrors() -> dict[str, str]:
         ).stdout  # fmt: skip
     except (OSError, subprocess.CalledProcessError) as error:
         raise LocalError(f"apt-get can't tell its mirrors: {error}") from error
-    known = dict(reversed([line.split(maxsplit=1) for line in listed.splitlines() if " " in line]))
+    return mirrors(listed)
+
+
+def mirrors(listed: str) -> dict[str, str]:
+    """Return the mirror of each suite of ours: this machine's own from the lines `suite address`, else Debian's."""
+    known: dict[str, str] = {}
+    for line in listed.splitlines():
+        suite, _, address = line.partition(" ")
+        known.setdefault(suite, address)
     defaults = {SUITE: DEFAULT_MIRROR, f"{SUITE}-updates": DEFAULT_MIRROR, f"{SUITE}-security": DEFAULT_SECURITY}
     return {suite: known.get(suite, default).rstrip("/") for suite, default in defaults.items()}

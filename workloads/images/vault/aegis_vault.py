@@ -11,6 +11,7 @@ token that an earlier value made is revoked. The token that Vault itself makes a
 import argparse
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -72,14 +73,20 @@ class Volume:
         self._begun = folder / "initialising"
 
     def state(self) -> dict[str, str]:
-        """Return the unseal key as `key`, and the accessor of the root token if it was made; empty before both."""
+        """Return `key`, which unseals, and `accessor` and `token_sha256` of the root token; each once it is there."""
         try:
             return json.loads(self._state.read_text())
         except FileNotFoundError:
             return {}
 
+    def knows(self, token: str) -> bool:
+        """Tell whether `token` was made in this Vault."""
+        return self.state().get("token_sha256") == hashlib.sha256(token.encode()).hexdigest()
+
     def save(self, **changes: str) -> None:
         """Add to the state: whole on the disk, or not at all."""
+        if self.state() == self.state() | changes:
+            return
         new = self._state.with_suffix(".new")
         new.unlink(missing_ok=True)
         new.touch(mode=0o600)
@@ -144,6 +151,7 @@ def bring_up(api: Api, volume: Volume, token: str, server: "subprocess.Popen[byt
     _wait_until_active(api, server)
     if not _is_root(api, token):
         _make_root(api, volume, token, first_token or _generate_root(api, volume.state()["key"]))
+    volume.save(token_sha256=hashlib.sha256(token.encode()).hexdigest())
 
 
 def _wait_for_answer(api: Api, server: "subprocess.Popen[bytes]") -> dict[str, Any]:
@@ -205,25 +213,54 @@ def _make_root(api: Api, volume: Volume, token: str, authority: str) -> None:
     api.call("POST", "auth/token/revoke-self", authority)
 
 
+class Server:
+    """The Vault process of the moment: signals that end this process are passed on to it."""
+
+    def __init__(self, volume: Volume, api_address: str) -> None:
+        self._volume = volume
+        self._api_address = api_address
+        self.process: subprocess.Popen[bytes] | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self.stop())
+
+    def start(self, listen: str, token: str) -> "subprocess.Popen[bytes]":
+        """Start Vault at the address `listen`, and return once it is unsealed and the root token `token` works.
+
+        Raises:
+            VaultError: It does not come that far; its process has ended.
+        """
+        config = self._volume.storage.parent / "vault.json"
+        config.write_text(json.dumps(configuration(self._volume.storage, listen, self._api_address), indent=2))
+        environment = {name: value for name, value in os.environ.items() if name != TOKEN_ENV}
+        self.process = subprocess.Popen(["vault", "server", f"-config={config}"], env=environment)
+        try:
+            bring_up(Api(f"http://127.0.0.1:{listen.rpartition(':')[2]}"), self._volume, token, self.process)
+        except (VaultError, OSError) as error:
+            self.stop()
+            self.process.wait()
+            raise VaultError(str(error)) from error
+        return self.process
+
+    def stop(self) -> None:
+        """Ask Vault to end."""
+        if self.process is not None:
+            self.process.terminate()
+
+
 def serve(volume: Volume, token: str, listen: str, api_address: str) -> int:
-    """Run the server until it ends or this process is told to; return the exit code."""
+    """Run Vault until it ends or this process is told to end; return the exit code.
+
+    A Vault that lacks the token gets it while only this machine reaches it: whoever sees it ready can log in.
+    """
     volume.prepare()
-    config = volume.storage.parent / "vault.json"
-    config.write_text(json.dumps(configuration(volume.storage, listen, api_address), indent=2))
-    environment = {name: value for name, value in os.environ.items() if name != TOKEN_ENV}
-    server = subprocess.Popen(["vault", "server", f"-config={config}"], env=environment)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: server.send_signal(received))
-    try:
-        bring_up(Api(f"http://127.0.0.1:{listen.rpartition(':')[2]}"), volume, token, server)
-    except (VaultError, OSError) as error:
-        stopped = server.poll() is None
-        server.terminate()
-        server.wait()
-        print(f"aegis-vault: {error}", file=sys.stderr, flush=True)
-        return 1 if stopped else server.returncode or 1
+    server = Server(volume, api_address)
+    if not volume.knows(token):
+        process = server.start(f"127.0.0.1:{listen.rpartition(':')[2]}", token)
+        server.stop()
+        process.wait()
+    process = server.start(listen, token)
     print("aegis-vault: ready", flush=True)
-    return server.wait()
+    return process.wait()
 
 
 def main() -> int:
@@ -239,7 +276,11 @@ def main() -> int:
     if not token:
         print(f"aegis-vault: {TOKEN_ENV} is not set: it is the id of the root token.", file=sys.stderr)
         return 2
-    return serve(Volume(arguments.data), token, arguments.listen, arguments.api_address)
+    try:
+        return serve(Volume(arguments.data), token, arguments.listen, arguments.api_address)
+    except VaultError as error:
+        print(f"aegis-vault: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
