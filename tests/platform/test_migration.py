@@ -1,0 +1,72 @@
+"""The schema step on a real PostgreSQL: one migrator at a time, from nothing, and again without effect."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from contracts import Env, Exit
+from tests.platform import backup_servers as servers
+from workloads.migration.schema import LOCK_KEY
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[dict[str, str]]:
+    with servers.postgres() as variables:
+        yield variables
+
+
+@pytest.fixture
+def database(server: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
+    """An empty database of the test's own."""
+    name = f"mlflow_{abs(hash(request.node.name))}"
+    with psycopg.connect(servers.dsn(server | {"PGDATABASE": "postgres"}), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # pyright: ignore[reportArgumentType] - our own name
+    return server | {"PGDATABASE": name}
+
+
+def upgrade(database: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    uri = (
+        f"postgresql+psycopg://{database['PGUSER']}:{quote(database['PGPASSWORD'])}"
+        f"@{database['PGHOST']}:{database['PGPORT']}/{database['PGDATABASE']}"
+    )
+    return subprocess.run(
+        [sys.executable, "-m", "workloads.migration.upgrade", "--json", *arguments],
+        env=os.environ | {Env.BACKEND_STORE_URI: uri}, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_two_migrators_at_once_make_one_schema(database: dict[str, str]) -> None:
+    results: list[subprocess.CompletedProcess[str]] = []
+    threads = [threading.Thread(target=lambda: results.append(upgrade(database))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [each.returncode for each in results] == [Exit.OK, Exit.OK], [each.stderr for each in results]
+    outcomes = [json.loads(each.stdout) for each in results]
+    assert sorted(each["changed"] for each in outcomes) == [False, True]
+    assert len({each["after"] for each in outcomes}) == 1
+    assert servers.PASSWORD not in "".join(each.stdout + each.stderr for each in results)
+
+
+def test_a_lock_that_nobody_gives_back_ends_the_wait_with_one_line(database: dict[str, str]) -> None:
+    with psycopg.connect(servers.dsn(database), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
+        refused = upgrade(database, "--lock-timeout", "1")
+    assert refused.returncode == Exit.DATABASE
+    assert refused.stderr.splitlines()[-1].startswith(
+        "error: Another migration held the schema's lock for more than 1 s"
+    )
+    with psycopg.connect(servers.dsn(database)) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    assert tables == (0,)
