@@ -4,7 +4,6 @@ What Go downloads and compiles (some 15 GB) is kept until a build is complete, a
 """
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -100,7 +99,11 @@ def _forget_sources() -> None:
     if not golang.folder().exists():
         return
     with progress.step("Removing the tools' sources"):
-        # Under another name first: half a cache is worse for the next build than none.
-        leaving = golang.folder().with_name(f"go.leaving-{os.getpid()}")
-        golang.folder().replace(leaving)
-        shutil.rmtree(leaving, ignore_errors=True)
+        # Under another name first: Go takes half a folder of sources for a whole one.
+        shutil.rmtree(_leaving(), ignore_errors=True)
+        golang.folder().replace(_leaving())
+        shutil.rmtree(_leaving(), ignore_errors=True)
+
+
+def _leaving() -> Path:
+    return golang.folder().with_name("go.leaving")

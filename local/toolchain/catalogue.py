@@ -1,6 +1,8 @@
 """Which tools there are, which Go module each is built from, and when a copy that the machine has will do.
 
-The exact versions are in the `go.mod` of each module's folder, and nowhere else.
+The exact versions are in the `go.mod` of each module's folder, and nowhere else. To take another one, in that folder:
+`go get <module>@<version>`, then `go list -mod=mod -deps tool >/dev/null`, which completes `go.mod` and `go.sum`; a
+release of Kubernetes also has a version to replace in each line of its `replace` block.
 """
 
 from collections.abc import Iterable, Mapping

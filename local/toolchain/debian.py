@@ -44,7 +44,6 @@ PACKAGES = (
     Package(name="iproute2", wanted="ip", purpose="sets up the node's network"),
     Package(name="iptables", wanted="iptables", purpose="routes services and enforces network policies"),
     Package(name="ipset", wanted="ipset", purpose="holds the addresses of network policies"),
-    Package(name="conntrack", wanted="conntrack", purpose="forgets the connections to a pod that is gone"),
     Package(name="buildah", wanted="buildah", purpose="builds the images"),
     Package(name="debootstrap", wanted="debootstrap", purpose="makes the images' base"),
     Package(

@@ -1,6 +1,5 @@
 """The machine that the toolchain's tests run on."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(cache=tmp_path / "cache", programs=tmp_path / "programs", go=tmp_path / "go")
     made.go.mkdir()
     made.say("version", "go1.26.0")
-    write_program(made.programs / "go", GO.format(python=sys.executable, folder=str(made.go)))
+    write_program(made.programs / "go", GO.format(folder=made.go))
     write_program(made.go / "sources/python/cmd/pulumi-language-python-exec", "#!/usr/bin/env python\n")
     monkeypatch.setenv("PATH", str(made.programs))
     monkeypatch.setenv("AEGIS_CACHE", str(made.cache))

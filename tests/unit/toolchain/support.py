@@ -3,29 +3,29 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-GO = """#!{python}
-import os, pathlib, sys, time
-folder = pathlib.Path({folder!r})
-with (folder / "calls").open("a") as calls:
-    print(*sys.argv[1:], file=calls)
-if sys.argv[1:] == ["env", "GOVERSION"]:
-    print((folder / "version").read_text())
-elif sys.argv[1] == "list" and "-m" in sys.argv:
-    print(folder / "sources")
-elif sys.argv[1] == "list":
-    pathlib.Path(os.environ["GOMODCACHE"], "downloaded").mkdir(parents=True, exist_ok=True)
-    if (folder / "offline").exists():
-        print((folder / "offline").read_text(), file=sys.stderr)
-        sys.exit(1)
-elif sys.argv[1] == "build":
-    time.sleep(0.2)
-    if (folder / "broken").exists():
-        print("main.go:3:1: syntax error", file=sys.stderr)
-        sys.exit(1)
-    target = pathlib.Path(sys.argv[sys.argv.index("-o") + 1])
-    for package in sys.argv[sys.argv.index("-o") + 2 :]:
-        name = package.removesuffix("/v3").rpartition("/")[2]
-        (target / name).write_text("#!/bin/sh\\necho built\\n")
+# `go build` writes one executable a package, under the name that the real one gives it.
+GO = """#!/bin/sh
+PATH=/usr/bin:/bin
+echo "$@" >>{folder}/calls
+fail() {{ cat {folder}/$1 >&2; exit 1; }}
+case "$1 $2 $3" in
+"env GOVERSION "*) cat {folder}/version ;;
+"list -mod=readonly -m") echo {folder}/sources ;;
+"list "*)
+    mkdir -p "$GOMODCACHE/downloaded"
+    [ ! -e {folder}/offline ] || fail offline ;;
+"build "*)
+    [ ! -e {folder}/slow ] || sleep 1
+    [ ! -e {folder}/broken ] || fail broken
+    while [ "$1" != -o ]; do shift; done
+    target=$2
+    shift 2
+    for package; do
+        name=$(basename "${{package%/v3}}")
+        printf '#!/bin/sh\\necho built\\n' >"$target$name"
+        chmod 755 "$target$name"
+    done ;;
+esac
 """
 
 
@@ -51,7 +51,7 @@ class Machine:
         return [line for line in lines if line.startswith(f"{verb} ")]
 
     def say(self, file: str, text: str = "") -> None:
-        """Set one of the stand-in's switches: `version`, `offline`, `broken`."""
+        """Set one of the stand-in's switches: `version`, `offline`, `broken`, `slow`."""
         (self.go / file).write_text(text)
 
     def has(self, name: str, output: str) -> Path:

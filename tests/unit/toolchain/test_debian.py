@@ -33,10 +33,10 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path
 
 def test_packages_are_installed_without_recommendations_and_without_removing_any(apt: Callable[[str], Path]) -> None:
     calls = apt("true")
-    debian.install(["ipset", "conntrack"])
+    debian.install(["ipset", "iptables"])
     _, installed = calls.read_text().splitlines()
     assert "install --yes --no-install-recommends --no-remove" in installed
-    assert "ipset conntrack" in installed
+    assert "ipset iptables" in installed
 
 
 def test_no_service_can_start_while_packages_are_installed(apt: Callable[[str], Path]) -> None:
