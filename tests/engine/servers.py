@@ -151,6 +151,10 @@ class Kubernetes:
         """Return an object, or None when there is none."""
         return self._call("GET", path, parse=parse)
 
+    def create(self, path: str, thing: dict[str, Any]) -> Any:
+        """Make an object behind Pulumi's back."""
+        return self._call("POST", path, json.dumps(thing).encode(), "application/json")
+
     def patch(self, path: str, change: dict[str, Any], manager: str = "kubectl-patch") -> Any:
         """Change an object behind Pulumi's back."""
         kind = "application/merge-patch+json"
@@ -161,7 +165,7 @@ class Kubernetes:
         return self._call("DELETE", path)
 
     def _call(self, method: str, path: str, data: bytes | None = None, kind: str = "", *, parse: bool = True) -> Any:
-        request = urllib.request.Request(f"https://127.0.0.1:{self._port}{path}", data, method=method)  # noqa: S310
+        request = urllib.request.Request(f"https://127.0.0.1:{self._port}{path}", data, method=method)
         request.add_header("Authorization", f"Bearer {self._token}")
         if kind:
             request.add_header("Content-Type", kind)
@@ -229,6 +233,14 @@ class Vault:
     def stop(self) -> None:
         """End it."""
         self._processes.stop()
+
+    def public_key(self) -> Path:
+        """Return a file with a public key that a JWT method can trust."""
+        path = self._processes.folder / "jwt.pem"
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        path.write_bytes(key.public_bytes(serialization.Encoding.PEM, form))
+        return path
 
     def call(self, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
         """Call an API path, and return its data or None when there is nothing."""

@@ -88,7 +88,12 @@ class Stack:
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
-            [self.pulumi, *arguments], cwd=self.folder, env=self._environment(), capture_output=True, text=True, check=False
+            [self.pulumi, *arguments],
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             message = f"pulumi {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
@@ -107,19 +112,22 @@ class Stack:
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            # Shows `--event-log`.
+            "PULUMI_DEBUG_COMMANDS": "true",
             "KUBECONFIG": "/nonexistent",
         }
 
 
 def _outcome(events: list[dict[str, Any]], text: str) -> Outcome:
-    metadata = [
-        (event.get("resourcePreEvent") or event.get("resOutputsEvent") or {}).get("metadata") for event in events
-    ]
-    steps = {each["urn"].rsplit("::", 1)[-1]: each for each in metadata if each and "pulumi:" not in each["type"]}
-    differences = {name: set(each.get("detailedDiff") or {}) for name, each in steps.items()}
-    return Outcome(
-        counts=dict(Counter(each["op"] for each in steps.values())),
-        steps={name: each["op"] for name, each in steps.items()},
-        differences={name: places for name, places in differences.items() if places},
-        text=text,
-    )
+    steps: dict[str, str] = {}
+    differences: dict[str, set[str]] = {}
+    for event in events:
+        step = (event.get("resourcePreEvent") or event.get("resOutputsEvent") or {}).get("metadata")
+        if not step or step["type"].startswith("pulumi:"):
+            continue
+        name = step["urn"].rsplit("::", 1)[-1]
+        # A replacement is told as several steps, and a refresh first as one and then as what it found.
+        steps[name] = "replace" if "replace" in step["op"] + steps.get(name, "") else step["op"]
+        if step.get("detailedDiff"):
+            differences.setdefault(name, set()).update(step["detailedDiff"])
+    return Outcome(counts=dict(Counter(steps.values())), steps=steps, differences=differences, text=text)

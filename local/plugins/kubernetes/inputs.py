@@ -38,6 +38,39 @@ _AMOUNTS: Final = frozenset(
 _MERGE_KEYS: Final = ("name", "containerPort", "port", "mountPath", "topologyKey", "key", "type")
 
 
+# JSON schema's extensions, which Pulumi's SDKs write with underscores.
+_EXTENSIONS: Final = {
+    name.replace("-", "_"): name
+    for name in (
+        "x-kubernetes-embedded-resource",
+        "x-kubernetes-int-or-string",
+        "x-kubernetes-list-map-keys",
+        "x-kubernetes-list-type",
+        "x-kubernetes-map-type",
+        "x-kubernetes-preserve-unknown-fields",
+        "x-kubernetes-validations",
+    )
+}
+
+
+def to_api(inputs: Object) -> Object:
+    """Return an object in the words of the API: only the schemas of a definition have others in Pulumi."""
+    return _renamed(inputs, _EXTENSIONS) if inputs.get("kind") == "CustomResourceDefinition" else inputs
+
+
+def from_api(live: Object) -> Object:
+    """Return an object in the words of Pulumi."""
+    if live.get("kind") != "CustomResourceDefinition":
+        return live
+    return _renamed(live, {value: key for key, value in _EXTENSIONS.items()})
+
+
+def _renamed(tree: Tree, names: Mapping[str, str]) -> Tree:
+    if isinstance(tree, Mapping):
+        return {names.get(key, key): _renamed(value, names) for key, value in tree.items()}
+    return [_renamed(item, names) for item in tree] if isinstance(tree, list) else tree
+
+
 def same(path: Path, old: Tree, new: Tree) -> bool:
     """Whether two single values at a path mean the same to Kubernetes."""
     if equal(path, old, new):

@@ -87,7 +87,7 @@ class KubernetesProvider(Provider):
 
     def create(self, request: Request) -> State:
         """Apply the object and wait until it's ready."""
-        body = reveal_bag(request.inputs)
+        body = inputs.to_api(reveal_bag(request.inputs))
         manager = objects.annotation(body, objects.PATCH_FIELD_MANAGER) or unique("pulumi-kubernetes-", b"")
         if request.preview:
             return State(id="", outputs=self._preview(request, body, manager, creating=True))
@@ -110,7 +110,7 @@ class KubernetesProvider(Provider):
 
     def update(self, request: Request) -> State:
         """Apply the object anew and wait until it's ready."""
-        body = reveal_bag(request.inputs)
+        body = inputs.to_api(reveal_bag(request.inputs))
         manager = objects.annotation(body, objects.PATCH_FIELD_MANAGER) or checkpoint.manager(request.state)
         manager = manager or unique("pulumi-kubernetes-", b"")
         if request.preview:
@@ -185,7 +185,8 @@ class KubernetesProvider(Provider):
         given = reveal_bag(request.inputs)
         try:
             found = self._cluster.kind(given.get("apiVersion", api_version), given.get("kind", kind))
-            live = self._cluster.client.get(found.item(called, place or self._cluster.default_namespace))
+            path = found.item(called, place or self._cluster.default_namespace)
+            live = inputs.from_api(self._cluster.client.get(path))
         except NoSuchKindError:
             return None
         except ApiError as error:

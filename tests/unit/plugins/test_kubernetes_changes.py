@@ -9,7 +9,7 @@ import pytest
 from local.plugins import paths
 from local.plugins.kubernetes.changes import compare
 from local.plugins.kubernetes.client import Object
-from local.plugins.kubernetes.inputs import imported, observed
+from local.plugins.kubernetes.inputs import from_api, imported, observed, to_api
 from local.plugins.kubernetes.kubeconfig import Access
 from local.plugins.kubernetes.quantities import amount
 from local.plugins.kubernetes.settings import Settings
@@ -190,3 +190,12 @@ def test_an_imported_object_has_no_status_and_nothing_that_only_the_server_sets(
     assert imported(live) == thing("ConfigMap", data={"a": "1"}) | {
         "metadata": {"name": "web", "namespace": "shop", "labels": {"a": "b"}}
     }
+
+
+def test_the_extensions_of_a_definitions_schema_go_to_the_api_with_dashes_and_come_back_with_underscores() -> None:
+    given = thing("CustomResourceDefinition", spec={"versions": [{"x_kubernetes_list_type": "map"}]})
+    sent = to_api(given)
+    assert sent["spec"] == {"versions": [{"x-kubernetes-list-type": "map"}]}
+    assert from_api(sent) == given
+    other = thing("ConfigMap", data={"x_kubernetes_list_type": "1"})
+    assert to_api(other) == other

@@ -1,0 +1,111 @@
+"""The embedded plugin `vault` under the real engine, against a real Vault server."""
+
+import pytest
+
+from tests.engine.servers import Vault
+from tests.engine.stack import EngineError, Stack
+
+PROGRAM = """
+    import pulumi
+    import pulumi_vault as vault
+    from pulumi import ResourceOptions
+
+    config = pulumi.Config()
+    server = vault.Provider("server", address={address!r}, token={token!r}, skip_child_token=True)
+    opts = ResourceOptions(provider=server)
+    transit = vault.Mount("transit", path="{name}-transit", type="transit", opts=opts)
+    key = vault.transit.SecretBackendKey(
+        "key", backend=transit.path, name="cosign", type="ecdsa-p256",
+        deletion_allowed=config.get_bool("deletion") or False, opts=opts,
+    )
+    rules = pulumi.Output.concat(
+        'path "', transit.path, "/sign/", key.name, '" {{ capabilities = ["', config.get("can") or "update", '"] }}'
+    )
+    policy = vault.Policy("policy", name="{name}-signer", policy=rules, opts=opts)
+    auth = vault.AuthBackend("auth", type="kubernetes", path="{name}-kubernetes", opts=opts)
+    vault.kubernetes.AuthBackendConfig(
+        "config", backend=auth.path, kubernetes_host="https://10.0.0.1:6443", kubernetes_ca_cert="none",
+        token_reviewer_jwt="reviewer", disable_iss_validation=True, opts=opts,
+    )
+    vault.kubernetes.AuthBackendRole(
+        "role", backend=auth.path, role_name="signer", bound_service_account_names=["signer", "release"],
+        bound_service_account_namespaces=["mlflow"], token_policies=[policy.name], token_ttl=600, audience="vault",
+        opts=opts,
+    )
+    jwt = vault.jwt.AuthBackend(
+        "jwt", path="{name}-jwt", jwt_validation_pubkeys=[open({public_key!r}).read()], opts=opts
+    )
+    vault.jwt.AuthBackendRole(
+        "jwt-role", backend=jwt.path, role_name="ci", role_type="jwt", user_claim="sub", bound_audiences=["ci"],
+        token_policies=[policy.name], opts=opts,
+    )
+    pulumi.export("public", key.keys[0]["public_key"])
+    pulumi.export("accessor", auth.accessor)
+"""
+RESOURCES = 8
+
+
+@pytest.fixture
+def public_key(vault: Vault) -> str:
+    return str(vault.public_key())
+
+
+def write(stack: Stack, vault: Vault, name: str, public_key: str) -> None:
+    stack.program(PROGRAM.format(address=vault.address, token=vault.token, name=name, public_key=public_key))
+
+
+def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vault: Vault, public_key: str) -> None:
+    write(stack, vault, "cycle", public_key)
+    assert stack.preview().counts == {"create": RESOURCES}
+    assert stack.up().counts == {"create": RESOURCES}
+    assert stack.outputs()["public"].startswith("-----BEGIN PUBLIC KEY-----")
+    state = stack.state()
+    assert state["key"]["id"] == "cycle-transit/keys/cosign"
+    assert state["role"]["id"] == "auth/cycle-kubernetes/role/signer"
+    assert state["transit"]["id"] == "cycle-transit"
+    role = vault.call("GET", "auth/cycle-kubernetes/role/signer")["data"]
+    assert (role["token_policies"], role["token_ttl"], role["audience"]) == (["cycle-signer"], 600, "vault")
+
+    assert stack.preview().counts == {"same": RESOURCES}
+    assert stack.refresh().counts == {"same": RESOURCES}
+    assert stack.preview().counts == {"same": RESOURCES}
+
+    stack.config(can="create", deletion="true")
+    assert stack.preview().differences == {"policy": {"policy"}, "key": {"deletionAllowed"}}
+    changed = stack.up()
+    assert (changed.steps["policy"], changed.steps["key"]) == ("update", "update")
+    assert '"create"' in vault.call("GET", "sys/policies/acl/cycle-signer")["data"]["policy"]
+
+    stack.destroy()
+    assert "cycle-transit/" not in vault.call("GET", "sys/mounts")["data"]
+    assert not {"cycle-kubernetes/", "cycle-jwt/"} & set(vault.call("GET", "sys/auth")["data"])
+    assert vault.call("GET", "sys/policies/acl/cycle-signer") is None
+
+
+def test_what_changed_in_vault_shows_on_refresh_and_is_put_back(stack: Stack, vault: Vault, public_key: str) -> None:
+    write(stack, vault, "drift", public_key)
+    stack.up()
+    vault.call("POST", "sys/policies/acl/drift-signer", {"policy": 'path "*" { capabilities = ["sudo"] }'})
+    vault.call("POST", "auth/drift-kubernetes/role/signer", {"token_ttl": 6000})
+    vault.call("DELETE", "auth/drift-jwt/role/ci")
+    seen = stack.refresh()
+    assert (seen.steps["policy"], seen.steps["role"], seen.steps["jwt-role"]) == ("update", "update", "delete")
+    put_back = stack.up()
+    assert put_back.counts == {"same": RESOURCES - 3, "update": 2, "create": 1}
+    assert vault.call("GET", "auth/drift-kubernetes/role/signer")["data"]["token_ttl"] == 600
+    assert "sudo" not in vault.call("GET", "sys/policies/acl/drift-signer")["data"]["policy"]
+
+
+def test_a_key_that_must_not_be_deleted_is_not(stack: Stack, vault: Vault, public_key: str) -> None:
+    write(stack, vault, "keep", public_key)
+    stack.up()
+    with pytest.raises(EngineError, match="deletion is not allowed for this key"):
+        stack.destroy()
+    assert vault.call("GET", "keep-transit/keys/cosign")["data"]["type"] == "ecdsa-p256"
+
+
+def test_a_vault_that_isnt_there_is_one_clear_line(stack: Stack, vault: Vault, public_key: str) -> None:
+    stack.program(PROGRAM.format(address="http://127.0.0.1:1", token="none", name="none", public_key=public_key))
+    assert stack.preview().counts == {"create": RESOURCES}, "a preview of something new needs no Vault"
+    with pytest.raises(EngineError, match=r"Vault at http://127\.0\.0\.1:1 can't be reached"):
+        stack.up()
