@@ -1,13 +1,17 @@
 """A namespace that starts closed: restricted pods only, and no traffic but name look-ups."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 from pulumi import ResourceOptions
 from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
-_DNS_PORT = 53
+_KUBE_SYSTEM: Final[LabelSelectorArgsDict] = {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}}
+# The label that CoreDNS inherited from its predecessor, in every distribution.
+_DNS_SERVERS: Final[LabelSelectorArgsDict] = {"match_labels": {"k8s-app": "kube-dns"}}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +51,8 @@ class ClosedNamespace(pulumi.ComponentResource):
             spec={
                 "pod_selector": {},
                 "policy_types": ["Egress"],
-                "egress": [
-                    {
-                        "to": [
-                            {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}}}
-                        ],
-                        "ports": [{"protocol": protocol, "port": _DNS_PORT} for protocol in ("UDP", "TCP")],
-                    }
-                ],
+                # By their label and on every port: behind the Service's port 53 they may listen on another one.
+                "egress": [{"to": [{"namespace_selector": _KUBE_SYSTEM, "pod_selector": _DNS_SERVERS}]}],
             },
             opts=child,
         )
