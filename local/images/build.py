@@ -22,8 +22,8 @@ def build(image: Image, reference: str, base: str | None, programs: Mapping[str,
     """
     container_file = inputs.container_file(image)
     if image.name == DEBIAN:
-        context = debian.tarball(log).parent
-        buildah.build(reference, container_file=container_file, context=context, options=(), log=log)
+        with debian.root_file_system(log) as context:
+            buildah.build(reference, container_file=container_file, context=context, options=(), log=log)
         return
     with tempfile.TemporaryDirectory(prefix="aegis-image-") as folder:
         options = [*_arguments(image, base), *_programs(Path(folder), programs)]

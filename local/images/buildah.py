@@ -66,7 +66,7 @@ def _root() -> Path:
 
 def _program(driver: str) -> list[str]:
     # The state belongs to a running machine: it must be gone after a reboot, as only /run is.
-    state = paths.runtime().with_name("aegis-buildah")
+    state = paths.runtime().with_name("buildah")
     return ["buildah", "--root", str(_root()), "--runroot", str(state), "--storage-driver", driver]
 
 

@@ -3,10 +3,10 @@
 It is prepared as the official `debian:bookworm-slim` image is, so that a container file can't tell them apart.
 """
 
-import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from local import paths, progress
@@ -38,24 +38,28 @@ def recipe() -> str:
     return f"{SUITE} {SETTINGS} {SURPLUS}"
 
 
-def tarball(log: Path) -> Path:
-    """Return the root file system as a tar file, made and kept in the cache at the first call.
+@contextmanager
+def root_file_system(log: Path) -> Iterator[Path]:
+    """Make the root file system, and give the folder that has it as `rootfs.tar` for the time of a build.
 
     Raises:
         LocalError: debootstrap failed; names the log.
     """
-    target = paths.images_cache() / f"debian-{SUITE}.tar"
-    if not target.exists():
-        with _scratch(paths.images_cache() / f"debian-{SUITE}.new") as folder:
-            _make(folder / "root", folder / "root.tar", log)
-            (folder / "root.tar").replace(target)
-    return target
+    folder = paths.images_cache() / "debian"
+    # What a killed build left.
+    _remove(folder)
+    folder.mkdir(parents=True)
+    try:
+        _make(folder / "root", folder / "rootfs.tar", log)
+        yield folder
+    finally:
+        _remove(folder)
 
 
 def _make(root: Path, target: Path, log: Path) -> None:
-    mirrors = _mirrors()
-    progress.run(["debootstrap", "--variant=minbase", SUITE, root, mirrors[SUITE]], log=log)
-    sources = "".join(f"deb {mirror} {suite} main\n" for suite, mirror in mirrors.items())
+    suites = _mirrors()
+    progress.run(["debootstrap", "--variant=minbase", SUITE, root, suites[SUITE]], log=log)
+    sources = "".join(f"deb {mirror} {suite} main\n" for suite, mirror in suites.items())
     for name, text in {"etc/apt/sources.list": sources, **SETTINGS}.items():
         (root / name).write_text(text)
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
@@ -65,20 +69,9 @@ def _make(root: Path, target: Path, log: Path) -> None:
     progress.run(["tar", "-C", root, "--exclude=./dev/*", "--exclude=./proc/*", "-cf", target, "."], log=log)
 
 
-@contextlib.contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """Give an empty folder for the time of a build; one that was left by a killed build is cleared first."""
-    _remove(folder)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        _remove(folder)
-
-
 def _remove(folder: Path) -> None:
-    # A killed debootstrap leaves /proc mounted inside; deleting through a mount would delete what is mounted.
-    for line in Path("/proc/self/mounts").read_text().splitlines():
+    # A killed debootstrap leaves /proc mounted inside, and what is mounted must not be deleted.
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         point = line.split()[1]
         if point.startswith(f"{folder}/"):
             subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
