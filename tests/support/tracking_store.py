@@ -1,7 +1,9 @@
 """An MLflow tracking store in a SQLite file, with runs made as a test says: no server, no network."""
 
+import functools
 import itertools
 import math
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +12,15 @@ from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from workloads.registry.selection import Tracking
 
 _names = itertools.count(1)
+_directories: list[tempfile.TemporaryDirectory[str]] = []
+
+
+@functools.cache
+def database() -> str:
+    """Return the address of an empty store, one for all tests of a process: making it takes seconds."""
+    directory = tempfile.TemporaryDirectory(prefix="mlflow-store-")
+    _directories.append(directory)
+    return f"sqlite:///{directory.name}/mlflow.db"
 
 
 class Experiment:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
@@ -42,6 +43,8 @@ class Tracking:
     def __init__(self, uri: str) -> None:
         services.configure_clients()
         self.uri = uri
+        # MLflow resolves `models:/` addresses by the process's server, whatever the client's is.
+        mlflow.set_tracking_uri(uri)
         self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def ask(self, action: Callable[[], T], attempts: int = 5) -> T:

@@ -55,21 +55,24 @@ def find(tracking: Tracking, run_id: str) -> RunModel:
 
 
 def download(tracking: Tracking, model: RunModel, directory: Path) -> None:
-    """Fetch the model's files into `directory`.
+    """Fetch the model's files: they become the new directory `directory`.
 
     Raises:
         WorkloadError: Its artifacts can't be had.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    directory.mkdir(parents=True)
-    services.patiently(
+    target = directory.with_name(f"{directory.name}.download")
+    target.mkdir(parents=True)
+    fetched = services.patiently(
         lambda: mlflow.artifacts.download_artifacts(
-            artifact_uri=model.location, dst_path=str(directory), tracking_uri=tracking.uri
+            artifact_uri=model.location, dst_path=str(target), tracking_uri=tracking.uri
         ),
         service=f"The artifact store at {model.location}",
         code=Exit.OBJECT_STORE,
         attempts=_ATTEMPTS,
     )
+    # MLflow puts the files into a folder that is named as the last part of the address.
+    Path(fetched).rename(directory)
 
 
 def register(tracking: Tracking, model: RunModel, name: str, tags: Mapping[str, str]) -> str:

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tracking_store import Experiment
+from tests.support.tracking_store import Experiment, database
 from workloads.registry.selection import Tracking
 
 
-@pytest.fixture(scope="session")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
-    return Tracking(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db")
+@pytest.fixture
+def tracking() -> Tracking:
+    return Tracking(database())
 
 
 @pytest.fixture

@@ -7,15 +7,22 @@ import pytest
 from moto import mock_aws
 
 from tests.support.local_signer import LocalSigner
-from tests.support.tracking_store import Experiment
+from tests.support.tracking_store import Experiment, database
+from workloads import retry
 from workloads.registry.selection import Tracking
 from workloads.release import store
 from workloads.release.store import ReleaseStore
 
 
-@pytest.fixture(scope="session")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
-    return Tracking(f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db")
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once."""
+    monkeypatch.setattr(retry, "LONGEST_WAIT_SECONDS", 0)
+
+
+@pytest.fixture
+def tracking() -> Tracking:
+    return Tracking(database())
 
 
 @pytest.fixture
