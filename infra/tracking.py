@@ -34,7 +34,7 @@ def tracking_server(
     )
     settings = wanted.mlflow
     server = Mlflow(
-        "mlflow-server",
+        "mlflow",
         MlflowArgs(
             namespace=namespace,
             image=wanted.images.mlflow,
