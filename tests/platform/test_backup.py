@@ -316,6 +316,17 @@ def wait_for_dump(platform: Platform) -> None:
         assert time.monotonic() < deadline, "pg_dump never came to the large table"
 
 
+def test_pruning_leaves_an_upload_that_is_going_on(platform: Platform) -> None:
+    client = platform.store()
+    upload = client.create_multipart_upload(Bucket=BUCKET, Key="mlflow/20200101T000000Z-00000000/database.dump")
+
+    platform.json("prune")
+
+    (left,) = client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
+    assert left["UploadId"] == upload["UploadId"]
+    client.abort_multipart_upload(Bucket=BUCKET, Key=left["Key"], UploadId=left["UploadId"])
+
+
 def test_a_wrong_password_is_one_line_that_does_not_show_it(platform: Platform) -> None:
     refused = platform.run("create", PGPASSWORD="wrong-password")
 
