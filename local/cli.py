@@ -28,6 +28,8 @@ def parser(command: str, description: str, epilog: str | None = None) -> argpars
 
 def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
     """Run a command's `main` and exit; a `LocalError` becomes one line on stderr and exit code 1."""
+    # Where a system keeps `ip` and `iptables`, and a login as root without its environment doesn't look.
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     try:
         sys.exit(main(None))
     except LocalError as error:

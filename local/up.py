@@ -13,6 +13,7 @@ from contracts import Exit
 from local import checks, cli, cluster, env, images, lock, paths, plugins, program, progress, summary, toolchain
 from local.cluster import workloads
 from local.processes import write_whole
+from local.toolchain import debian
 
 # Long enough for every pod to start after `make down`; what still fails then may be what the update repairs.
 SETTLE_SECONDS = 180
@@ -69,6 +70,7 @@ def _images(cluster_only: bool) -> tuple[str, ...]:
 
 def _cluster(names: tuple[str, ...]) -> None:
     """Build what is missing, and bring the embedded cluster up with these images."""
+    debian.install(debian.missing_packages())
     needed = (*cluster.TOOLS, *program.TOOLS, *images.programs(names))
     _announce(needed, names)
     tools = toolchain.ensure(*needed)

@@ -36,7 +36,6 @@ TOOLS = (
     "kube-proxy",
     "kube-router",
     "local-path-provisioner",
-    "containerd",
     "kubectl",
 )
 PAUSE_IMAGE = "pause"
@@ -93,8 +92,10 @@ def start(where: Layout, tools: Mapping[str, Path], images: Mapping[str, str]) -
 
     The images must be loaded.
     """
-    lifecycle.start(_parts(where, tools, images))
+    lifecycle.start(controlplane.parts(where, tools))
+    # Before the other parts start: the manifests give them their roles.
     addons.apply(tools["kubectl"], where, images)
+    lifecycle.start(_parts(where, tools, images))
     addons.wait(tools["kubectl"], "coredns")
 
 

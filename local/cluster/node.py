@@ -4,6 +4,7 @@ Everything of theirs lies in the platform's own folders, so that another contain
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ CNI_CONFIG = "10-aegis.conflist"
 def parts(layout: Layout, tools: Mapping[str, Path], pause_image: str) -> tuple[Part, ...]:
     """Return the parts of the node."""
     return (
-        _containerd(layout, tools["containerd"], pause_image),
+        _containerd(layout, pause_image),
         _kubelet(layout, tools["kubelet"]),
         _kube_proxy(layout, tools["kube-proxy"]),
     )
@@ -43,12 +44,12 @@ def ctr() -> tuple[str, ...]:
     return ("ctr", "--address", str(socket()), "--namespace", "k8s.io")
 
 
-def _containerd(layout: Layout, program: Path, pause_image: str) -> Part:
+def _containerd(layout: Layout, pause_image: str) -> Part:
     config = paths.config() / "containerd.toml"
     networks = paths.config() / "cni" / CNI_CONFIG
     return Part(
         name="containerd",
-        argv=(str(program), "--config", str(config)),
+        argv=(shutil.which("containerd") or "containerd", "--config", str(config)),
         files=lambda: {config: _containerd_config(networks.parent, pause_image), networks: _pod_network(layout)},
         ready=_containerd_answers,
     )
