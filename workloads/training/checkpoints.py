@@ -6,9 +6,7 @@ a rename, when all processes have written their part and it is on disk; the newe
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import deepspeed
+from typing import TYPE_CHECKING, Any
 
 from contracts import Exit
 from workloads.cli import WorkloadError
@@ -16,6 +14,9 @@ from workloads.training import files
 from workloads.training.args import TrainingArgs
 from workloads.training.processes import Processes
 from workloads.training.progress import Position
+
+if TYPE_CHECKING:
+    import deepspeed
 
 _STATE_FILE = "state.json"
 _PREFIX = "step-"
@@ -115,11 +116,11 @@ class Checkpoints:
             unsent_metrics=state["unsent_metrics"],
         )
 
-    def load(self, engine: deepspeed.DeepSpeedEngine, saved: Saved) -> None:
+    def load(self, engine: "deepspeed.DeepSpeedEngine", saved: Saved) -> None:
         """Give `engine` the weights and the optimizer's state of `saved`; all processes must call it."""
         engine.load_checkpoint(str(self.folder), tag=saved.folder.name)
 
-    def save(self, engine: deepspeed.DeepSpeedEngine, position: Position, unsent_metrics: list[dict[str, Any]]) -> None:
+    def save(self, engine: "deepspeed.DeepSpeedEngine", position: Position, unsent: list[dict[str, Any]]) -> None:
         """Write a checkpoint, then remove the oldest; all processes must call it."""
         final = self.folder / f"{_PREFIX}{position.step:09d}"
         partial = final.with_name(final.name + files.PARTIAL)
@@ -129,7 +130,7 @@ class Checkpoints:
             state = {
                 "position": position.as_dict(),
                 "setup": self.setup.as_dict(),
-                "unsent_metrics": unsent_metrics,
+                "unsent_metrics": unsent,
             }
             files.write_json(partial / _STATE_FILE, state)
             files.publish_folder(partial, final)

@@ -1,15 +1,19 @@
-"""The DeepSpeed engine: its configuration, written down in full, and the arithmetic that suits the device."""
+"""The settings of the DeepSpeed engine, written down in full, and what a training does with one.
 
-from typing import Any, cast
+Starting one is left to `launch`: importing DeepSpeed takes seconds, and nothing here needs it.
+"""
 
-import deepspeed
+from typing import TYPE_CHECKING, Any, cast
+
 import torch
 from torch import nn
 
 from contracts import Exit
 from workloads.cli import WorkloadError
 from workloads.training.args import TrainingArgs
-from workloads.training.processes import Processes
+
+if TYPE_CHECKING:
+    import deepspeed
 
 # Elements that ZeRO gathers and reduces at a time. The default of 500 million is allocated at once: 2 GB.
 _BUCKET_SIZE = 5_000_000
@@ -52,24 +56,12 @@ def configuration(args: TrainingArgs, world_size: int, dtype: str) -> dict[str, 
     }
 
 
-def build(network: nn.Module, args: TrainingArgs, processes: Processes, dtype: str) -> deepspeed.DeepSpeedEngine:
-    """Return the engine that trains `network` with AdamW; all processes must call it."""
-    # PyTorch's own AdamW: DeepSpeed's would be compiled at the first start.
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=args.peak_learning_rate, betas=(0.9, 0.98), weight_decay=args.weight_decay
-    )
-    engine, *_ = deepspeed.initialize(
-        model=network, optimizer=optimizer, config=configuration(args, processes.world_size, dtype)
-    )
-    return engine
-
-
-def module_of(engine: deepspeed.DeepSpeedEngine) -> nn.Module:
+def module_of(engine: "deepspeed.DeepSpeedEngine") -> nn.Module:
     """Return the network that `engine` trains."""
     return cast("nn.Module", engine.module)
 
 
-def set_learning_rate(engine: deepspeed.DeepSpeedEngine, rate: float) -> None:
+def set_learning_rate(engine: "deepspeed.DeepSpeedEngine", rate: float) -> None:
     """Make the next step use `rate`."""
     optimizer: Any = engine.optimizer
     for group in optimizer.param_groups:

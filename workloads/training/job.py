@@ -6,15 +6,16 @@ import deepspeed
 import torch
 
 from contracts import Env
-from workloads.training import engine as engines
-from workloads.training import files, git, processes
+from workloads.training import files, git, launch
 from workloads.training.args import TrainingArgs
 from workloads.training.checkpoints import Checkpoints, Setup
 from workloads.training.data import dataset
 from workloads.training.data.batches import Batches
+from workloads.training.engine import choose_dtype
 from workloads.training.loop import Loop
 from workloads.training.network import network_for
 from workloads.training.outcome import RESULT_FILE, deliver, result_of
+from workloads.training.processes import require_divisible
 from workloads.training.progress import EpochResult, Position, say
 from workloads.training.session import Session
 from workloads.training.stopping import Stop, StoppedError
@@ -27,15 +28,15 @@ def run(args: TrainingArgs, device: torch.device, stop: Stop) -> dict[str, Any] 
     Raises:
         WorkloadError: Bad data, a checkpoint of another setup, a service that doesn't answer, or told to stop.
     """
-    dtype = engines.choose_dtype(args.dtype, device)
+    dtype = choose_dtype(args.dtype, device)
     data = dataset.load(args)
-    peers = processes.join(device)
+    peers = launch.join(device)
     try:
-        processes.require_divisible(args.samples_per_step, peers.world_size)
+        require_divisible(args.samples_per_step, peers.world_size)
         session = Session(args=args, data=data.to(device), dtype=dtype, peers=peers, git_commit=git.commit())
         return _train(session, stop)
     finally:
-        processes.leave()
+        launch.leave()
 
 
 def _train(session: Session, stop: Stop) -> dict[str, Any] | None:
@@ -51,7 +52,7 @@ def _train(session: Session, stop: Stop) -> dict[str, Any] | None:
     checkpoints.prepare()
     saved = checkpoints.newest()
     with tracked(_tracking(session)) as tracking:
-        engine = engines.build(network_for(session.data, args), args, peers, session.dtype)
+        engine = launch.build(network_for(session.data, args), args, peers, session.dtype)
         position = Position()
         if saved is not None:
             checkpoints.load(engine, saved)

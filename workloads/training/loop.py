@@ -4,8 +4,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import deepspeed
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -19,6 +19,9 @@ from workloads.training.progress import Display, EpochResult, Position
 from workloads.training.schedule import learning_rate
 from workloads.training.stopping import Stop
 
+if TYPE_CHECKING:
+    import deepspeed
+
 # Losses are fetched from the device this many at a time: each fetch waits for its queue to run empty.
 _FETCH_EVERY = 50
 _VALIDATION_BATCH = 512
@@ -30,7 +33,7 @@ StepMetrics = Callable[[int, dict[str, float]], None]
 class Loop:
     """A training of `epochs` epochs; `log_step` and `log_epoch` get its figures, `save` a position to save."""
 
-    engine: deepspeed.DeepSpeedEngine
+    engine: "deepspeed.DeepSpeedEngine"
     processes: Processes
     batches: Batches
     validation: Split
@@ -140,7 +143,7 @@ class _Losses:
 
 
 @torch.no_grad()
-def evaluate(engine: deepspeed.DeepSpeedEngine, split: Split, processes: Processes) -> tuple[float, float]:
+def evaluate(engine: "deepspeed.DeepSpeedEngine", split: Split, processes: Processes) -> tuple[float, float]:
     """Return mean cross-entropy and accuracy over `split`, which the processes share; all must call it."""
     engine.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=processes.device)

@@ -4,17 +4,12 @@ torchrun starts several and tells each its place; without it, a process is a tra
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-import deepspeed
 import torch
 from torch import Tensor, distributed, nn
 
 from contracts import Exit
 from workloads.cli import WorkloadError
-
-_TIMEOUT = timedelta(minutes=10)
-_BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,27 +56,6 @@ class Processes:
             if "running_" in name:
                 distributed.all_reduce(buffer)
                 buffer.div_(self.world_size)
-
-
-def join(device: torch.device) -> Processes:
-    """Meet the other processes and return this one's place; the environment says where, see `environment.prepare`."""
-    # An operation for inference that DeepSpeed would compile now, for two minutes and with a C++ compiler.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(dist_backend=_BACKENDS[device.type], timeout=_TIMEOUT, verbose=False)
-    world_size = distributed.get_world_size()
-    control = distributed.new_group(backend="gloo") if world_size > 1 else None
-    return Processes(
-        rank=distributed.get_rank(),
-        world_size=world_size,
-        device=device,
-        control=control if isinstance(control, distributed.ProcessGroup) else None,
-    )
-
-
-def leave() -> None:
-    """Say goodbye to the other processes."""
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 def require_divisible(batch_size: int, world_size: int) -> None:

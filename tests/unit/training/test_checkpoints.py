@@ -1,0 +1,116 @@
+"""Checkpoints: complete or not counted, a fixed number kept, and gone on with only by the training they belong to."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from contracts import Exit
+from workloads.cli import WorkloadError
+from workloads.training.args import TrainingArgs
+from workloads.training.checkpoints import Checkpoints, Setup
+from workloads.training.processes import Processes
+from workloads.training.progress import EpochResult, Position
+
+RESULT = EpochResult(epoch=1, train_loss=0.5, val_loss=0.4, val_accuracy=0.9, samples_per_second=100.0)
+
+
+class Engine:
+    """Writes its part of a checkpoint as DeepSpeed does, or is killed while it does."""
+
+    def __init__(self, *, killed: bool = False) -> None:
+        self.killed = killed
+        self.loaded: Path | None = None
+
+    def save_checkpoint(self, save_dir: str, tag: str, *, save_latest: bool) -> None:
+        assert not save_latest
+        (Path(save_dir) / tag).mkdir()
+        (Path(save_dir) / tag / "weights.pt").write_bytes(b"weights")
+        if self.killed:
+            raise KeyboardInterrupt
+
+    def load_checkpoint(self, load_dir: str, tag: str) -> None:
+        self.loaded = Path(load_dir) / tag
+
+
+def checkpoints(out_dir: Path, *, keep: int = 2, world_size: int = 1, digest: str = "d1" * 32, **options: Any) -> Any:
+    args = TrainingArgs(out_dir=out_dir, **options)
+    made = Checkpoints(
+        folder=out_dir / "checkpoints",
+        keep=keep,
+        processes=Processes(rank=0, world_size=1, device=torch.device("cpu")),
+        setup=Setup.of(args, digest, world_size),
+    )
+    made.prepare()
+    return made
+
+
+def test_a_position_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    position = Position(step=7, loss_sum=1.25, results=(RESULT,))
+    unsent = [{"key": "loss", "value": 1.0, "timestamp": 5, "step": 7}]
+    checkpoints(tmp_path).save(Engine(), position, unsent)
+    saved = checkpoints(tmp_path).newest()
+    assert saved.position == position
+    assert saved.unsent_metrics == unsent
+    engine = Engine()
+    checkpoints(tmp_path).load(engine, saved)
+    assert engine.loaded == saved.folder
+
+
+def test_there_is_none_before_the_first(tmp_path: Path) -> None:
+    assert checkpoints(tmp_path).newest() is None
+
+
+def test_only_the_newest_are_kept(tmp_path: Path) -> None:
+    made = checkpoints(tmp_path, keep=2)
+    for step in (9, 10, 11, 100):
+        made.save(Engine(), Position(step=step), [])
+    assert sorted(path.name for path in made.folder.iterdir()) == ["step-000000011", "step-000000100"]
+    assert made.newest().position.step == 100
+
+
+def test_a_half_checkpoint_does_not_count_and_is_cleared_away(tmp_path: Path) -> None:
+    made = checkpoints(tmp_path)
+    made.save(Engine(), Position(step=1), [])
+    with pytest.raises(KeyboardInterrupt):
+        made.save(Engine(killed=True), Position(step=2), [])
+    assert made.newest().position.step == 1
+    again = checkpoints(tmp_path)
+    assert [path.name for path in again.folder.iterdir()] == ["step-000000001"]
+    again.save(Engine(), Position(step=2), [])
+    assert again.newest().position.step == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"batch_size": 64}, "--batch-size 32, not 64"),
+        ({"seed": 5}, "--seed 0, not 5"),
+        ({"width": 8}, "--width 32, not 8"),
+        ({"zero_stage": 1}, "--zero-stage 0, not 1"),
+        ({"digest": "ff" * 32}, "other data (SHA-256 d1d1d1d1d1d1, now ffffffffffff)"),
+    ],
+)
+def test_another_training_may_not_go_on_with_it(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    checkpoints(tmp_path).save(Engine(), Position(step=1), [])
+    with pytest.raises(WorkloadError) as refusal:
+        checkpoints(tmp_path, **changes).newest()
+    assert words in str(refusal.value)
+    assert refusal.value.code == Exit.USAGE
+
+
+def test_more_epochs_may_be_asked_for(tmp_path: Path) -> None:
+    checkpoints(tmp_path, max_epochs=1).save(Engine(), Position(step=1), [])
+    assert checkpoints(tmp_path, max_epochs=5).newest().position.step == 1
+
+
+def test_any_number_of_processes_goes_on_where_nothing_is_sharded(tmp_path: Path) -> None:
+    checkpoints(tmp_path, world_size=2).save(Engine(), Position(step=1), [])
+    assert checkpoints(tmp_path, world_size=1).newest().position.step == 1
+
+
+def test_sharded_state_needs_as_many_processes_as_wrote_it(tmp_path: Path) -> None:
+    checkpoints(tmp_path, world_size=2, zero_stage=2).save(Engine(), Position(step=1), [])
+    with pytest.raises(WorkloadError, match="--zero-stage 2 by 2 processes, not 1"):
+        checkpoints(tmp_path, world_size=1, zero_stage=2).newest()

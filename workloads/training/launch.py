@@ -1,0 +1,47 @@
+"""What only DeepSpeed can do at the start of a training: have its processes meet, and make its engine."""
+
+from datetime import timedelta
+
+import deepspeed
+import torch
+from torch import distributed, nn
+
+from workloads.training.args import TrainingArgs
+from workloads.training.engine import configuration
+from workloads.training.processes import Processes
+
+_TIMEOUT = timedelta(minutes=10)
+_BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
+
+
+def join(device: torch.device) -> Processes:
+    """Meet the other processes and return this one's place; the environment says where, see `environment.prepare`."""
+    # An operation for inference that DeepSpeed would compile now, for two minutes and with a C++ compiler.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(dist_backend=_BACKENDS[device.type], timeout=_TIMEOUT, verbose=False)
+    world_size = distributed.get_world_size()
+    control = distributed.new_group(backend="gloo") if world_size > 1 else None
+    return Processes(
+        rank=distributed.get_rank(),
+        world_size=world_size,
+        device=device,
+        control=control if isinstance(control, distributed.ProcessGroup) else None,
+    )
+
+
+def leave() -> None:
+    """Say goodbye to the other processes."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def build(network: nn.Module, args: TrainingArgs, processes: Processes, dtype: str) -> deepspeed.DeepSpeedEngine:
+    """Return the engine that trains `network` with AdamW; all processes must call it."""
+    # PyTorch's own AdamW: DeepSpeed's would be compiled at the first start.
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=args.peak_learning_rate, betas=(0.9, 0.98), weight_decay=args.weight_decay
+    )
+    engine, *_ = deepspeed.initialize(
+        model=network, optimizer=optimizer, config=configuration(args, processes.world_size, dtype)
+    )
+    return engine
