@@ -30,7 +30,7 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     """
     try:
         value = load_json(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotVerifiedError(f"{name} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise NotVerifiedError(f"{name} is not a JSON object.")

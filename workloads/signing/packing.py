@@ -78,8 +78,8 @@ def source_of(model_dir: Path, run_file: Path | None) -> dict[str, Any]:
         WorkloadError: `run_file` is not a JSON object.
     """
     source = _read_run(run_file) if run_file else _mlmodel(model_dir)
-    if commit := os.environ.get(Env.GIT_COMMIT):
-        source.setdefault("git_commit", commit)
+    if (commit := os.environ.get(Env.GIT_COMMIT)) and not source.get("git_commit"):
+        source["git_commit"] = commit
     return source
 
 

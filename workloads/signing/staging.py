@@ -2,7 +2,8 @@
 
 The archive is written to a file without a name, which the kernel forgets when the process dies in any way. Publishing
 takes the old signatures away before the archive changes and brings the new ones after it, so that at no time a
-signature lies beside an archive that it doesn't sign.
+signature lies beside an archive that it doesn't sign. Nothing is forced to the disk: what a power cut
+may leave is found out by the verification.
 """
 
 import contextlib
@@ -71,12 +72,12 @@ def publish(layout: Layout, files: Mapping[Path, bytes], archive: StagedArchive 
     """Put `files`, in their order, beside the archive, after placing `archive` if there is a new one.
 
     Raises:
-        OSError: A file cannot be written. Up to the moment when all are on the disk nothing has changed.
+        OSError: A file cannot be written. Until all are written nothing has changed.
     """
     parts = {path: _hidden(path) for path in files}
     try:
         for path, content in files.items():
-            _write(parts[path], content)
+            parts[path].write_bytes(content)
         for stale in (*layout.signatures, layout.manifest):
             stale.unlink(missing_ok=True)
         if archive is not None:
@@ -109,13 +110,6 @@ def _link(stream: BinaryIO, name: Path) -> Path:
     finally:
         os.close(directory)
     return name
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _hidden(path: Path) -> Path:

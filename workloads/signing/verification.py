@@ -26,6 +26,9 @@ from workloads.signing.manifest import Manifest, SigningKey
 from workloads.signing.reader import PlainStream, contents
 from workloads.signing.workers import Pool, Worker
 
+# A manifest of some 1.5 million files; what lies beside an archive is read before it can be trusted.
+_LARGEST_BYTES = 256 << 20
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verified:
@@ -65,8 +68,8 @@ def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Mani
         NotVerifiedError: A file is missing, was changed, or none of the `trusted` keys signed it.
     """
     content = _read(layout.manifest)
-    manifest = manifests.parse(content, layout.manifest.name)
     key = _signer(layout, content, trusted)
+    manifest = manifests.parse(content, layout.manifest.name)
     if manifest.key is None or manifest.key.fingerprint != key.fingerprint:
         raise NotVerifiedError(f"{layout.manifest.name} names another key than the one that signed it, {key.name}")
     digest = bytes.fromhex(manifest.archive_sha256)
@@ -145,8 +148,11 @@ def _chunks(
 
 
 def _read(path: Path) -> bytes:
-    with _readable(path):
-        return path.read_bytes()
+    with _readable(path), path.open("rb") as stream:
+        content = stream.read(_LARGEST_BYTES + 1)
+    if len(content) > _LARGEST_BYTES:
+        raise NotVerifiedError(f"{path} is larger than {_LARGEST_BYTES >> 20} MiB")
+    return content
 
 
 @contextlib.contextmanager

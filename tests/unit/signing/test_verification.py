@@ -158,6 +158,21 @@ def test_a_manifest_that_was_edited_is_refused(signed: Layout, signer: LocalSign
     assert "was changed or signed with another key" in refused(signed, signer)
 
 
+@pytest.mark.parametrize("name", ["bundle", "model_signature"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"[" * 100_000, b"{}", b'{"mediaType": NaN}', b"\xff", b'{"dsseEnvelope": {"payload": 1}}']
+)
+def test_what_is_no_bundle_is_refused(signed: Layout, signer: LocalSigner, name: str, content: bytes) -> None:
+    getattr(signed, name).write_bytes(content)
+    assert getattr(signed, name).name in refused(signed, signer)
+
+
+def test_an_endless_file_beside_the_archive_is_refused(signed: Layout, signer: LocalSigner) -> None:
+    with signed.bundle.open("ab") as stream:
+        stream.truncate(10 << 30)
+    assert "sigstore.json is larger than 256 MiB" in refused(signed, signer)
+
+
 def test_an_unsigned_archive_is_refused(model_dir: Path, out: Path, signer: LocalSigner) -> None:
     packing.package(model_dir, out, {})
     assert refused(Layout(out), signer) == f"{out}.manifest.json.sig is missing"
