@@ -127,7 +127,7 @@ def _contenders(work: Path, files: Sequence[Path]) -> Iterator[Contender]:
     if cosign := locate(toolchain.TOOLS["cosign"]):
         generate = [cosign, "generate-key-pair", "--output-key-prefix", "bench"]
         subprocess.run(generate, cwd=work, env=os.environ | {"COSIGN_PASSWORD": ""}, check=True, capture_output=True)
-        options = ["--yes", "--key", "bench.key", "--tlog-upload=false", "--output-signature", "cosign.sig"]
+        options = ["--yes", "--key", "bench.key", "--tlog-upload=false", "--bundle", "cosign.json"]
         yield Contender(name="cosign sign-blob", argv=[cosign, "sign-blob", *options, archive], slow=True)
         options = ["--key", key, "--signature", f"{archive}.sig", "--insecure-ignore-tlog=true"]
         yield Contender(name="cosign verify-blob", argv=[cosign, "verify-blob", *options, archive], slow=True)
