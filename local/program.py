@@ -22,6 +22,7 @@ from local.progress import Step
 # Goes with `encryptionsalt` in stacks/Pulumi.local.yaml.
 PASSPHRASE = "aegis-local"  # noqa: S105 - not a secret, see above
 LOG = "pulumi"
+STACK_TYPE = "pulumi:pulumi:Stack"
 TOOLS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
 
 # A line of the engine's plain display that tells what became of a resource, such as
@@ -105,7 +106,7 @@ def up(stack: str, env: Mapping[str, str], step: Step) -> Change:
 def _note(line: str, step: Step) -> int:
     """Show what a line tells of a resource; return 1 if that resource was changed."""
     found = _OUTCOME.match(line)
-    if found is None:
+    if found is None or found["type"] == STACK_TYPE:
         return 0
     kind = found["type"].rpartition(":")[2]
     if found["outcome"] in _DONE:

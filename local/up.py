@@ -75,7 +75,7 @@ def _cluster(names: tuple[str, ...]) -> None:
     _announce(needed, names)
     tools = toolchain.ensure(*needed)
     references = images.ensure(names)
-    write_whole(paths.images_file(), json.dumps(references, indent=2))
+    write_whole(paths.images_file(), json.dumps(_known_images() | references, indent=2))
     _start(tools, references)
 
 
@@ -97,7 +97,12 @@ def _start(tools: Mapping[str, Path], references: Mapping[str, str]) -> None:
     images.load(references)
     with progress.step("Starting the cluster", about_seconds=20):
         cluster.start(where, tools, references)
-    images.prune(references)
+    images.prune(_known_images())
+
+
+def _known_images() -> dict[str, str]:
+    """Return the images of the last run: one for the cluster alone keeps those of the stack."""
+    return json.loads(paths.images_file().read_text()) if paths.images_file().exists() else {}
 
 
 if __name__ == "__main__":

@@ -43,8 +43,10 @@ def ensure(names: Iterable[str]) -> dict[str, str]:
     """
     names = tuple(names)
     tools = toolchain.ensure(*programs(names))
+    references = _references(names, tools)
+    if not _needed(names, references, buildah.references()):
+        return {name: references[name] for name in names}
     with _one_builder():
-        references = _references(names, tools)
         built = buildah.references()
         for image in _needed(names, references, built):
             _build(image, references, {name: tools[name] for name in inputs.binaries(image)})

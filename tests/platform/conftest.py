@@ -1,0 +1,42 @@
+"""The cluster that the platform's tests run on: brought up if it isn't, and left as it is."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from local import paths
+from tests.platform.kubectl import Kubectl
+
+NAMESPACE = "aegis-test"
+
+
+def up() -> str:
+    """Bring the cluster up, or repair it, and return what was printed."""
+    command = [sys.executable, "-m", "local.up", "--cluster-only"]
+    result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False, timeout=600)
+    assert result.returncode == 0, result.stderr
+    return result.stderr
+
+
+@pytest.fixture(scope="session")
+def cluster() -> None:
+    up()
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: None) -> Iterator[Kubectl]:
+    """kubectl in a namespace of the tests' own, restricted as the stack's are."""
+    run = Kubectl(NAMESPACE)
+    run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+    run.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        }
+    )
+    run.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
+    yield run
+    run("delete", "namespace", NAMESPACE, "--timeout=120s")

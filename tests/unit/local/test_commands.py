@@ -1,0 +1,124 @@
+"""The commands refuse clearly, keep out of one another's way, and delete nothing that isn't theirs."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local import checks, clean, cluster, lock, paths, progress, status
+from local.cluster import containers
+from local.errors import LocalError
+from local.processes import State
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AEGIS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_a_user_who_is_not_root_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LocalError, match="needs root, and it runs as user id 1000: run it with sudo"):
+        checks.root()
+
+
+def test_too_little_memory_is_told_with_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "MEMORY_BYTES", 2**60)
+    with pytest.raises(LocalError, match=r"has [0-9.]+ GiB of memory: the platform needs 1073741824\.0 GiB"):
+        checks.memory()
+
+
+def test_too_little_disk_is_told_for_a_folder_that_is_not_there_yet(home: Path) -> None:
+    with pytest.raises(LocalError, match=rf"{home.parent} has [0-9.]+ GiB free: building needs"):
+        checks.disk(home, 2**60, "building")
+    checks.disk(home, 1, "building")
+
+
+@pytest.mark.parametrize("given", ["relative/folder", "/"])
+@pytest.mark.parametrize(("variable", "folder"), [("AEGIS_HOME", paths.home), ("AEGIS_CACHE", paths.cache)])
+def test_a_folder_that_cannot_be_meant_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: str, variable: str, folder: object
+) -> None:
+    monkeypatch.setenv(variable, given)
+    assert callable(folder)
+    with pytest.raises(LocalError, match=f"{variable} is '{given}'"):
+        folder()
+
+
+def test_a_second_command_is_told_who_is_at_work(home: Path) -> None:
+    home.mkdir()
+    with (home / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("4711")
+        held.flush()
+        with pytest.raises(LocalError, match=rf"at work on {home} \(process 4711\)"), lock.only_one():
+            pass
+    with lock.only_one():
+        assert (home / "lock").read_text() == str(os.getpid())
+
+
+def test_clean_deletes_what_is_ours_and_leaves_the_rest(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "root", lambda: None)
+    monkeypatch.setattr(cluster, "stop", list)
+    (home / "etcd").mkdir(parents=True)
+    (home / "my-thesis").write_text("not the platform's")
+    assert clean.main([]) == 0
+    assert [path.name for path in home.iterdir()] == ["my-thesis"]
+
+
+def test_clean_deletes_nothing_below_which_something_is_mounted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "root", lambda: None)
+    monkeypatch.setattr(cluster, "stop", list)
+    monkeypatch.setattr(containers, "mounts_below", lambda folder: [f"{folder}/volumes/usb"])
+    (home / "etcd").mkdir(parents=True)
+    with pytest.raises(LocalError, match="volumes/usb is still mounted"):
+        clean.main([])
+    assert (home / "etcd").exists()
+
+
+def test_every_folder_of_the_home_is_one_that_clean_deletes(home: Path) -> None:
+    folders = (paths.config, paths.logs, paths.run, paths.pki, paths.volumes, paths.pulumi, paths.passphrase)
+    files = (paths.kubeconfig, paths.images_file)
+    assert {path().relative_to(home).parts[0] for path in (*folders, *files)} <= set(paths.CONTENTS)
+
+
+def test_status_of_a_platform_that_is_not_up_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status.main(["--json"]) == 1
+    assert '"healthy": false' in capsys.readouterr().out
+    assert {health.state for health in cluster.health()} == {State.STOPPED}
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "env", "clean"])
+def test_every_command_explains_itself(command: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", f"local.{command}", "--help"], capture_output=True, text=True, check=True
+    )
+    assert f"python -m local.{command}" in shown.stdout
+
+
+def test_progress_without_a_terminal_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.step("Building etcd", about_seconds=45):
+        pass
+    began, ended = capsys.readouterr().err.splitlines()
+    assert began.endswith("Building etcd ... (about 45 s)")
+    assert "Building etcd ... done (0.0 s)" in ended
+
+
+def test_a_failing_command_shows_its_last_lines_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "build.log"
+    with pytest.raises(LocalError, match="sh ended with exit code 3"), progress.step("Outer"), progress.step("Inner"):
+        progress.run(["/bin/sh", "-c", "echo the reason; exit 3"], log=log)
+    told = capsys.readouterr().err
+    assert told.count("| the reason") == 1
+    assert str(log) in told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.42, "0.4 s"), (42, "42 s"), (99.6, "100 s"), (120, "2 min"), (200, "3 min 20 s")]
+)
+def test_a_duration_is_told_in_words(seconds: float, text: str) -> None:
+    assert progress.duration(seconds) == text

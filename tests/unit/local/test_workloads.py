@@ -1,0 +1,50 @@
+"""A workload is in service when each of its replicas is the new one and ready, an autoscaler when it has figures."""
+
+from typing import Any
+
+import pytest
+
+from local.cluster.workloads import why_not
+
+
+def deployment(**status: Any) -> dict[str, Any]:
+    ready = {"observedGeneration": 2, "readyReplicas": 2, "updatedReplicas": 2}
+    return {"kind": "Deployment", "metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": ready | status}
+
+
+def autoscaler(*conditions: tuple[str, str]) -> dict[str, Any]:
+    listed = [{"type": kind, "status": status} for kind, status in conditions]
+    return {"kind": "HorizontalPodAutoscaler", "metadata": {}, "spec": {}, "status": {"conditions": listed}}
+
+
+def test_a_deployment_with_all_its_replicas_is_in_service() -> None:
+    assert why_not(deployment()) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({"readyReplicas": 1}, "1 of 2 replicas ready"),
+        ({"updatedReplicas": 0}, "0 of 2 replicas ready"),
+        ({"observedGeneration": 1}, "not looked at yet"),
+    ],
+)
+def test_a_deployment_in_the_middle_of_a_rollout_is_not(status: dict[str, int], reason: str) -> None:
+    assert why_not(deployment(**status)) == reason
+
+
+def test_a_workload_that_nobody_looked_at_is_not_in_service() -> None:
+    fresh = {"kind": "StatefulSet", "metadata": {"generation": 1}, "spec": {"replicas": 1}}
+    assert why_not(fresh) == "not looked at yet"
+
+
+def test_a_workload_scaled_to_nothing_is_in_service() -> None:
+    idle = deployment(readyReplicas=0, updatedReplicas=0)
+    idle["spec"]["replicas"] = 0
+    assert why_not(idle) is None
+
+
+def test_an_autoscaler_needs_figures() -> None:
+    assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "True"))) is None
+    assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "False"))) == "no figures yet"
+    assert why_not(autoscaler()) == "no figures yet"
