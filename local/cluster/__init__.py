@@ -115,12 +115,18 @@ def stop() -> list[str]:
         for name in last:
             stopped += processes.stop([name])
     with progress.step("Taking mounts, cgroups and network away"):
-        containers.unmount_all()
-        containers.remove_cgroups()
-        network.remove()
-        _forget_results()
-        shutil.rmtree(paths.runtime(), ignore_errors=True)
+        forget_runtime()
     return stopped
+
+
+def forget_runtime() -> None:
+    """Take away all that a reboot would: containers, mounts, cgroups, the network and what lies in /run."""
+    containers.end_all()
+    containers.unmount_all()
+    containers.remove_cgroups()
+    network.remove()
+    _forget_results()
+    shutil.rmtree(paths.runtime(), ignore_errors=True)
 
 
 def _forget_results() -> None:

@@ -24,11 +24,11 @@ def end_all() -> None:
     While containerd runs it notices and clears away what it knows of the containers.
     """
     processes.end(_first_processes(), grace_seconds=GRACE_SECONDS)
-    processes.end(_members(), grace_seconds=0)
+    processes.end(members(), grace_seconds=0)
     deadline = time.monotonic() + SHIMS_SECONDS
-    while _shims() and time.monotonic() < deadline and processes.running("containerd"):
+    while shims() and time.monotonic() < deadline and processes.running("containerd"):
         time.sleep(0.2)
-    processes.end(_shims(), grace_seconds=2)
+    processes.end(shims(), grace_seconds=2)
 
 
 def make_cgroups() -> None:
@@ -64,7 +64,7 @@ def _unescape(point: str) -> str:
     return point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 
 
-def _members() -> list[int]:
+def members() -> list[int]:
     """Return every process in the pods' cgroup."""
     top = next((top for hierarchy in _hierarchies() if (top := hierarchy / node.CGROUP).exists()), None)
     if top is None:
@@ -77,7 +77,7 @@ def _members() -> list[int]:
 
 
 def _first_processes() -> list[int]:
-    return [pid for pid in _members() if _is_first(pid)]
+    return [pid for pid in members() if _is_first(pid)]
 
 
 def _is_first(pid: int) -> bool:
@@ -90,7 +90,8 @@ def _is_first(pid: int) -> bool:
     return False
 
 
-def _shims() -> list[int]:
+def shims() -> list[int]:
+    """Return the shims of the cluster's containers."""
     return [pid for pid, argv in _command_lines() if "containerd-shim" in argv[0] and str(node.socket()) in argv]
 
 
