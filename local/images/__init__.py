@@ -4,7 +4,7 @@ An image's reference is a digest of all that it is made from, so only what chang
 """
 
 import fcntl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def ensure(names: Iterable[str]) -> dict[str, str]:
         built = buildah.references()
         for image in _needed(names, references, built):
             _build(image, references, {name: tools[name] for name in inputs.binaries(image)})
-            _forget_older(image, references, built)
+            _forget_older(image, built)
     return {name: references[name] for name in names}
 
 
@@ -82,7 +82,7 @@ def _references(names: tuple[str, ...], tools: Mapping[str, Path]) -> dict[str, 
     return references
 
 
-def _needed(names: tuple[str, ...], references: Mapping[str, str], built: set[str]) -> list[Image]:
+def _needed(names: tuple[str, ...], references: Mapping[str, str], built: Collection[str]) -> list[Image]:
     """Return the images to build: the named ones that aren't built, and what these in turn stand on."""
     ordered = in_build_order(names)
     absent = [image for image in ordered if references.get(image.name) not in built]
@@ -102,12 +102,11 @@ def _build(image: Image, references: Mapping[str, str], tools: Mapping[str, Path
         build(image, references[image.name], references[image.base] if image.base else None, tools, log)
 
 
-def _forget_older(image: Image, references: Mapping[str, str], built: set[str]) -> None:
-    """Delete earlier builds of an image from the cache: nothing asks for them again."""
-    prefix = f"{contracts.IMAGE_REGISTRY}/{image.name}:"
-    for reference in built:
-        if reference.startswith(prefix) and reference != references[image.name]:
-            buildah.forget(reference, _log(image.name))
+def _forget_older(image: Image, built: Sequence[str]) -> None:
+    """Delete an image's builds of long ago from the cache; the one before stays, another command may be loading it."""
+    earlier = [reference for reference in built if reference.startswith(f"{contracts.IMAGE_REGISTRY}/{image.name}:")]
+    for reference in earlier[1:]:
+        buildah.forget(reference, _log(image.name))
 
 
 def _log(name: str) -> Path:

@@ -26,16 +26,16 @@ def build(reference: str, *, container_file: Path, context: Path, options: Seque
     )  # fmt: skip
 
 
-def references() -> set[str]:
-    """Return the references of the images in the storage."""
+def references() -> list[str]:
+    """Return the references of the images in the storage, the newest first."""
     if not _root().exists():
-        return set()
+        return []
     listed = subprocess.run(
         command("images", "--format", "{{.Name}}:{{.Tag}}"), capture_output=True, text=True, check=False
     )
     if listed.returncode:
         raise LocalError(f"buildah can't read {_root()}: {listed.stderr.strip()}")
-    return set(listed.stdout.split())
+    return listed.stdout.split()
 
 
 def forget(reference: str, log: Path) -> None:

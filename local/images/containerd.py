@@ -56,8 +56,10 @@ def _stream(reference: str, present: Collection[str], log: Path) -> None:
     importing = [*node.ctr(), "images", "import", "-"]
     with (
         log.open("ab") as output,
-        subprocess.Popen(saving, stdout=subprocess.PIPE, stderr=output) as source,
-        subprocess.Popen(importing, stdin=subprocess.PIPE, stdout=output, stderr=output) as sink,
+        subprocess.Popen(saving, stdout=subprocess.PIPE, stderr=output, pipesize=archive.CHUNK) as source,
+        subprocess.Popen(
+            importing, stdin=subprocess.PIPE, stdout=output, stderr=output, pipesize=archive.CHUNK
+        ) as sink,
     ):
         try:
             archive.translate(cast("IO[bytes]", source.stdout), cast("IO[bytes]", sink.stdin), reference, present)

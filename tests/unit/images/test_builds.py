@@ -15,14 +15,14 @@ class Machine:
 
     def __init__(self) -> None:
         self.built: list[str] = []
-        self.cache: set[str] = set()
+        self.cache: list[str] = []
         self.containerd: set[str] = set()
         self.loads: list[str] = []
 
     def build(self, image: Image, reference: str, base: str | None, tools: object, log: Path) -> None:
         assert base is None or base in self.cache, f"{image.name} was built before its base"
         self.built.append(image.name)
-        self.cache.add(reference)
+        self.cache.insert(0, reference)
 
     def load(self, reference: str, log: Path) -> None:
         self.loads.append(reference)
@@ -36,7 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     state = Machine()
     monkeypatch.setattr(images, "build", state.build)
     monkeypatch.setattr(buildah, "clear", lambda log: None)
-    monkeypatch.setattr(buildah, "references", lambda: set(state.cache))
+    monkeypatch.setattr(buildah, "references", lambda: list(state.cache))
     monkeypatch.setattr(buildah, "forget", lambda reference, log: state.cache.remove(reference))
     monkeypatch.setattr(containerd, "loaded", lambda: set(state.containerd))
     monkeypatch.setattr(containerd, "load", state.load)
@@ -73,18 +73,24 @@ def test_a_full_cache_builds_nothing_and_gives_the_same_references(machine: Mach
 
 def test_a_base_that_is_gone_is_not_missed_while_nothing_is_built_on_it(machine: Machine) -> None:
     references = images.ensure(["workloads"])
-    machine.cache = set(references.values())
+    machine.cache = list(references.values())
     assert images.missing(["workloads"]) == {}
 
 
-def test_changed_code_rebuilds_the_layers_of_code_and_forgets_the_old_ones(machine: Machine, repository: Path) -> None:
-    before = images.ensure(["workloads", "trainer"])
+def test_changed_code_rebuilds_the_layers_of_code_alone(machine: Machine, repository: Path) -> None:
+    images.ensure(["workloads", "trainer"])
     machine.built.clear()
     (repository / "workloads" / "cli.py").write_text("changed")
-    after = images.ensure(["workloads", "trainer"])
+    images.ensure(["workloads", "trainer"])
     assert machine.built == ["workloads", "trainer"]
-    assert not set(before.values()) & machine.cache
-    assert set(after.values()) <= machine.cache
+
+
+def test_the_cache_keeps_the_newest_two_builds_of_an_image(machine: Machine, repository: Path) -> None:
+    references = []
+    for text in ("first", "second", "third"):
+        (repository / "workloads" / "cli.py").write_text(text)
+        references.append(images.ensure(["workloads"])["workloads"])
+    assert [reference for reference in machine.cache if "/workloads:" in reference] == [references[2], references[1]]
 
 
 def test_what_would_be_built_is_told_with_its_time_before_it_is_built(machine: Machine) -> None:
