@@ -1,5 +1,6 @@
 """Retries with a limit for the services that workloads talk to: a dead service becomes one clear line, never a hang."""
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,11 +38,20 @@ def call(
         stop=tenacity.stop_after_attempt(attempts),
         wait=tenacity.wait_exponential(max=LONGEST_WAIT_SECONDS),
         retry=tenacity.retry_if_exception_type(transient),
-        before_sleep=tenacity.before_sleep_log(_log, logging.WARNING),
+        before_sleep=functools.partial(_tell, service),
         reraise=True,
     )
     try:
         return retrying(action)
     except transient as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WorkloadError(f"{service} does not answer after {attempts} attempts: {reason}", code) from error
+        raise WorkloadError(f"{service} does not answer after {attempts} attempts: {_reason(error)}", code) from error
+
+
+def _tell(service: str, state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    wait = state.next_action.sleep if state.next_action else 0
+    _log.warning("%s does not answer (%s): next attempt in %.0f s", service, error and _reason(error), wait)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

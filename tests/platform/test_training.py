@@ -26,7 +26,15 @@ STEPS = EPOCHS * (1437 // 32)
 EXPERIMENT = "digits-under-test"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TRAINER = "workloads.training.train_deepspeed"
-TWO_PROCESSES = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0")
+TWO_PROCESSES = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+started: list[subprocess.Popen[bytes]] = []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @dataclass
@@ -34,7 +42,7 @@ class Server:
     """An MLflow server with a database in a file; kill -9 takes all of its processes."""
 
     folder: Path
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -94,12 +102,6 @@ class Trainer:
         return json.loads(self.out_dir.with_suffix(".stdout").read_text())
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def train(out_dir: Path, *options: str, uri: str | None, launcher: tuple[str, ...] = (sys.executable,)) -> Trainer:
     environment = os.environ | {"PYTHONPATH": str(ROOT), Env.GIT_COMMIT: COMMIT}
     if uri:
@@ -107,11 +109,20 @@ def train(out_dir: Path, *options: str, uri: str | None, launcher: tuple[str, ..
     command = [*launcher, "-m", TRAINER, "--out-dir", str(out_dir), "--max-epochs", str(EPOCHS), "--json"]
     command += ["--experiment-name", EXPERIMENT, *options]
     with out_dir.with_suffix(".stdout").open("wb") as stdout, out_dir.with_suffix(".stderr").open("wb") as stderr:
-        return Trainer(out_dir, subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr, cwd=ROOT))
+        started.append(subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr, cwd=ROOT))
+    return Trainer(out_dir, started[-1])
 
 
 def logged_steps(uri: str, run_id: str) -> list[int]:
     return sorted({metric.step for metric in MlflowClient(uri).get_metric_history(run_id, "step/loss")})
+
+
+@pytest.fixture(autouse=True)
+def no_trainer_outlives_its_test() -> Iterator[None]:
+    yield
+    for process in started:
+        process.terminate()
+        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +153,7 @@ def test_a_training_reaches_its_accuracy_and_is_logged_in_full(
     assert run.data.params["batch_size"] == "32"
     assert run.data.params["dataset_sha256"] == result["dataset_sha256"]
     assert run.data.tags["mlflow.source.git.commit"] == COMMIT
+    assert run.inputs
     assert run.inputs.dataset_inputs[0].dataset.name == "digits"
     assert "config.json" in [file.path for file in client.list_artifacts(run.info.run_id)]
     assert client.get_model_version("digits-under-test", result["model_version"]).run_id == run.info.run_id

@@ -1,11 +1,16 @@
 """Files that appear whole or not at all."""
 
+import fcntl
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from contracts import Exit
+from workloads.cli import WorkloadError
+
+_LOCK_FILE = ".lock"
 PARTIAL = ".partial"
 REMOVED = ".removed"
 
@@ -16,6 +21,25 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     partial.write_text(json.dumps(content, indent=2) + "\n")
     sync(partial)
     partial.replace(path)
+
+
+def claim_folder(folder: Path) -> IO[str]:
+    """Make `folder` and keep other processes from claiming it until the file returned is closed.
+
+    Raises:
+        WorkloadError: Another process has it, or it can't be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK_FILE).open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise WorkloadError(
+            f"another training uses {folder}: wait for it, or use another folder.", Exit.USAGE
+        ) from error
+    except OSError as error:
+        raise WorkloadError(f"{folder} can't be written to: {error.strerror}.", Exit.USAGE) from error
+    return lock
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

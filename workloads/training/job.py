@@ -1,5 +1,6 @@
 """One training from its arguments to its files: the order in which the parts of this package do their work."""
 
+import contextlib
 from typing import Any
 
 import deepspeed
@@ -34,7 +35,8 @@ def run(args: TrainingArgs, device: torch.device, stop: Stop) -> dict[str, Any] 
     try:
         require_divisible(args.samples_per_step, peers.world_size)
         session = Session(args=args, data=data.to(device), dtype=dtype, peers=peers, git_commit=git.commit())
-        return _train(session, stop)
+        with files.claim_folder(args.out_dir) if peers.leads else contextlib.nullcontext():
+            return _train(session, stop)
     finally:
         launch.leave()
 

@@ -47,7 +47,7 @@ def deliver(
     network = network_for(session.data, session.args)
     network.load_state_dict(weights)
     export.save_weights(weights, out_dir / export.WEIGHTS_FILE)
-    say("exporting the model")
+    say("training is complete; exporting the model")
     pictures = session.data.validation.pictures
     logged: dict[str, Any] = {"run_id": None, "model_id": None, "registered_model": None, "model_version": None}
     if isinstance(tracking, MlflowRun):

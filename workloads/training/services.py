@@ -14,8 +14,8 @@ from workloads.cli import WorkloadError
 
 T = TypeVar("T")
 
-# About 40 s with the waits of `retry`: a server whose pod was killed is back by then.
-PATIENT_ATTEMPTS: Final = 9
+# About two minutes with the waits of `retry`: a server whose pod was killed is back by then, on a busy node too.
+PATIENT_ATTEMPTS: Final = 18
 
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
