@@ -54,18 +54,22 @@ def _ctr(*arguments: str) -> str:
 def _stream(reference: str, present: Collection[str], log: Path) -> None:
     saving = buildah.command("push", "--quiet", reference, f"docker-archive:/dev/stdout:{reference}")
     importing = [*node.ctr(), "images", "import", "-"]
-    with (
-        log.open("ab") as output,
-        subprocess.Popen(saving, stdout=subprocess.PIPE, stderr=output, pipesize=archive.CHUNK) as source,
-        subprocess.Popen(
-            importing, stdin=subprocess.PIPE, stdout=output, stderr=output, pipesize=archive.CHUNK
-        ) as sink,
-    ):
-        try:
-            archive.translate(cast("IO[bytes]", source.stdout), cast("IO[bytes]", sink.stdin), reference, present)
-        except (OSError, KeyError, tarfile.TarError) as error:
-            source.kill()
-            sink.kill()
-            raise LocalError(f"{reference} could not be loaded into containerd: {error!r}", log) from error
+    try:
+        with (
+            log.open("ab") as output,
+            subprocess.Popen(saving, stdout=subprocess.PIPE, stderr=output, pipesize=archive.CHUNK) as source,
+            subprocess.Popen(
+                importing, stdin=subprocess.PIPE, stdout=output, stderr=output, pipesize=archive.CHUNK
+            ) as sink,
+        ):
+            try:
+                archive.translate(cast("IO[bytes]", source.stdout), cast("IO[bytes]", sink.stdin), reference, present)
+            except BaseException:
+                # buildah opens its output for reading too, so it would never notice that nobody reads it any more.
+                source.kill()
+                sink.kill()
+                raise
+    except (OSError, KeyError, tarfile.TarError) as error:
+        raise LocalError(f"{reference} could not be loaded into containerd: {error!r}", log) from error
     if source.returncode or sink.returncode:
         raise LocalError(f"{reference}: buildah ended with {source.returncode}, ctr with {sink.returncode}", log)

@@ -4,10 +4,14 @@ import hashlib
 import io
 import json
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.cluster import node
+from local.errors import LocalError
+from local.images import buildah, containerd
 from local.images.archive import translate
 
 REFERENCE = "localhost/aegis/demo:1"
@@ -80,3 +84,68 @@ def test_a_stream_that_breaks_off_is_an_error() -> None:
 def test_a_tar_of_something_else_is_an_error() -> None:
     with pytest.raises(KeyError):
         translated(tar({"notes.txt": b"no image"}), set())
+
+
+class Programs:
+    """Scripts in place of buildah, which runs `saving`, and of ctr, which runs `importing` on what it is given."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log = folder / "log"
+        self.image = folder / "image.tar"
+        self.imported = folder / "imported.tar"
+        self.saving = f"cat {self.image}"
+        self.importing = f"cat > {self.imported}"
+        self.present: list[str] = []
+        monkeypatch.setattr(buildah, "command", lambda *arguments: ["sh", "-c", self.saving])
+        monkeypatch.setattr(node, "ctr", lambda: ("sh", "-c", self._ctr()))
+
+    def _ctr(self) -> str:
+        listing = "".join(f"echo {layer};" for layer in self.present)
+        return f'if [ "$0" = content ]; then {listing} exit 0; fi; {self.importing}'
+
+    def imported_members(self) -> set[str]:
+        with tarfile.open(self.imported) as layout:
+            return set(layout.getnames())
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    return Programs(tmp_path, monkeypatch)
+
+
+def member(layer: bytes) -> str:
+    return "blobs/" + digest(layer).replace(":", "/")
+
+
+def test_an_image_reaches_containerd_without_the_layers_that_it_has(programs: Programs) -> None:
+    known, new = b"base", b"code"
+    programs.image.write_bytes(saved(known, new))
+    programs.present = [digest(known)]
+    containerd.load(REFERENCE, programs.log)
+    assert member(new) in programs.imported_members()
+    assert member(known) not in programs.imported_members()
+
+
+def test_a_layer_that_vanished_in_the_meantime_is_sent_after_all(programs: Programs) -> None:
+    known, new = b"base", b"code"
+    programs.image.write_bytes(saved(known, new))
+    programs.present = [digest(known)]
+    programs.importing = f"cat > {programs.imported}; tar -tf {programs.imported} | grep -q {member(known)}"
+    containerd.load(REFERENCE, programs.log)
+    assert {member(known), member(new)} <= programs.imported_members()
+
+
+def test_a_containerd_that_refuses_is_an_error_that_names_the_log(programs: Programs) -> None:
+    programs.image.write_bytes(saved(b"layer" * 1_000_000))
+    programs.importing = "echo no space left >&2; exit 1"
+    with pytest.raises(LocalError) as failure:
+        containerd.load(REFERENCE, programs.log)
+    assert failure.value.log == programs.log
+    assert "no space left" in programs.log.read_text()
+
+
+def test_a_builder_that_breaks_off_is_an_error_and_not_a_short_image(programs: Programs) -> None:
+    programs.image.write_bytes(saved(b"layer" * 1_000_000))
+    programs.saving = f"head -c 1000000 {programs.image}"
+    with pytest.raises(LocalError, match="could not be loaded"):
+        containerd.load(REFERENCE, programs.log)
