@@ -141,6 +141,13 @@ _VAULT = Module(
             source="github.com/hashicorp/vault",
             package="github.com/hashicorp/vault",
         ),
+        Tool(
+            # The tag `minimal` leaves this one out, with dozens of others that nothing here needs.
+            name="vault-plugin-auth-kubernetes",
+            purpose="lets pods log in to Vault",
+            source="github.com/hashicorp/vault-plugin-auth-kubernetes",
+            package="github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes",
+        ),
     ),
 )
 

@@ -1,6 +1,7 @@
 """The embedded Vault's entry point: initialised once, unsealed at each start, one root token and no other."""
 
 import base64
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -30,6 +31,7 @@ class FakeVault:
         self.initialized = False
         self.sealed = True
         self.roots: dict[str, str] = {}
+        self.plugins: dict[str, str] = {}
         self._names = (f"made-{number}" for number in itertools.count())
 
     def _make(self, token: str | None = None) -> str:
@@ -68,6 +70,8 @@ class FakeVault:
             return {"auth": {"accessor": self.roots[self._make(body["id"])]}}
         if path == "auth/token/revoke-accessor":
             self.roots = {name: accessor for name, accessor in self.roots.items() if accessor != body["accessor"]}
+        elif path.startswith("sys/plugins/catalog/auth/"):
+            self.plugins[path.rpartition("/")[2]] = body["sha256"]
         else:
             assert path == "auth/token/revoke-self"
             del self.roots[token]
@@ -92,7 +96,23 @@ def test_a_new_vault_is_unsealed_and_knows_the_wanted_root_token_alone(vault: Fa
     start(vault, tmp_path, "wanted")
     assert not vault.sealed
     assert list(vault.roots) == ["wanted"]
-    assert entry.Volume(tmp_path).knows("wanted")
+    assert entry.Volume(tmp_path).knows("wanted", {})
+
+
+def test_the_plugins_of_the_image_are_registered_again_when_one_has_changed(
+    vault: FakeVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    monkeypatch.setattr(entry, "PLUGINS", plugins)
+    (plugins / "kubernetes").write_bytes(b"version 1")
+    start(vault, tmp_path, "wanted")
+    assert entry.Volume(tmp_path).knows("wanted", entry.installed_plugins())
+    (plugins / "kubernetes").write_bytes(b"version 2")
+    assert not entry.Volume(tmp_path).knows("wanted", entry.installed_plugins())
+    vault.restart()
+    start(vault, tmp_path, "wanted")
+    assert vault.plugins == {"kubernetes": hashlib.sha256(b"version 2").hexdigest()}
 
 
 def test_the_unseal_key_is_readable_by_its_owner_alone_and_no_token_is_kept(vault: FakeVault, tmp_path: Path) -> None:

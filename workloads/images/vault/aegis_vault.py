@@ -21,10 +21,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 TOKEN_ENV = "AEGIS_VAULT_ROOT_TOKEN"  # noqa: S105 - the name of a variable
+# Auth methods that this build of Vault has as programs of their own, each under the method's name.
+PLUGINS = Path("/usr/local/lib/vault")
 START_SECONDS = 60
 REQUEST_SECONDS = 30
 
@@ -73,15 +76,15 @@ class Volume:
         self._begun = folder / "initialising"
 
     def state(self) -> dict[str, str]:
-        """Return `key`, which unseals, and `accessor` and `token_sha256` of the root token; each once it is there."""
+        """Return the unseal `key`, the root token's `accessor`, `prepared_sha256` of what is set up: each once known."""
         try:
             return json.loads(self._state.read_text())
         except FileNotFoundError:
             return {}
 
-    def knows(self, token: str) -> bool:
-        """Tell whether `token` was made in this Vault."""
-        return self.state().get("token_sha256") == hashlib.sha256(token.encode()).hexdigest()
+    def knows(self, token: str, plugins: Mapping[str, str]) -> bool:
+        """Tell whether `token` was made, and these very plugins were registered, in this Vault."""
+        return self.state().get("prepared_sha256") == _fingerprint(token, plugins)
 
     def save(self, **changes: str) -> None:
         """Add to the state: whole on the disk, or not at all."""
@@ -130,6 +133,7 @@ def configuration(storage: Path, listen: str, api_address: str) -> dict[str, Any
         # Inside of the one machine of the embedded platform; a production Vault serves TLS.
         "listener": {"tcp": {"address": listen, "tls_disable": True}},
         "api_addr": api_address,
+        "plugin_directory": str(PLUGINS),
         # Raft wants an address for its peers, and there are none.
         "cluster_addr": "http://127.0.0.1:8201",
         # Locking memory takes a capability that a restricted pod does not have.
@@ -139,7 +143,7 @@ def configuration(storage: Path, listen: str, api_address: str) -> dict[str, Any
 
 
 def bring_up(api: Api, volume: Volume, token: str, server: "subprocess.Popen[bytes]") -> None:
-    """Initialise Vault if it is new, unseal it, and see to the root token `token`."""
+    """Initialise Vault if it is new, unseal it, and see to the root token `token` and the plugins."""
     status = _wait_for_answer(api, server)
     first_token = None
     if not status["initialized"]:
@@ -151,7 +155,19 @@ def bring_up(api: Api, volume: Volume, token: str, server: "subprocess.Popen[byt
     _wait_until_active(api, server)
     if not _is_root(api, token):
         _make_root(api, volume, token, first_token or _generate_root(api, volume.state()["key"]))
-    volume.save(token_sha256=hashlib.sha256(token.encode()).hexdigest())
+    plugins = installed_plugins()
+    for name, digest in plugins.items():
+        api.call("PUT", f"sys/plugins/catalog/auth/{name}", token, sha256=digest, command=name)
+    volume.save(prepared_sha256=_fingerprint(token, plugins))
+
+
+def installed_plugins() -> dict[str, str]:
+    """Return the SHA-256 of each plugin of this image by its name, as Vault's catalog wants them."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(PLUGINS.glob("*"))}
+
+
+def _fingerprint(token: str, plugins: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps([token, plugins], sort_keys=True).encode()).hexdigest()
 
 
 def _wait_for_answer(api: Api, server: "subprocess.Popen[bytes]") -> dict[str, Any]:
@@ -250,11 +266,12 @@ class Server:
 def serve(volume: Volume, token: str, listen: str, api_address: str) -> int:
     """Run Vault until it ends or this process is told to end; return the exit code.
 
-    A Vault that lacks the token gets it while only this machine reaches it: whoever sees it ready can log in.
+    A Vault that lacks the token or a plugin gets it while only this machine reaches it: whoever sees it ready can
+    log in.
     """
     volume.prepare()
     server = Server(volume, api_address)
-    if not volume.knows(token):
+    if not volume.knows(token, installed_plugins()):
         process = server.start(f"127.0.0.1:{listen.rpartition(':')[2]}", token)
         server.stop()
         process.wait()
