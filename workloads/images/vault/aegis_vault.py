@@ -76,7 +76,7 @@ class Volume:
         self._begun = folder / "initialising"
 
     def state(self) -> dict[str, str]:
-        """Return the unseal `key`, the root token's `accessor`, `prepared_sha256` of what is set up: each once known."""
+        """Return the unseal `key`, the root token's `accessor`, `prepared_sha256` of what is set up, once known."""
         try:
             return json.loads(self._state.read_text())
         except FileNotFoundError:
