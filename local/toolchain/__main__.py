@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given.list:
         _build(tools, keep_sources=given.keep_sources)
     rows = [_row(tool) for tool in tools]
-    print(json.dumps(rows, indent=2) if given.json else "\n".join(_line(row) for row in rows))
+    print(json.dumps(rows, indent=2) if given.json else _table(rows))
     return 0
 
 
@@ -43,18 +43,19 @@ def _build(tools: Sequence[Tool], *, keep_sources: bool) -> None:
     find.ensure(*names, keep_sources=keep_sources)
 
 
-def _row(tool: Tool) -> dict[str, str | None]:
-    path = find.locate(tool)
+def _row(tool: Tool) -> dict[str, str]:
     return {
         "name": tool.name,
         "version": module_of(tool).version(tool),
+        "path": str(find.locate(tool) or ""),
         "purpose": tool.purpose,
-        "path": str(path) if path else None,
     }
 
 
-def _line(row: dict[str, str | None]) -> str:
-    return f"{row['name']:28}{row['version']:10}{row['path'] or 'not built yet':48}{row['purpose']}"
+def _table(rows: Sequence[dict[str, str]]) -> str:
+    lines = [(row["name"], row["version"], row["path"] or "not built yet", row["purpose"]) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from local.toolchain import golang, store
 from local.toolchain.catalogue import MODULES
 from local.toolchain.model import Module, Tool
 
-# Sources and compiled packages, by the seconds that a module takes to build: measured over all modules.
+# Sources and compiled packages, by the seconds that a tool takes to build: measured over all of them.
 _BYTES_PER_SECOND = 15 * 1024**2
 _BYTES_AT_LEAST = 1024**3
 
@@ -58,7 +58,7 @@ def _only_one() -> Iterator[None]:
 
 
 def _check_disk(lacking: Sequence[tuple[Module, list[Tool]]]) -> None:
-    need = _BYTES_AT_LEAST + _BYTES_PER_SECOND * sum(module.about_seconds for module, _ in lacking)
+    need = _BYTES_AT_LEAST + _BYTES_PER_SECOND * sum(tool.about_seconds for _, tools in lacking for tool in tools)
     if shutil.disk_usage(paths.cache()).free < need:
         need = max(_BYTES_AT_LEAST, need - _size(golang.folder()))
     names = ", ".join(tool.name for _, tools in lacking for tool in tools)
@@ -89,7 +89,7 @@ def _build_module(go: Path, module: Module, tools: Sequence[Tool]) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     versioned = ", ".join(f"{tool.name} {module.version(tool)}".strip() for tool in tools)
-    with progress.step(f"Building {versioned}", about_seconds=module.about_seconds):
+    with progress.step(f"Building {versioned}", about_seconds=sum(tool.about_seconds for tool in tools)):
         golang.compile_into(target, go, module, tools)
         for tool in tools:
             store.install(tool, golang.script(go, module, tool) if tool.script else target / tool.built_as)

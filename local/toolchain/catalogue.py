@@ -20,10 +20,11 @@ _KUBERNETES_VERSION = tuple(
 )
 
 
-def _kubernetes(name: str, purpose: str, accepted: Accepted = _KUBERNETES) -> Tool:
+def _kubernetes(name: str, purpose: str, about_seconds: int, accepted: Accepted = _KUBERNETES) -> Tool:
     return Tool(
         name=name,
         purpose=purpose,
+        about_seconds=about_seconds,
         source="k8s.io/kubernetes",
         package=f"k8s.io/kubernetes/cmd/{name}",
         variables=_KUBERNETES_VERSION,
@@ -33,31 +34,38 @@ def _kubernetes(name: str, purpose: str, accepted: Accepted = _KUBERNETES) -> To
 
 _CLUSTER = Module(
     folder="cluster",
-    about_seconds=600,
     tools=(
-        _kubernetes("kube-apiserver", "serves the Kubernetes API"),
-        _kubernetes("kube-controller-manager", "runs Kubernetes' own controllers"),
-        _kubernetes("kube-scheduler", "assigns pods to the node"),
-        _kubernetes("kubelet", "runs the node's pods"),
-        _kubernetes("kube-proxy", "routes the addresses of services"),
-        _kubernetes("kubectl", "is Kubernetes' command line", _KUBECTL),
+        _kubernetes("kube-apiserver", "serves the Kubernetes API", 180),
+        _kubernetes("kube-controller-manager", "runs Kubernetes' own controllers", 80),
+        _kubernetes("kube-scheduler", "assigns pods to the node", 20),
+        _kubernetes("kubelet", "runs the node's pods", 70),
+        _kubernetes("kube-proxy", "routes the addresses of services", 20),
+        _kubernetes("kubectl", "is Kubernetes' command line", 30, _KUBECTL),
         Tool(
             name="etcd",
             purpose="stores the cluster's objects",
+            about_seconds=15,
             source="go.etcd.io/etcd/server/v3",
             package="go.etcd.io/etcd/server/v3",
             accepted=Accepted(at_least=(3, 6), below=(3, 7)),
         ),
-        Tool(name="pause", purpose="holds the namespaces of a pod", package="aegis/toolchain/cluster/pause"),
+        Tool(
+            name="pause",
+            purpose="holds the namespaces of a pod",
+            about_seconds=2,
+            package="aegis/toolchain/cluster/pause",
+        ),
         Tool(
             name="coredns",
             purpose="resolves the names of services",
+            about_seconds=10,
             source="github.com/coredns/coredns",
             package="aegis/toolchain/cluster/coredns",
         ),
         Tool(
             name="kube-router",
             purpose="enforces network policies",
+            about_seconds=30,
             source="github.com/cloudnativelabs/kube-router/v2",
             package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
             variables=("github.com/cloudnativelabs/kube-router/v2/pkg/version.Version={version}",),
@@ -65,6 +73,7 @@ _CLUSTER = Module(
         Tool(
             name="local-path-provisioner",
             purpose="makes folders into persistent volumes",
+            about_seconds=20,
             source="github.com/rancher/local-path-provisioner",
             package="github.com/rancher/local-path-provisioner",
             variables=("main.VERSION={version}",),
@@ -72,6 +81,7 @@ _CLUSTER = Module(
         Tool(
             name="metrics-server",
             purpose="measures pods for the autoscaler",
+            about_seconds=25,
             source="sigs.k8s.io/metrics-server",
             package="sigs.k8s.io/metrics-server/cmd/metrics-server",
             variables=tuple(text for text in _KUBERNETES_VERSION if "{version}" in text),
@@ -81,11 +91,11 @@ _CLUSTER = Module(
 
 _PULUMI = Module(
     folder="pulumi",
-    about_seconds=170,
     tools=(
         Tool(
             name="pulumi",
             purpose="deploys a stack",
+            about_seconds=130,
             source="github.com/pulumi/pulumi/pkg/v3",
             package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
             variables=("github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",),
@@ -94,6 +104,7 @@ _PULUMI = Module(
         Tool(
             name="pulumi-language-python-exec",
             purpose="starts a program for pulumi-language-python",
+            about_seconds=1,
             source="github.com/pulumi/pulumi/sdk/v3",
             script="python/cmd/pulumi-language-python-exec",
             beside="pulumi",
@@ -104,11 +115,11 @@ _PULUMI = Module(
 # From a Go module that ends at an older version than the engine's.
 _PULUMI_LANGUAGE_PYTHON = Module(
     folder="pulumi-language-python",
-    about_seconds=20,
     tools=(
         Tool(
             name="pulumi-language-python",
             purpose="runs the Python of a Pulumi program",
+            about_seconds=20,
             source="github.com/pulumi/pulumi/sdk/v3",
             package="github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
             beside="pulumi",
@@ -118,11 +129,11 @@ _PULUMI_LANGUAGE_PYTHON = Module(
 
 _VERSITYGW = Module(
     folder="versitygw",
-    about_seconds=60,
     tools=(
         Tool(
             name="versitygw",
             purpose="serves a folder as S3",
+            about_seconds=60,
             source="github.com/versity/versitygw",
             package="github.com/versity/versitygw/cmd/versitygw",
             variables=("main.Version={version}",),
@@ -132,12 +143,12 @@ _VERSITYGW = Module(
 
 _VAULT = Module(
     folder="vault",
-    about_seconds=240,
     tags="minimal",
     tools=(
         Tool(
             name="vault",
             purpose="keeps the signing key",
+            about_seconds=230,
             source="github.com/hashicorp/vault",
             package="github.com/hashicorp/vault",
         ),
@@ -145,6 +156,7 @@ _VAULT = Module(
             # The tag `minimal` leaves this one out, with dozens of others that nothing here needs.
             name="vault-plugin-auth-kubernetes",
             purpose="lets pods log in to Vault",
+            about_seconds=15,
             source="github.com/hashicorp/vault-plugin-auth-kubernetes",
             package="github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes",
         ),
@@ -153,11 +165,11 @@ _VAULT = Module(
 
 _COSIGN = Module(
     folder="cosign",
-    about_seconds=150,
     tools=(
         Tool(
             name="cosign",
             purpose="is what the tests and the benchmark hold our signatures against",
+            about_seconds=150,
             source="github.com/sigstore/cosign/v2",
             package="github.com/sigstore/cosign/v2/cmd/cosign",
             variables=("sigs.k8s.io/release-utils/version.gitVersion={version}",),

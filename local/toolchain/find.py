@@ -10,7 +10,7 @@ from pathlib import Path
 from local import paths
 from local.toolchain import store
 from local.toolchain.build import build
-from local.toolchain.catalogue import TOOLS, module_of, select
+from local.toolchain.catalogue import TOOLS, select
 from local.toolchain.model import Accepted, Tool
 
 _VERSION_SECONDS = 20
@@ -35,8 +35,7 @@ def missing(*names: str) -> list[str]:
 
 def about_seconds(names: Iterable[str]) -> int:
     """Return about how long building the tools takes on 2 cores, in seconds."""
-    modules = {module.folder: module for module in map(module_of, select(names))}
-    return sum(module.about_seconds for module in modules.values())
+    return sum(tool.about_seconds for tool in select(names))
 
 
 def locate(tool: Tool) -> Path | None:

@@ -34,6 +34,8 @@ class Tool:
 
     name: str
     purpose: str
+    # To build it on 2 cores, once what its module's tools before it share with it is built.
+    about_seconds: int
     source: str = ""
     package: str = ""
     # Instead of a package: the path of a script within `source`.
@@ -59,13 +61,9 @@ class Tool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Module:
-    """A folder here whose `go.mod` pins what its tools are built from, with one set of versions of their libraries.
-
-    `about_seconds` is the time that building all of it takes on 2 cores.
-    """
+    """A folder here whose `go.mod` pins what its tools are built from, with one set of versions of their libraries."""
 
     folder: str
-    about_seconds: int
     tools: tuple[Tool, ...]
     tags: str = ""
 

@@ -47,4 +47,4 @@ def test_a_range_of_versions_that_holds_none_is_refused() -> None:
 
 def test_a_tool_with_neither_package_nor_script_is_refused() -> None:
     with pytest.raises(ValueError, match="give one of the two"):
-        Tool(name="hammer", purpose="drives nails")
+        Tool(name="hammer", purpose="drives nails", about_seconds=1)

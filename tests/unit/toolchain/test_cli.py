@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from local.toolchain import TOOLS
 from local.toolchain.__main__ import main
 from tests.unit.toolchain.support import Machine
 
@@ -12,7 +13,7 @@ def test_the_list_tells_where_each_tool_is_and_builds_nothing(
     kubectl = machine.has("kubectl", "v1.34.3")
     assert main(["--list", "--json", "kubectl", "vault"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [(row["name"], row["path"]) for row in rows] == [("kubectl", str(kubectl)), ("vault", None)]
+    assert [(row["name"], row["path"]) for row in rows] == [("kubectl", str(kubectl)), ("vault", "")]
     assert machine.calls("build") == []
 
 
@@ -23,6 +24,12 @@ def test_named_tools_are_built_and_their_paths_printed(machine: Machine, capsys:
     assert "Building vault: about" in told.err
 
 
-def test_without_names_all_tools_are_meant(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_names_all_tools_are_listed_each_with_what_it_is_for(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.has("kubectl", "v1.34.3")
     assert main(["--list"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) > 15
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(TOOLS)
+    assert [line for line in lines if "not built yet" not in line] == [line for line in lines if "kubectl" in line]
+    assert any(line.endswith("serves the Kubernetes API") for line in lines)

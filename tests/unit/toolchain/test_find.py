@@ -45,8 +45,3 @@ def test_our_own_folder_on_path_does_not_count_as_the_machines(
 def test_an_unknown_tool_is_refused_with_those_that_there_are(machine: Machine) -> None:
     with pytest.raises(LocalError, match=r"No such tool: kubektl. There are .*kubectl"):
         toolchain.ensure("kubektl")
-
-
-def test_the_time_of_a_module_is_told_once_however_many_of_its_tools_are_missing(machine: Machine) -> None:
-    assert toolchain.about_seconds(["kubelet", "kube-proxy"]) == toolchain.about_seconds(["kubelet"])
-    assert toolchain.about_seconds(["kubelet", "vault"]) > toolchain.about_seconds(["kubelet"])
