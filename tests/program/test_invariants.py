@@ -93,6 +93,10 @@ def test_every_scratch_volume_has_a_limit(graph: Graph) -> None:
             assert "emptyDir" not in volume or volume["emptyDir"].get("sizeLimit"), f"{workload.name} {volume['name']}"
 
 
+def test_a_restart_leaves_the_modes_of_a_volume_s_files_alone(graph: Graph) -> None:
+    assert {pod["securityContext"]["fsGroupChangePolicy"] for _, pod, _ in graph.pods()} == {"OnRootMismatch"}
+
+
 def test_only_the_vault_server_gets_a_token_for_the_api_server(graph: Graph) -> None:
     assert {workload.name for workload, pod, _ in graph.pods() if pod["automountServiceAccountToken"]} == {
         "vault-server"
