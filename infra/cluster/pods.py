@@ -158,8 +158,6 @@ def pod(
             "run_as_group": uid,
             # Volumes belong to the container's group, whatever the provisioner made of them.
             "fs_group": uid,
-            # At the first mount only: each time, it would open PostgreSQL's files to the group, which it refuses.
-            "fs_group_change_policy": "OnRootMismatch",
             # Owned once, not at each start: a large volume would take minutes, and a server's own modes would be lost.
             "fs_group_change_policy": "OnRootMismatch",
             "seccomp_profile": {"type": "RuntimeDefault"},
