@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import contracts
@@ -34,13 +35,19 @@ def engine_environment() -> dict[str, str]:
 
 def _platform() -> dict[str, str]:
     variables = program.environment()
-    if not os.environ.get(contracts.CONTEXT_ENV):
-        variables["KUBECONFIG"] = str(paths.kubeconfig())
+    variables["KUBECONFIG"] = _kubeconfig()
     if paths.images_file().exists():
         variables[contracts.IMAGES_FILE_ENV] = str(paths.images_file())
     variables["VIRTUAL_ENV"] = str(paths.REPOSITORY / ".venv")
     variables["PATH"] = _path()
     return variables
+
+
+def _kubeconfig() -> str:
+    """Return the embedded cluster's kubeconfig, or, with a context of the caller's, the caller's own."""
+    if os.environ.get(contracts.CONTEXT_ENV):
+        return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    return str(paths.kubeconfig())
 
 
 def _path() -> str:

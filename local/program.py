@@ -60,6 +60,22 @@ def path_entries() -> list[Path]:
     return [paths.REPOSITORY / ".venv" / "bin", paths.bin_dir(), *plugins.path_entries(_pulumi_home())]
 
 
+def check(stack: str) -> None:
+    """Refuse a stack that has no file.
+
+    Raises:
+        LocalError: Names the stacks that there are.
+    """
+    known = sorted(file.stem.removeprefix("Pulumi.") for file in (paths.REPOSITORY / "stacks").glob("Pulumi.*.yaml"))
+    if stack not in known:
+        raise LocalError(f"There is no stack {stack!r}: the stacks are {', '.join(known)}.")
+
+
+def plugins_explained() -> str:
+    """Return one line that tells which provider plugins the engine runs, and why."""
+    return plugins.explanation(_pulumi_home())
+
+
 def state() -> Path:
     """Return the folder of the engine's state."""
     return paths.pulumi() / "state"

@@ -14,6 +14,7 @@ from local import cli, cluster, env, paths, processes, program
 from local.cluster import Health
 from local.processes import State
 
+PIPE_WIDTH = 250
 ADDRESSES = {"MLflow": "mlflow_url", "S3": "s3_url", "Vault": "vault_url"}
 
 
@@ -49,6 +50,9 @@ def _addresses(stack: str) -> dict[str, str]:
 
 def _show(parts: Sequence[Health], addresses: Mapping[str, str]) -> None:
     console = Console(highlight=False)
+    if not console.is_terminal:
+        # Nothing is wrapped for a pipe, so that `grep` finds whole lines.
+        console = Console(highlight=False, width=PIPE_WIDTH)
     table = Table(box=None, pad_edge=False)
     for title in ("part", "state", "process", "listens on", "trouble"):
         table.add_column(title)

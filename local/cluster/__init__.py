@@ -125,14 +125,17 @@ def forget_runtime() -> None:
     containers.unmount_all()
     containers.remove_cgroups()
     network.remove()
-    _forget_results()
+    _forget_elsewhere()
     shutil.rmtree(paths.runtime(), ignore_errors=True)
 
 
-def _forget_results() -> None:
-    """Delete what the network plugins' library keeps about our containers, in a folder that can't be chosen."""
+def _forget_elsewhere() -> None:
+    """Delete what the parts keep of our containers in folders that can't be chosen: network results, links to logs."""
     for result in Path("/var/lib/cni/results").glob("aegis-*"):
         result.unlink(missing_ok=True)
+    for link in Path("/var/log/containers").glob("*.log"):
+        if link.is_symlink() and link.readlink().is_relative_to(paths.logs()):
+            link.unlink(missing_ok=True)
 
 
 def address() -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local import checks, clean, cluster, lock, paths, progress, status
+from local import checks, clean, cluster, lock, paths, progress, status, up
 from local.cluster import containers
 from local.errors import LocalError
 from local.processes import State
@@ -98,6 +98,21 @@ def test_every_command_explains_itself(command: str) -> None:
         [sys.executable, "-m", f"local.{command}", "--help"], capture_output=True, text=True, check=True
     )
     assert f"python -m local.{command}" in shown.stdout
+
+
+def test_a_stack_without_a_file_is_told_with_those_that_have_one() -> None:
+    with pytest.raises(LocalError, match=r"no stack 'prdo': the stacks are .*local"):
+        up.main(["--stack", "prdo"])
+
+
+def test_an_embedded_cluster_and_another_one_are_not_both_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AEGIS_CONTEXT", "kind-kind")
+    with pytest.raises(SystemExit) as refused:
+        up.main(["--cluster-only"])
+    assert refused.value.code == 2
+    assert "AEGIS_CONTEXT names another: kind-kind" in capsys.readouterr().err
 
 
 def test_progress_without_a_terminal_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,62 @@
+"""Bringing the embedded cluster up: what it needs is told, built and loaded first, then its parts are started."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import contracts
+from local import checks, cluster, images, paths, program, progress, toolchain
+from local.images.catalogue import in_build_order
+from local.processes import write_whole
+from local.toolchain import debian
+
+
+def up(*, cluster_only: bool) -> None:
+    """Build what is missing, and bring the cluster up with the images of the stack, or only its own.
+
+    Raises:
+        LocalError: The machine can't hold it, or a part failed; names its log.
+    """
+    names = cluster.IMAGES if cluster_only else (*cluster.IMAGES, *contracts.IMAGES)
+    needed = (*cluster.TOOLS, *program.TOOLS, *images.programs(names))
+    packages = debian.missing_packages()
+    _announce(packages, needed, names)
+    debian.install(packages)
+    tools = toolchain.ensure(*needed)
+    references = images.ensure(names)
+    write_whole(paths.images_file(), json.dumps(_known_images() | references, indent=2))
+    _start(tools, references)
+
+
+def _announce(packages: Sequence[str], tools: Sequence[str], names: Sequence[str]) -> None:
+    """Say what will be installed and built and about how long it takes; refuse when the disk can't hold it."""
+    unbuilt = toolchain.missing(*tools)
+    seconds = toolchain.about_seconds(unbuilt)
+    if packages:
+        progress.say(f"To install with apt-get: {', '.join(packages)}")
+    if unbuilt:
+        progress.say(f"To build: {', '.join(unbuilt)} (about {progress.duration(seconds)})")
+        checks.disk(paths.cache(), checks.BUILD_DISK_BYTES, "building the tools")
+    # What is built already can be asked of buildah alone.
+    wanted = _all_images(names) if "buildah" in packages else images.missing(names)
+    if wanted:
+        progress.say(f"To build: images {', '.join(wanted)} (about {progress.duration(sum(wanted.values()))})")
+        checks.disk(paths.cache(), checks.IMAGES_DISK_BYTES, "building the images")
+
+
+def _all_images(names: Sequence[str]) -> dict[str, int]:
+    return {image.name: image.about_seconds for image in in_build_order(names)}
+
+
+def _start(tools: Mapping[str, Path], references: Mapping[str, str]) -> None:
+    with progress.step("Starting etcd and containerd"):
+        where = cluster.start_runtime(tools, references)
+    images.load(references)
+    with progress.step("Starting the cluster", about_seconds=20):
+        cluster.start(where, tools, references)
+    images.prune(_known_images())
+
+
+def _known_images() -> dict[str, str]:
+    """Return the images of the last run: one for the cluster alone keeps those of the stack."""
+    return json.loads(paths.images_file().read_text()) if paths.images_file().exists() else {}
