@@ -26,6 +26,8 @@ def single_instance(
         spec={
             "service_name": component,
             "replicas": 1,
+            # The other policy waits for a pod that can't get ready before it replaces it by one that could.
+            "pod_management_policy": "Parallel",
             "selector": {"match_labels": selector(component)},
             "template": {"metadata": {"labels": labels(component)}, "spec": pod},
             "volume_claim_templates": [_claim(volume, storage_class, size) for volume, size in volumes.items()],

@@ -250,6 +250,10 @@ def test_no_service_waits_for_pods_that_wait_for_it(graph: Graph) -> None:
     )
 
 
+def test_an_update_replaces_a_pod_that_cannot_get_ready(graph: Graph) -> None:
+    assert all(each.inputs["spec"]["podManagementPolicy"] == "Parallel" for each in graph.of_kind("StatefulSet"))
+
+
 def test_what_has_a_fixed_name_and_immutable_parts_is_deleted_before_it_is_replaced(graph: Graph) -> None:
     for each in graph.of_kind("StatefulSet", "Deployment"):
         assert each.delete_before_replace, each.name
