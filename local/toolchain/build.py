@@ -28,11 +28,10 @@ def build(tools: Iterable[Tool], *, keep_sources: bool = False) -> None:
     Raises:
         LocalError: Go is missing or too old, the disk too full, a source can't be downloaded or doesn't compile.
     """
-    wanted = list(tools)
-    go = golang.find(module for module, _ in _by_module(wanted))
     with _only_one():
-        lacking = _by_module([tool for tool in wanted if not store.built(tool)])
+        lacking = _by_module([tool for tool in tools if not store.built(tool)])
         if lacking:
+            go = golang.find(module for module, _ in lacking)
             _check_disk(lacking)
             _build_all(go, lacking)
         if not keep_sources:
@@ -96,13 +95,18 @@ def _build_module(go: Path, module: Module, tools: Sequence[Tool]) -> None:
 
 
 def _forget_sources() -> None:
-    if not golang.folder().exists():
-        return
-    with progress.step("Removing the tools' sources"):
+    if golang.folder().exists():
         # Under another name first: Go takes half a folder of sources for a whole one.
         shutil.rmtree(_leaving(), ignore_errors=True)
         golang.folder().replace(_leaving())
-        shutil.rmtree(_leaving(), ignore_errors=True)
+    if removal_is_unfinished():
+        with progress.step("Removing the tools' sources"):
+            shutil.rmtree(_leaving(), ignore_errors=True)
+
+
+def removal_is_unfinished() -> bool:
+    """Tell whether a build was killed while it removed its sources; any next `build` goes on with that."""
+    return _leaving().exists()
 
 
 def _leaving() -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local import paths
 from local.toolchain import store
-from local.toolchain.build import build
+from local.toolchain.build import build, removal_is_unfinished
 from local.toolchain.catalogue import TOOLS, select
 from local.toolchain.model import Accepted, Tool
 
@@ -23,7 +23,8 @@ def ensure(*names: str, keep_sources: bool = False) -> dict[str, Path]:
         LocalError: There is no such tool, or it can't be built here; tells what to install.
     """
     tools = select(names)
-    if lacking := _lacking(tools):
+    lacking = _lacking(tools)
+    if lacking or removal_is_unfinished():
         build(lacking, keep_sources=keep_sources)
     return {tool.name: locate(tool) or paths.bin_dir() / tool.name for tool in tools}
 

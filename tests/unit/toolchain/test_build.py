@@ -76,6 +76,14 @@ def test_a_complete_build_leaves_no_sources(machine: Machine) -> None:
     assert sorted(entry.name for entry in machine.cache.iterdir()) == ["bin", "toolchain.lock"]
 
 
+def test_a_removal_of_sources_that_was_killed_is_finished_by_the_next_command(machine: Machine) -> None:
+    toolchain.ensure("vault")
+    (machine.cache / "go.leaving/mod/half").mkdir(parents=True)
+    toolchain.ensure("vault")
+    assert not (machine.cache / "go.leaving").exists()
+    assert len(machine.calls("build")) == 1
+
+
 def test_sources_are_kept_when_asked_for(machine: Machine) -> None:
     toolchain.ensure("vault", keep_sources=True)
     assert (machine.cache / "go/mod/downloaded").is_dir()
