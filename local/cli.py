@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -30,6 +31,7 @@ def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
     """Run a command's `main` and exit; a `LocalError` becomes one line on stderr and exit code 1."""
     # Where a system keeps `ip` and `iptables`, and a login as root without its environment doesn't look.
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main(None))
     except LocalError as error:

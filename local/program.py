@@ -7,12 +7,13 @@ permissions of the home don't: whoever reads the state can read the passphrase, 
 
 import json
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from local import paths, plugins
 from local.errors import LocalError
@@ -107,16 +108,30 @@ def up(stack: str, env: Mapping[str, str], step: Step) -> Change:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # Out of the terminal's reach: the engine takes a second interrupt for leave to forget what it was doing.
+            start_new_session=True,
         ) as engine,
     ):
-        touched = 0
-        for line in engine.stdout or ():
-            output.write(line)
-            output.flush()
-            touched += _note(line, step)
+        touched = _follow(engine, output, step)
     if engine.returncode:
         raise LocalError(f"pulumi up of the stack {stack} failed", log)
     return Change(resources=touched)
+
+
+def _follow(engine: subprocess.Popen[str], log: TextIO, step: Step) -> int:
+    """Log and show what the engine prints, and count the changes; an interrupt is passed on and its end waited for."""
+    touched = 0
+    lines = engine.stdout or ()
+    try:
+        for line in lines:
+            log.write(line)
+            log.flush()
+            touched += _note(line, step)
+    except KeyboardInterrupt:
+        engine.send_signal(signal.SIGINT)
+        log.writelines(lines)
+        raise
+    return touched
 
 
 def _note(line: str, step: Step) -> int:
