@@ -135,7 +135,7 @@ def _contenders(work: Path, files: Sequence[Path]) -> Iterator[Contender]:
 
 @contextlib.contextmanager
 def _signer(work: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    common = {"PYTHONPATH": str(_ROOT), "COSIGN_PASSWORD": ""}
+    common = {"PYTHONPATH": str(_ROOT), "COSIGN_PASSWORD": "", "TUF_MIRROR": "http://127.0.0.1:1"}
     if binary := locate(toolchain.TOOLS["vault"]):
         with dev_vault(binary, work / "vault.log") as vault:
             yield "Vault", vault.environment() | common

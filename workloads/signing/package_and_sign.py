@@ -19,6 +19,14 @@ written beside OUT.tar.gz:
 environment:
   {Env.VAULT_ADDR}, and {Env.VAULT_TOKEN} or {Env.VAULT_ROLE} (the role that the pod's service account logs in to)
 
+verified anywhere, and without a network:
+  python -m workloads.signing.verify OUT.tar.gz --key cosign-v1.pub
+  cosign trusted-root create --out none.json   # for cosign before 3.0.4
+  cosign verify-blob --key cosign-v1.pub --bundle OUT.tar.gz.sigstore.json --insecure-ignore-tlog=true \\
+    --trusted-root none.json OUT.tar.gz
+  base64 -d OUT.tar.gz.sig > sig.der && openssl dgst -sha256 -verify cosign-v1.pub -signature sig.der OUT.tar.gz
+  model_signing verify key MODEL_DIR --public_key cosign-v1.pub --signature OUT.sig
+
 example:
   python -m workloads.signing.package_and_sign ./model /tmp/model.tar.gz
 """
