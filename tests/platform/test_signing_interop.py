@@ -181,7 +181,7 @@ def test_the_signer_can_do_nothing_but_sign(vault: DevVault, model_dir: Path, tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sealed_vault_leaves_nothing_behind(vault: DevVault, model_dir: Path, tmp_path: Path) -> None:
+def test_a_dead_vault_leaves_nothing_behind(vault: DevVault, model_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.tar.gz"
     address = {"VAULT_ADDR": "http://127.0.0.1:1"}
     argv = [sys.executable, "-m", "workloads.signing.package_and_sign", model_dir, out]
