@@ -51,7 +51,7 @@ def deliver(
     pictures = session.data.validation.pictures
     logged: dict[str, Any] = {"run_id": None, "model_id": None, "registered_model": None, "model_version": None}
     if isinstance(tracking, MlflowRun):
-        model = publish.claim(tracking)
+        model = publish.claim(tracking, position.step)
         identity = Model(run_id=tracking.run_id, model_id=model.model_id)
         export.save_model(network, pictures, out_dir / export.MODEL_FOLDER, identity)
         publish.upload(tracking, model, out_dir / export.MODEL_FOLDER, position.step)

@@ -1,4 +1,7 @@
-"""The trained model in MLflow: logged once per run, and registered once, however often a training is started again."""
+"""The trained model in MLflow: logged once and registered once, however often its training is started again.
+
+A run gets a second model only where it was gone on with for more epochs.
+"""
 
 from pathlib import Path
 
@@ -8,17 +11,22 @@ from mlflow.exceptions import MlflowException
 from workloads.training.export import MODEL_FOLDER
 from workloads.training.tracking import MlflowRun
 
+_STEP_TAG = "step"
 
-def claim(run: MlflowRun) -> LoggedModel:
-    """Return the run's model in MLflow, made if it has none yet."""
+
+def claim(run: MlflowRun, step: int) -> LoggedModel:
+    """Return the run's model of `step` in MLflow, made if there is none yet."""
 
     def find_or_create() -> LoggedModel:
         found = run.client.search_logged_models(
             [run.experiment_id], filter_string=f"source_run_id = '{run.run_id}' AND name = '{MODEL_FOLDER}'"
         )
-        if found:
-            return found[0]
-        return run.client.create_logged_model(run.experiment_id, name=MODEL_FOLDER, source_run_id=run.run_id)
+        for model in found:
+            if model.tags.get(_STEP_TAG) == str(step):
+                return model
+        return run.client.create_logged_model(
+            run.experiment_id, name=MODEL_FOLDER, source_run_id=run.run_id, tags={_STEP_TAG: str(step)}
+        )
 
     return run.ask(find_or_create)
 
@@ -33,19 +41,18 @@ def upload(run: MlflowRun, model: LoggedModel, folder: Path, step: int) -> None:
 
 def register(run: MlflowRun, model: LoggedModel, name: str) -> str:
     """Return the version of the registered model `name` that `model` is, made if it is none yet."""
+    source = f"models:/{model.model_id}"
 
     def find_or_create() -> str:
-        versions = run.client.search_model_versions(f"name = '{name}' and run_id = '{run.run_id}'")
-        if versions:
-            return versions[0].version
+        for version in run.client.search_model_versions(f"name = '{name}' and run_id = '{run.run_id}'"):
+            if version.source == source:
+                return version.version
         try:
             run.client.create_registered_model(name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        version = run.client.create_model_version(
-            name, source=f"models:/{model.model_id}", run_id=run.run_id, model_id=model.model_id
-        )
-        return version.version
+        created = run.client.create_model_version(name, source=source, run_id=run.run_id, model_id=model.model_id)
+        return created.version
 
     return run.ask(find_or_create)
