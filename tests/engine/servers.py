@@ -17,11 +17,14 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
 UP_SECONDS = 90
 
@@ -234,13 +237,22 @@ class Vault:
         """End it."""
         self._processes.stop()
 
-    def public_key(self) -> Path:
-        """Return a file with a public key that a JWT method can trust."""
-        path = self._processes.folder / "jwt.pem"
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    def trust(self) -> tuple[Path, Path]:
+        """Return files with a public key and a certificate of an authority, for methods that check signatures."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now)
+            .not_valid_after(now + timedelta(days=1))
+            .sign(key, hashes.SHA256())
+        )
         form = serialization.PublicFormat.SubjectPublicKeyInfo
-        path.write_bytes(key.public_bytes(serialization.Encoding.PEM, form))
-        return path
+        files = (self._processes.folder / "trusted.pub", self._processes.folder / "trusted.crt")
+        files[0].write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
+        files[1].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return files
 
     def call(self, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
         """Call an API path, and return its data or None when there is nothing."""

@@ -24,7 +24,8 @@ PROGRAM = """
     policy = vault.Policy("policy", name="{name}-signer", policy=rules, opts=opts)
     auth = vault.AuthBackend("auth", type="kubernetes", path="{name}-kubernetes", opts=opts)
     vault.kubernetes.AuthBackendConfig(
-        "config", backend=auth.path, kubernetes_host="https://10.0.0.1:6443", kubernetes_ca_cert="none",
+        "config", backend=auth.path, kubernetes_host="https://10.0.0.1:6443",
+        kubernetes_ca_cert=open({certificate!r}).read(),
         token_reviewer_jwt="reviewer", disable_iss_validation=True, opts=opts,
     )
     vault.kubernetes.AuthBackendRole(
@@ -45,17 +46,17 @@ PROGRAM = """
 RESOURCES = 8
 
 
-@pytest.fixture
-def public_key(vault: Vault) -> str:
-    return str(vault.public_key())
+def write(stack: Stack, vault: Vault, name: str, address: str | None = None) -> None:
+    key, certificate = (str(path) for path in vault.trust())
+    stack.program(
+        PROGRAM.format(
+            address=address or vault.address, token=vault.token, name=name, public_key=key, certificate=certificate
+        )
+    )
 
 
-def write(stack: Stack, vault: Vault, name: str, public_key: str) -> None:
-    stack.program(PROGRAM.format(address=vault.address, token=vault.token, name=name, public_key=public_key))
-
-
-def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vault: Vault, public_key: str) -> None:
-    write(stack, vault, "cycle", public_key)
+def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vault: Vault) -> None:
+    write(stack, vault, "cycle")
     assert stack.preview().counts == {"create": RESOURCES}
     assert stack.up().counts == {"create": RESOURCES}
     assert stack.outputs()["public"].startswith("-----BEGIN PUBLIC KEY-----")
@@ -82,8 +83,8 @@ def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vau
     assert vault.call("GET", "sys/policies/acl/cycle-signer") is None
 
 
-def test_what_changed_in_vault_shows_on_refresh_and_is_put_back(stack: Stack, vault: Vault, public_key: str) -> None:
-    write(stack, vault, "drift", public_key)
+def test_what_changed_in_vault_shows_on_refresh_and_is_put_back(stack: Stack, vault: Vault) -> None:
+    write(stack, vault, "drift")
     stack.up()
     vault.call("POST", "sys/policies/acl/drift-signer", {"policy": 'path "*" { capabilities = ["sudo"] }'})
     vault.call("POST", "auth/drift-kubernetes/role/signer", {"token_ttl": 6000})
@@ -96,16 +97,16 @@ def test_what_changed_in_vault_shows_on_refresh_and_is_put_back(stack: Stack, va
     assert "sudo" not in vault.call("GET", "sys/policies/acl/drift-signer")["data"]["policy"]
 
 
-def test_a_key_that_must_not_be_deleted_is_not(stack: Stack, vault: Vault, public_key: str) -> None:
-    write(stack, vault, "keep", public_key)
+def test_a_key_that_must_not_be_deleted_is_not(stack: Stack, vault: Vault) -> None:
+    write(stack, vault, "keep")
     stack.up()
     with pytest.raises(EngineError, match="deletion is not allowed for this key"):
         stack.destroy()
     assert vault.call("GET", "keep-transit/keys/cosign")["data"]["type"] == "ecdsa-p256"
 
 
-def test_a_vault_that_isnt_there_is_one_clear_line(stack: Stack, vault: Vault, public_key: str) -> None:
-    stack.program(PROGRAM.format(address="http://127.0.0.1:1", token="none", name="none", public_key=public_key))
+def test_a_vault_that_isnt_there_is_one_clear_line(stack: Stack, vault: Vault) -> None:
+    write(stack, vault, "none", address="http://127.0.0.1:1")
     assert stack.preview().counts == {"create": RESOURCES}, "a preview of something new needs no Vault"
     with pytest.raises(EngineError, match=r"Vault at http://127\.0\.0\.1:1 can't be reached"):
         stack.up()

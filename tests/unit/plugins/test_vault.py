@@ -51,6 +51,13 @@ def test_defaults_slashes_and_the_order_of_sets_are_no_change(provider: VaultPro
     assert provider.diff(request_for(ROLE, old_inputs=old, inputs=new | {"tokenPolicies": ["y"]})).changes
 
 
+def test_the_white_space_around_a_certificate_is_no_change(provider: VaultProvider, request_for: RequestFor) -> None:
+    old = {"kubernetesHost": "https://10.0.0.1", "kubernetesCaCert": "-----BEGIN CERTIFICATE-----\nAA\n"}
+    new = old | {"kubernetesCaCert": old["kubernetesCaCert"].strip()}
+    assert not provider.diff(request_for(CONFIG, old_inputs=old, inputs=new)).changes
+    assert provider.diff(request_for(CONFIG, old_inputs=old, inputs=new | {"kubernetesCaCert": "other"})).changes
+
+
 def test_a_reviewer_token_is_secret_even_if_the_program_didnt_say_so(
     provider: VaultProvider, request_for: RequestFor
 ) -> None:
