@@ -30,6 +30,9 @@ TOOLS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
 # ` +  kubernetes:apps/v1:Deployment mlflow created (12s)`.
 _OUTCOME = re.compile(r"^ ?(?P<sign>[-+~]{1,2}) +(?P<type>\S+) (?P<name>\S+) (?P<outcome>\w+)(?: \((?P<took>[^)]*)\))?")
 _DONE = ("created", "updated", "deleted", "replaced", "imported")
+# The engine says so for each embedded plugin, each time.
+_PLUGIN_ON_PATH = re.compile(r"warning: using pulumi-resource-\S+ from \$PATH")
+EXCERPT_LINES = 40
 _BUSY = ("creating", "updating", "deleting", "replacing")
 
 
@@ -114,7 +117,7 @@ def up(stack: str, env: Mapping[str, str], step: Step) -> Change:
     ):
         touched = _follow(engine, output, step)
     if engine.returncode:
-        raise LocalError(f"pulumi up of the stack {stack} failed", log)
+        raise LocalError(f"pulumi up of the stack {stack} failed", log, _diagnosis(log.read_text()))
     return Change(resources=touched)
 
 
@@ -132,6 +135,14 @@ def _follow(engine: subprocess.Popen[str], log: TextIO, step: Step) -> int:
         log.writelines(lines)
         raise
     return touched
+
+
+def _diagnosis(log: str) -> list[str]:
+    """Return what the engine's log says of its failures: the section that it puts before the outputs and the counts."""
+    _, _, rest = log.partition("\nDiagnostics:\n")
+    section = re.split(r"^(?:Outputs|Resources):", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    lines = [line for line in section.splitlines() if line.strip() and not _PLUGIN_ON_PATH.search(line)]
+    return lines[:EXCERPT_LINES]
 
 
 def _note(line: str, step: Step) -> int:
@@ -157,11 +168,17 @@ def outputs(stack: str, env: Mapping[str, str], *, secrets: bool = False) -> dic
 
 
 def _unlock(stack: str, env: Mapping[str, str]) -> None:
-    """Take away the lock of an update whose process is gone: one that was killed leaves it behind."""
-    for lock in (state() / ".pulumi" / "locks").rglob("*.json"):
+    """Take away the lock of an update whose process is gone: one that was killed leaves it behind.
+
+    Raises:
+        LocalError: The process is at work.
+    """
+    for lock in (state() / ".pulumi" / "locks").glob(f"*/*/{stack}/*.json"):
         holder = json.loads(lock.read_text())
-        if holder.get("hostname") == socket.gethostname() and not Path(f"/proc/{holder['pid']}").exists():
-            _engine(env, "cancel", "--yes", "--stack", stack)
+        if holder["hostname"] != socket.gethostname() or Path(f"/proc/{holder['pid']}").exists():
+            at_work = f"pulumi (process {holder['pid']} on {holder['hostname']}) is at work on the stack {stack}"
+            raise LocalError(f"{at_work}: wait for it, or end it with `pulumi cancel`.")
+        _engine(env, "cancel", "--yes", "--stack", stack)
 
 
 def _engine(env: Mapping[str, str], *arguments: str) -> str:

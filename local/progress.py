@@ -58,7 +58,7 @@ class Step:
             return
         self.detail = detail
         if not _console.is_terminal:
-            say(f"  {self.title}: {detail}")
+            say(f"  {detail}")
 
     def glance(self, detail: str) -> None:
         """Show `detail` beside the step on a terminal only: for what passes too fast to be worth a line."""
@@ -144,8 +144,8 @@ def _show_log(error: LocalError) -> None:
     if error.log is None or error.shown:
         return
     error.shown = True
-    say(f"  the last lines of {error.log}:")
-    for line in tail(error.log):
+    say(f"  {'from' if error.excerpt else 'the last lines of'} {error.log}:")
+    for line in error.excerpt or tail(error.log):
         say(f"  | {line}")
 
 

@@ -31,6 +31,17 @@ Updating (local):
 Resources:
     + 2 created
 """
+FAILURE = """\
+Updating (local):
+ +  pulumi:pulumi:Stack aegis-local **failed** 1 error
+Diagnostics:
+  pulumi:pulumi:Stack (aegis-local):
+    warning: using pulumi-resource-random from $PATH at /some/where
+  kubernetes:apps/v1:Deployment (mlflow):
+    error: mlflow: image not found
+Outputs:
+    mlflow_url: "http://10.213.128.20:5000"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -61,32 +72,46 @@ def test_what_became_of_each_resource_is_told_once(home: Path, capsys: pytest.Ca
     assert (paths.logs() / "pulumi.log").read_text() == DISPLAY
 
 
-def test_a_failed_update_shows_the_end_of_its_log(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    failing = engine(home, output="Diagnostics:\n  error: mlflow: image not found\n", code=255)
+def test_a_failed_update_shows_its_diagnostics_and_names_its_log(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = engine(home, output=FAILURE, code=255)
     with (
         pytest.raises(LocalError, match=r"pulumi up of the stack local failed.*pulumi\.log"),
         progress.step("Up") as step,
     ):
         program.up("local", failing, step)
-    assert "error: mlflow: image not found" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "error: mlflow: image not found" in told
+    assert "warning: using" not in told
+    assert "mlflow_url" not in told
+
+
+def lock(holder: dict[str, object]) -> None:
+    file = program.state() / ".pulumi" / "locks" / "organization" / "aegis" / "local" / "x.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(holder))
+
+
+def test_the_lock_of_a_killed_update_is_taken_away(home: Path) -> None:
+    lock({"pid": 2**22 + 1, "hostname": socket.gethostname()})
+    with progress.step("Up") as step:
+        program.up("local", engine(home), step)
+    assert "cancel --yes" in (home / "calls").read_text()
 
 
 @pytest.mark.parametrize(
-    ("holder", "cancelled"),
-    [
-        ({"pid": 2**22 + 1, "hostname": socket.gethostname()}, True),
-        ({"pid": os.getpid(), "hostname": socket.gethostname()}, False),
-        ({"pid": 2**22 + 1, "hostname": "another"}, False),
-    ],
-    ids=["of a process that is gone", "of a process at work", "of another machine"],
+    "holder",
+    [{"pid": os.getpid(), "hostname": socket.gethostname()}, {"pid": 2**22 + 1, "hostname": "another"}],
+    ids=["of this machine", "of another machine"],
 )
-def test_a_lock_is_taken_away_only_from_the_dead(home: Path, holder: dict[str, object], cancelled: bool) -> None:
-    lock = program.state() / ".pulumi" / "locks" / "organization" / "aegis" / "local" / "x.json"
-    lock.parent.mkdir(parents=True)
-    lock.write_text(json.dumps(holder))
-    with progress.step("Up") as step:
+def test_an_update_at_work_is_told_and_left_alone(home: Path, holder: dict[str, object]) -> None:
+    lock(holder)
+    at_work = rf"pulumi \(process {holder['pid']} on {holder['hostname']}\) is at work on the stack local"
+    with pytest.raises(LocalError, match=at_work), progress.step("Up") as step:
         program.up("local", engine(home), step)
-    assert ("cancel --yes" in (home / "calls").read_text()) is cancelled
+    assert "cancel" not in (home / "calls").read_text()
+    assert "up" not in (home / "calls").read_text().split()
 
 
 def test_a_stack_that_was_never_up_has_no_outputs(home: Path) -> None:
