@@ -126,7 +126,7 @@ def _contenders(work: Path, files: Sequence[Path]) -> Iterator[Contender]:
     yield Contender(name="tar czf", argv=["tar", "czf", "tar.tar.gz", "model"], slow=True)
     cosign = locate(toolchain.TOOLS["cosign"])
     if cosign and not _fits_memory(files):
-        _say("leaving out cosign: it reads the whole archive into memory, and there is too little")
+        _say("leaving out cosign: its verification reads the whole archive into memory, and there is too little")
     elif cosign:
         generate = [cosign, "generate-key-pair", "--output-key-prefix", "bench"]
         subprocess.run(generate, cwd=work, env=os.environ | {"COSIGN_PASSWORD": ""}, check=True, capture_output=True)

@@ -10,6 +10,7 @@ from workloads.registry.selection import Tracking
 from workloads.release import store
 from workloads.release.job import Order, release
 from workloads.signing import transit
+from workloads.signing.staging import written
 
 # Where Kubernetes reads a container's last words: https://kubernetes.io/docs/reference/kubernetes-api/ (Container).
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tracking = Tracking(cli.require_env(Env.TRACKING_URI, "the address of MLflow, such as http://127.0.0.1:5000"))
     released = release(order, tracking, transit.from_environment(), store.from_environment())
     if args.result_file:
-        args.result_file.write_text(released.to_json(), encoding="utf-8")
+        with written(args.result_file):
+            args.result_file.write_text(released.to_json(), encoding="utf-8")
     print(released.to_json() if args.json else f"{released.model} version {released.version} is released and verified")
     return Exit.OK
 
