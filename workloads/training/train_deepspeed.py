@@ -11,14 +11,22 @@ from workloads import cli
 from workloads.training.args import parse
 from workloads.training.stopping import Stop
 
+# What libraries read when they are imported, unless the user has set it.
+_ENVIRONMENT = {
+    # Waiting threads of PyTorch spin by default: on busy cores, steps take twenty times as long.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # MLflow's client would report its use to its makers.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says and return the exit code."""
     args = parse(argv)
     stop = Stop()
     stop.watch()
-    # Waiting threads of PyTorch spin by default: on busy cores, steps take twenty times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     # PyTorch and DeepSpeed are imported only now: help and bad arguments don't wait ten seconds for them, and DeepSpeed
     # finds the environment prepared. What they print on stdout goes where progress goes.
     with contextlib.redirect_stdout(sys.stderr):

@@ -1,0 +1,52 @@
+"""What may work later is told from what never will, in one line that gives the root of it."""
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from mlflow.exceptions import MlflowException, RestException
+
+from contracts import Exit
+from workloads.cli import WorkloadError
+from workloads.training import services
+
+
+def failing(error: Exception, cause: Exception | None = None) -> None:
+    raise error from cause
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RestException({"error_code": "TEMPORARILY_UNAVAILABLE", "message": "soon"}),
+        RestException({"error_code": "INTERNAL_ERROR", "message": "the database is starting"}),
+        RestException({"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "slow down"}),
+        MlflowException("API request failed with exception"),
+        EndpointConnectionError(endpoint_url="http://s3"),
+    ],
+)
+def test_a_service_that_is_away_is_asked_again_and_then_named(error: Exception) -> None:
+    with pytest.raises(services.UnavailableError):
+        services.once(lambda: failing(error))
+    with pytest.raises(WorkloadError, match="MLflow at http://m does not answer after 1 attempts") as failure:
+        services.patiently(lambda: failing(error), service="MLflow at http://m", code=Exit.MLFLOW, attempts=1)
+    assert failure.value.code == Exit.MLFLOW
+
+
+@pytest.mark.parametrize("code", ["INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"])
+def test_a_refusal_is_told_at_once(code: str) -> None:
+    asked: list[int] = []
+
+    def action() -> None:
+        asked.append(1)
+        raise RestException({"error_code": code, "message": "no"})
+
+    with pytest.raises(WorkloadError, match=f"the store refuses: {code}: no") as failure:
+        services.patiently(action, service="the store", code=Exit.OBJECT_STORE)
+    assert failure.value.code == Exit.OBJECT_STORE
+    assert len(asked) == 1
+
+
+def test_the_reason_is_the_root_cause_in_one_line() -> None:
+    root = ConnectionRefusedError(111, "Connection refused")
+    with pytest.raises(services.UnavailableError) as failure:
+        services.once(lambda: failing(MlflowException("API request to\nhttp://m failed"), root))
+    assert str(failure.value) == "[Errno 111] Connection refused"
