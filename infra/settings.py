@@ -110,7 +110,7 @@ class Mlflow(Section):
         default=70, ge=10, le=95, description="percent of the CPU request, an integer from 10 to 95"
     )
     memory_target: int = Field(
-        default=80, ge=10, le=95, description="percent of the memory request, an integer from 10 to 95"
+        default=80, ge=50, le=95, description="percent of the memory request, an integer from 50 to 95"
     )
     public_hosts: list[Host] = Field(
         default=[],

@@ -173,7 +173,7 @@ class Mlflow(pulumi.ComponentResource):
             **container(
                 COMPONENT,
                 args.image,
-                resources(args.workers),
+                resources(args.workers, args.autoscaling.min_replicas, args.autoscaling.memory_target),
                 command=["mlflow", "server"],
                 env=[
                     {"name": POD_IP_VARIABLE, "value_from": {"field_ref": {"field_path": "status.podIP"}}},

@@ -15,7 +15,7 @@ from infra.cluster.traffic import Peer, allow
 COMPONENT: Final = "trainer"
 
 # It takes what is idle, and asks for little: on a node of two CPUs it runs beside the platform.
-_RESOURCES: Final = Resources(cpu="100m", memory="1Gi", cpu_limit="2", memory_limit="4Gi")
+_RESOURCES: Final = Resources(cpu="100m", memory="512Mi", cpu_limit="2", memory_limit="4Gi")
 _TMP_SIZE: Final = "4Gi"
 # Tensors that the trainer's processes and data loaders share.
 _SHARED_MEMORY: Final = "1Gi"

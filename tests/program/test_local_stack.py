@@ -54,9 +54,9 @@ def test_mlflow_runs_in_two_to_ten_pods_by_cpu_and_memory(build: Build) -> None:
     assert targets == {"cpu": 70, "memory": 80}
 
 
-def test_mlflow_asks_for_the_memory_that_four_idle_workers_leave_room_in(build: Build) -> None:
+def test_mlflow_asks_for_memory_that_keeps_four_idle_workers_below_the_target(build: Build) -> None:
     resources = container_of(build(), "Deployment", "mlflow")["resources"]
-    assert resources == {"requests": {"cpu": "500m", "memory": "1536Mi"}, "limits": {"cpu": "1", "memory": "2048Mi"}}
+    assert resources == {"requests": {"cpu": "500m", "memory": "2048Mi"}, "limits": {"cpu": "1", "memory": "2048Mi"}}
 
 
 def test_mlflow_keeps_one_pod_at_least_and_rolls_one_pod_at_a_time(build: Build) -> None:

@@ -1,5 +1,7 @@
 """The arithmetic of an MLflow pod."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,24 +9,37 @@ from hypothesis import strategies as st
 from infra.cluster.mlflow_sizing import IN_CLUSTER_CONNECTIONS, connection_pool, most_processes, resources
 from infra.quantities import mebibytes
 
-# Anonymous memory of an idle server of 4 workers, measured after its first requests.
-MEASURED_MIB = 961
+# Working set of a pod of 4 workers after it had served a training run.
+MEASURED_MIB = 1027
+WORKERS, PODS, TARGETS = st.integers(1, 16), st.integers(1, 50), st.integers(50, 95)
 
 
-def test_four_idle_workers_stay_below_the_memory_target() -> None:
-    assert mebibytes(resources(4).memory) * 0.8 > MEASURED_MIB * 1.1
+def wanted(pods: int, usage_mib: float, request_mib: int, target: int) -> int:
+    """What the autoscaler wants: its formula, without the tolerance that would forgive a little."""
+    return math.ceil(pods * (usage_mib / request_mib) / (target / 100))
 
 
-@given(st.integers(1, 16))
-def test_the_limit_is_above_the_request_and_never_below_the_design(workers: int) -> None:
-    asked = resources(workers)
+def test_four_idle_workers_stay_at_two_pods_at_rest_and_while_a_third_is_rolled_in() -> None:
+    request = mebibytes(resources(4, 2, 80).memory)
+    assert wanted(2, MEASURED_MIB, request, 80) <= 2
+    assert wanted(3, MEASURED_MIB, request, 80) <= 2
+
+
+@given(WORKERS, PODS, TARGETS)
+def test_no_idle_deployment_scales_out_during_a_rollout(workers: int, replicas: int, target: int) -> None:
+    request = mebibytes(resources(workers, replicas, target).memory)
+    assert wanted(replicas + 1, 230 + 200 * workers, request, target) <= replicas
+
+
+@given(WORKERS, PODS, TARGETS)
+def test_the_limit_is_never_below_the_request_nor_below_the_design(workers: int, replicas: int, target: int) -> None:
+    asked = resources(workers, replicas, target)
     assert mebibytes(asked.memory) >= 1024
-    assert mebibytes(asked.memory_limit) >= 2048
-    assert mebibytes(asked.memory_limit) > mebibytes(asked.memory)
+    assert mebibytes(asked.memory_limit) >= max(2048, mebibytes(asked.memory))
 
 
 def test_fewer_workers_ask_for_less() -> None:
-    assert mebibytes(resources(2).memory) < mebibytes(resources(4).memory)
+    assert mebibytes(resources(2, 2, 80).memory) < mebibytes(resources(4, 2, 80).memory)
 
 
 @given(st.integers(1, 16), st.integers(1, 50))
