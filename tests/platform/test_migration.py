@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from contracts import Env, Exit
 from tests.platform import backup_servers as servers
@@ -30,7 +31,7 @@ def database(server: dict[str, str], request: pytest.FixtureRequest) -> dict[str
     """An empty database of the test's own."""
     name = f"mlflow_{abs(hash(request.node.name))}"
     with psycopg.connect(servers.dsn(server | {"PGDATABASE": "postgres"}), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # pyright: ignore[reportArgumentType] - our own name
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return server | {"PGDATABASE": name}
 
 

@@ -31,8 +31,10 @@ def uri(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def head() -> str | None:
-    return schema.scripts().get_current_head()
+def head() -> str:
+    revision = schema.scripts().get_current_head()
+    assert revision is not None
+    return revision
 
 
 def set_revision(path: Path, revision: str) -> None:
