@@ -19,7 +19,8 @@ def official_available(name: str, version: str, pulumi_home: Path | None = None)
     """Whether the engine finds the official plugin: on PATH, or installed for this version under Pulumi's home."""
     home = pulumi_home or Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     program = f"pulumi-resource-{name}"
-    if (home / "plugins" / f"resource-{name}-v{version}" / program).is_file():
+    installed = home / "plugins" / f"resource-{name}-v{version}" / program
+    if installed.is_file() and not installed.resolve().is_relative_to(_BIN):
         return True
     outside = os.pathsep.join(
         folder for folder in os.environ.get("PATH", "").split(os.pathsep) if not Path(folder).is_relative_to(_BIN)
@@ -35,6 +36,23 @@ def missing(pulumi_home: Path | None = None) -> dict[str, str]:
 def path_entries(pulumi_home: Path | None = None) -> list[Path]:
     """Return the folders to put on PATH: one for each plugin that is missing, so that no official one is hidden."""
     return [_BIN / name for name in missing(pulumi_home)]
+
+
+def install(pulumi_home: Path) -> list[str]:
+    """Put links to those that are missing under Pulumi's home, and return their names.
+
+    The engine then takes them without a word, where for each one on PATH it warns with every command. An official one
+    that is installed later by `pulumi plugin install --reinstall` takes the link's place.
+    """
+    for name, version in missing(pulumi_home).items():
+        folder = pulumi_home / "plugins" / f"resource-{name}-v{version}"
+        folder.mkdir(parents=True, exist_ok=True)
+        program = f"pulumi-resource-{name}"
+        link = folder / f".{program}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(_BIN / name / program)
+        link.replace(folder / program)
+    return list(missing(pulumi_home))
 
 
 def explanation(pulumi_home: Path | None = None) -> str:

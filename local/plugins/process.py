@@ -1,6 +1,5 @@
 """The process of a plugin: it gets the engine's address, prints its own port and serves until the engine ends."""
 
-import argparse
 import logging
 import os
 import signal
@@ -25,16 +24,10 @@ _MESSAGE_BYTES: Final = 400 * 1024 * 1024
 _PARENT_CHECK_SECONDS: Final = 2
 
 
-def main(make: Callable[[Host], Provider], arguments: list[str] | None = None) -> None:
-    """Serve the provider that `make` builds around the engine's log."""
-    parser = argparse.ArgumentParser(
-        description="An embedded Pulumi provider plugin; the Pulumi engine starts it, not a person."
-    )
-    parser.add_argument("engine", help="address of the engine, host:port")
-    given, _ = parser.parse_known_args(arguments)
+def serve(make: Callable[[Host], Provider], engine: str) -> None:
+    """Serve the provider that `make` builds around the engine at an address."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
-
-    provider = make(EngineHost(given.engine))
+    provider = make(EngineHost(engine))
     server = grpc.server(
         ThreadPoolExecutor(_THREADS),
         options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)],

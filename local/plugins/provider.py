@@ -4,7 +4,7 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -27,10 +27,9 @@ class InvalidInputsError(PluginError):
 class NotReadyError(PluginError):
     """A resource that exists but never became ready: it stays in the state and the next update tries again."""
 
-    def __init__(self, message: str, state: "State", reasons: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, state: "State") -> None:
         super().__init__(message)
         self.state = state
-        self.reasons = [message, *reasons]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -60,7 +60,7 @@ class _Failure(grpc.Status):
 def _failure(error: Exception) -> _Failure:
     if isinstance(error, NotReadyError):
         detail = proto.ErrorResourceInitFailed(
-            id=error.state.id, properties=encode(error.state.outputs), reasons=error.reasons
+            id=error.state.id, properties=encode(error.state.outputs), reasons=[str(error)]
         )
         return _Failure(str(error), detail)
     if isinstance(error, PluginError):

@@ -29,7 +29,8 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]
 
 @pytest.fixture(scope="session")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
-    server = Vault(tmp_path_factory.mktemp("vault"), {"vault": _tool("vault")})
+    tools = {name: _tool(name) for name in ("vault", "vault-plugin-auth-kubernetes")}
+    server = Vault(tmp_path_factory.mktemp("vault"), tools)
     try:
         server.start()
         yield server

@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import socket
 import ssl
 import subprocess
@@ -213,18 +214,22 @@ class Vault:
 
     def __init__(self, folder: Path, tools: dict[str, Path]) -> None:
         self._processes = Processes(folder=folder)
-        self._tool = tools["vault"]
+        self._tools = tools
         self.token = secrets.token_hex(16)
         self.address = f"http://127.0.0.1:{free_port()}"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it, with the Kubernetes auth method that its minimal build leaves out, and wait until it answers."""
+        method = self._processes.folder / "plugins" / "kubernetes"
+        method.parent.mkdir()
+        shutil.copy(self._tools["vault-plugin-auth-kubernetes"], method)
         self._processes.start(
             "vault",
             [
-                self._tool,
+                self._tools["vault"],
                 "server",
                 "-dev",
+                f"-dev-plugin-dir={method.parent}",
                 f"-dev-listen-address={self.address.removeprefix('http://')}",
                 "-dev-no-store-token",
             ],

@@ -39,6 +39,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         (self.folder / "state").mkdir(parents=True)
+        plugins.install(self.folder / "home")
         (self.folder / "Pulumi.yaml").write_text("name: test\nruntime: python\n")
         self._run("stack", "init", "test")
 
@@ -102,7 +103,7 @@ class Stack:
 
     def _environment(self) -> dict[str, str]:
         python = Path(sys.executable).parent
-        path = [*plugins.path_entries(), python, self.pulumi.parent, os.environ["PATH"]]
+        path = [python, self.pulumi.parent, os.environ["PATH"]]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "VAULT_"))}
         return inherited | {
             "PATH": os.pathsep.join(str(each) for each in path),

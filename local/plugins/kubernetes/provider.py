@@ -162,7 +162,9 @@ class KubernetesProvider(Provider):
             except NeverReadyError as error:
                 state = self._state(error.live or applied, request.inputs, manager)
                 message = f"{applied['kind']} {state.id} was applied but didn't become ready: {error}"
-                raise NotReadyError(message, state, error.details) from error
+                raise NotReadyError(message, state) from error
+            # The last status would stay beside the finished resource.
+            self.host.status("", request.urn)
         return self._state(live, request.inputs, manager)
 
     def _patience(self, request: Request, plain: Object) -> Patience:

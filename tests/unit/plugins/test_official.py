@@ -43,3 +43,13 @@ def test_each_embedded_plugin_is_a_program(monkeypatch: pytest.MonkeyPatch) -> N
     for entry in plugins.path_entries():
         path = entry / f"pulumi-resource-{entry.name}"
         assert path.stat().st_mode & 0o111
+
+
+def test_embedded_ones_are_linked_under_pulumis_home_and_stay_embedded(tmp_path: Path) -> None:
+    program(tmp_path / "bin", "random")
+    home = tmp_path / "home"
+    assert plugins.install(home) == ["kubernetes", "vault"]
+    assert plugins.install(home) == ["kubernetes", "vault"], "a link of ours isn't taken for the official plugin"
+    link = home / "plugins/resource-vault-v7.7.0/pulumi-resource-vault"
+    assert link.resolve().name == "pulumi-resource-vault"
+    assert not (home / "plugins/resource-random-v4.19.1").exists()

@@ -121,14 +121,14 @@ def test_a_bug_is_said_to_be_the_embedded_plugins(
 def test_a_resource_that_isnt_ready_is_reported_with_its_state(
     stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
 ) -> None:
-    provider.answer = NotReadyError("no pod is ready", State(id="shop/web", outputs={"a": Secret(1)}), ["more"])
+    provider.answer = NotReadyError("no pod is ready", State(id="shop/web", outputs={"a": Secret(1)}))
     with pytest.raises(grpc.RpcError) as caught:
         stub.Create(proto.CreateRequest(urn=URN))
     metadata: Any = caught.value.trailing_metadata()
     status = status_pb2.Status.FromString(dict(metadata)["grpc-status-details-bin"])
     detail = proto.ErrorResourceInitFailed()
     assert status.details[0].Unpack(detail)
-    assert (detail.id, list(detail.reasons)) == ("shop/web", ["no pod is ready", "more"])
+    assert (detail.id, list(detail.reasons)) == ("shop/web", ["no pod is ready"])
     assert decode(detail.properties) == {"a": Secret(1)}
 
 

@@ -1,6 +1,0 @@
-"""Starts the plugin `kubernetes`."""
-
-from local.plugins.kubernetes.provider import KubernetesProvider
-from local.plugins.process import main
-
-main(KubernetesProvider)

@@ -1,6 +1,0 @@
-"""Starts the plugin `vault`."""
-
-from local.plugins.process import main
-from local.plugins.vault.provider import VaultProvider
-
-main(VaultProvider)
