@@ -43,6 +43,7 @@ def release_model(
             tracking_uri=topology.MLFLOW_URL,
             vault_url=topology.VAULT_URL,
             vault_role=signing.role,
+            trainer_job=trainer.job.metadata.name,
             service_account=signing.service_account,
             bucket=buckets.buckets[contracts.RELEASES_BUCKET],
             servers=(topology.MLFLOW, topology.S3, topology.VAULT),

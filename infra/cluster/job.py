@@ -6,19 +6,33 @@ from typing import Final
 import pulumi
 from pulumi_kubernetes.batch.v1 import Job, JobSpecArgsDict
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
+import contracts
 from infra.cluster.pods import labels
 
 # Seconds that Kubernetes may take to report the end of a Job that ran into its deadline.
 _REAPING: Final = 60
+_RETRIES: Final = 3
+_RUNS_AFTER: Final = f"{contracts.PROJECT}/runs-after"
 
 
-def job_spec(component: str, pod: PodSpecArgsDict, *, retries: int, deadline: int) -> JobSpecArgsDict:
+def job_spec(
+    component: str,
+    pod: PodSpecArgsDict,
+    *,
+    retries: int,
+    deadline: int,
+    runs_after: pulumi.Input[str] | None = None,
+) -> JobSpecArgsDict:
     """Return the spec of a Job that runs `pod` once, at most `retries` times more, and `deadline` seconds in all."""
+    meta: ObjectMetaArgsDict = {"labels": labels(component)}
+    if runs_after is not None:
+        meta["annotations"] = {_RUNS_AFTER: runs_after}
     return {
         "backoff_limit": retries,
         "active_deadline_seconds": deadline,
-        "template": {"metadata": {"labels": labels(component)}, "spec": {**pod, "restart_policy": "Never"}},
+        "template": {"metadata": meta, "spec": {**pod, "restart_policy": "Never"}},
     }
 
 
@@ -30,13 +44,15 @@ def run_once(
     *,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource] = (),
-    retries: int = 3,
     deadline: int = 600,
+    runs_after: pulumi.Input[str] | None = None,
 ) -> Job:
     """Make a Job that runs once, and again only after its spec (or a Secret that it reads) has changed.
 
-    Its name is generated: a pod template can't be changed in place, and the next Job runs before the last one and its
-    log go. It has no time to live, as one that deletes itself would come back with every update.
+    `runs_after` is the generated name of another Job: each new one of that makes a new one of this.
+
+    The Job's own name is generated, too: a pod template can't be changed in place, and the next Job runs before the
+    last one and its log go. It has no time to live, as one that deletes itself would come back with every update.
     """
     return Job(
         name,
@@ -46,7 +62,7 @@ def run_once(
             # A Job that failed for good is replaced by the next update, instead of being waited for again.
             "annotations": {"pulumi.com/replaceUnready": "true"},
         },
-        spec=job_spec(component, pod, retries=retries, deadline=deadline),
+        spec=job_spec(component, pod, retries=_RETRIES, deadline=deadline, runs_after=runs_after),
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(depends_on),

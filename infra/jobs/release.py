@@ -26,13 +26,18 @@ _TOKEN_LIFETIME: Final = 600
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseArgs:
-    """Arguments of `Release`; `servers` are the pods that it talks to: MLflow, the object store, Vault."""
+    """Arguments of `Release`.
+
+    `servers` are the pods that it talks to: MLflow, the object store, Vault. `trainer_job` is the Job whose runs it
+    chooses from: a new one is followed by a new release.
+    """
 
     namespace: pulumi.Input[str]
     image: str
     tracking_uri: str
     vault_url: str
     vault_role: pulumi.Input[str]
+    trainer_job: pulumi.Input[str]
     service_account: pulumi.Input[str]
     bucket: BucketAccess
     servers: tuple[Peer, ...]
@@ -71,6 +76,7 @@ class Release(pulumi.ComponentResource):
             # Without its policy the Job would spend its retries against a closed door.
             depends_on=[traffic],
             deadline=_DEADLINE,
+            runs_after=args.trainer_job,
         )
         self.register_outputs({"job": self.job.metadata.name})
 

@@ -161,6 +161,12 @@ def test_the_release_waits_for_the_trainer_and_for_its_right_to_sign(build: Buil
     } <= waited_for
 
 
+def test_what_is_trained_anew_is_released_anew(build: Build) -> None:
+    graph = build()
+    template = graph.one("Job", "release-run").inputs["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"aegis/runs-after": "trainer-run-0a1b2c3d"}
+
+
 def test_the_signing_key_never_leaves_vault(build: Build) -> None:
     key = build().one("SecretBackendKey").inputs
     assert (key["name"], key["type"]) == ("aegis-cosign", "ecdsa-p256")
