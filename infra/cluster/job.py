@@ -6,7 +6,6 @@ from typing import Final
 import pulumi
 from pulumi_kubernetes.batch.v1 import Job, JobSpecArgsDict
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 import contracts
 from infra.cluster.pods import labels
@@ -26,13 +25,14 @@ def job_spec(
     runs_after: pulumi.Input[str] | None = None,
 ) -> JobSpecArgsDict:
     """Return the spec of a Job that runs `pod` once, at most `retries` times more, and `deadline` seconds in all."""
-    meta: ObjectMetaArgsDict = {"labels": labels(component)}
-    if runs_after is not None:
-        meta["annotations"] = {_RUNS_AFTER: runs_after}
+    annotations = {} if runs_after is None else {"annotations": {_RUNS_AFTER: runs_after}}
     return {
         "backoff_limit": retries,
         "active_deadline_seconds": deadline,
-        "template": {"metadata": meta, "spec": {**pod, "restart_policy": "Never"}},
+        "template": {
+            "metadata": {"labels": labels(component), **annotations},
+            "spec": {**pod, "restart_policy": "Never"},
+        },
     }
 
 
