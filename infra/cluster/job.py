@@ -6,6 +6,7 @@ from typing import Final
 import pulumi
 from pulumi_kubernetes.batch.v1 import Job, JobSpecArgsDict
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 import contracts
 from infra.cluster.pods import labels
@@ -25,12 +26,11 @@ def job_spec(
     runs_after: pulumi.Input[str] | None = None,
 ) -> JobSpecArgsDict:
     """Return the spec of a Job that runs `pod` once, at most `retries` times more, and `deadline` seconds in all."""
-    annotations = {} if runs_after is None else {"annotations": {_RUNS_AFTER: runs_after}}
     return {
         "backoff_limit": retries,
         "active_deadline_seconds": deadline,
         "template": {
-            "metadata": {"labels": labels(component), **annotations},
+            "metadata": _pod_metadata(component, runs_after),
             "spec": {**pod, "restart_policy": "Never"},
         },
     }
@@ -70,3 +70,9 @@ def run_once(
             custom_timeouts=pulumi.CustomTimeouts(create=f"{deadline + _REAPING}s", update=f"{deadline + _REAPING}s"),
         ),
     )
+
+
+def _pod_metadata(component: str, runs_after: pulumi.Input[str] | None) -> ObjectMetaArgsDict:
+    if runs_after is None:
+        return {"labels": labels(component)}
+    return {"labels": labels(component), "annotations": {_RUNS_AFTER: runs_after}}
