@@ -4,7 +4,7 @@ import threading
 from typing import Final
 
 from local.plugins.announce import announce
-from local.plugins.kubernetes import apply, checkpoint, inputs, objects, settings
+from local.plugins.kubernetes import apply, checkpoint, inputs, metadata, objects, settings
 from local.plugins.kubernetes.changes import compare
 from local.plugins.kubernetes.client import ApiError, Object
 from local.plugins.kubernetes.cluster import Cluster
@@ -47,26 +47,8 @@ class KubernetesProvider(Provider):
         """Complete apiVersion and kind, the name and the namespace."""
         api_version, kind = objects.kind_of(request.type)
         plain = inputs.cleaned({"apiVersion": api_version, "kind": kind} | reveal_bag(request.inputs))
-        plain["metadata"] = self._named(plain, reveal_bag(request.old_inputs), request)
+        plain["metadata"] = metadata.complete(plain, reveal_bag(request.old_inputs), request, self._cluster)
         return checkpoint.secured(mark_like(plain, request.inputs))
-
-    def _named(self, plain: Object, old: Object, request: Request) -> Object:
-        meta = plain.get("metadata") or {}
-        if not isinstance(meta, dict):
-            return meta
-        meta = dict(meta)
-        if meta.get("generateName") is not None:
-            message = "metadata.generateName isn't supported with server-side apply; leave the name out instead"
-            raise PluginError(message)
-        if meta.get("name") is None:
-            kept = objects.name(old) if objects.annotated(old, objects.AUTONAMED) else ""
-            meta["name"] = kept or unique(f"{request.name}-", request.seed)
-            annotations = meta.get("annotations") or {}
-            if isinstance(annotations, dict):
-                meta["annotations"] = annotations | {objects.AUTONAMED: "true"}
-        if meta.get("namespace") is None and self._cluster.namespaced(plain["apiVersion"], plain["kind"]):
-            meta["namespace"] = self._cluster.default_namespace
-        return meta
 
     def diff(self, request: Request) -> Diff:
         """Compare the inputs; a refresh has put into the old ones what somebody else changed."""
