@@ -218,7 +218,10 @@ def _value(text: str) -> Any:  # noqa: ANN401 - a setting can be anything until 
 def _with_environment(given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     cluster = given.get("cluster", {})
     if isinstance(cluster, dict):
-        ambient = {"kubeconfig": environment.get("KUBECONFIG"), "context": environment.get(contracts.CONTEXT_ENV)}
+        context = environment.get(contracts.CONTEXT_ENV)
+        # Who names a context has chosen a cluster; without one, the usual file could hold anybody's.
+        usual = str(Path.home() / ".kube" / "config") if context else None
+        ambient = {"kubeconfig": environment.get("KUBECONFIG") or usual, "context": context}
         given = given | {"cluster": {key: value for key, value in ambient.items() if value} | cluster}
     if given.get("images"):
         return given

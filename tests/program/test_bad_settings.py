@@ -91,6 +91,18 @@ def test_without_a_kubeconfig_the_message_names_the_variable(monkeypatch: pytest
     assert "KUBECONFIG" in message
 
 
+def test_who_names_a_context_gets_the_usual_kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usual = tmp_path / ".kube" / "config"
+    usual.parent.mkdir()
+    usual.write_text("{}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv(contracts.CONTEXT_ENV, "kind-kind")
+    graph = run_program(stack_config(LOCAL))
+    provider = next(each for each in graph.resources if each.type == "pulumi:providers:kubernetes")
+    assert (provider.inputs["kubeconfig"], provider.inputs["context"]) == (str(usual), "kind-kind")
+
+
 def test_without_images_the_message_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(contracts.IMAGES_FILE_ENV)
     assert "AEGIS_IMAGES" in refusal({})
