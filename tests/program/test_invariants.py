@@ -224,11 +224,6 @@ def test_no_config_map_and_no_command_line_holds_a_generated_password(graph: Gra
         assert not generated.search(str(container)), name
 
 
-def test_every_value_of_a_secret_is_marked_as_one(graph: Graph) -> None:
-    for each in graph.of_kind("Secret"):
-        assert each.secrets == {"stringData"}, each.name
-
-
 def test_every_scheduled_job_runs_alone_and_in_utc(graph: Graph) -> None:
     for schedule in graph.of_kind("CronJob"):
         spec = schedule.inputs["spec"]

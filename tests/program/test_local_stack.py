@@ -143,6 +143,13 @@ def test_a_backup_is_made_and_verified_each_night(build: Build) -> None:
     assert command == ["python", "-m", "workloads.backup.create", "--verify", "--retention-days", "30"]
 
 
+def test_the_schema_is_migrated_in_the_database_that_the_server_uses(build: Build) -> None:
+    graph = build()
+    server = variables(graph, container_of(graph, "Deployment", "mlflow"))
+    migration = variables(graph, container_of(graph, "Job", "migration-upgrade"))
+    assert migration == {"MLFLOW_BACKEND_STORE_URI": server["MLFLOW_BACKEND_STORE_URI"]}
+
+
 def test_the_schema_is_migrated_before_the_server_rolls(build: Build) -> None:
     graph = build()
     migrated = graph.one("Job", "migration-upgrade").urn
