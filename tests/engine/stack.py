@@ -49,8 +49,8 @@ class Stack:
 
     def config(self, **values: str) -> None:
         """Set configuration values."""
-        for key, value in values.items():
-            self._run("config", "set", key, value)
+        given = [f"{key}={value}" for key, value in values.items()]
+        self._run("config", "set-all", *(part for text in given for part in ("--plaintext", text)))
 
     def up(self) -> Outcome:
         """Make the world as the program says."""

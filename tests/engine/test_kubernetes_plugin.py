@@ -158,7 +158,6 @@ def test_a_changed_setting_updates_or_replaces_just_what_it_must(stack: Stack, k
     assert after["auto"] != before["auto"], "a new name lets what uses it roll out again"
     assert config_map(kubernetes, "change", before["auto"]) is None
     assert after["uid"] == before["uid"]
-    stack.destroy()
 
 
 def test_a_mutable_config_map_changes_in_place(stack: Stack, kubernetes: Kubernetes) -> None:
@@ -171,7 +170,6 @@ def test_a_mutable_config_map_changes_in_place(stack: Stack, kubernetes: Kuberne
     changed = config_map(kubernetes, "mutable")
     assert changed["data"] == {"color": "blue"}
     assert changed["metadata"]["uid"] == uid
-    stack.destroy()
 
 
 def test_what_changed_behind_pulumis_back_shows_on_refresh_and_is_put_back(
@@ -194,7 +192,6 @@ def test_what_changed_behind_pulumis_back_shows_on_refresh_and_is_put_back(
     assert put_back.counts["same"] == RESOURCES - 2
     assert config_map(kubernetes, "drift")["data"] == {"color": "red", "mine": "1"}
     assert stack.preview().counts == {"same": RESOURCES}
-    stack.destroy()
 
 
 def test_a_field_that_a_controller_owns_is_an_error_unless_it_is_ignored(stack: Stack, kubernetes: Kubernetes) -> None:
@@ -229,7 +226,6 @@ def test_a_field_that_a_controller_owns_is_an_error_unless_it_is_ignored(stack: 
     live = kubernetes.get(path)
     assert live["spec"]["replicas"] == 5
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "nowhere/other"
-    stack.destroy()
 
 
 def test_an_object_that_never_gets_ready_stays_in_the_state_and_is_tried_again(
@@ -259,7 +255,6 @@ def test_an_object_that_never_gets_ready_stays_in_the_state_and_is_tried_again(
     stack.config(replicas="0")
     assert stack.up().steps["web"] == "update"
     assert not stack.state()["web"].get("initErrors")
-    stack.destroy()
 
 
 def test_a_custom_timeout_ends_a_wait(stack: Stack, kubernetes: Kubernetes) -> None:
@@ -275,7 +270,6 @@ def test_a_custom_timeout_ends_a_wait(stack: Stack, kubernetes: Kubernetes) -> N
     write(stack, kubernetes, "timeout", body)
     with pytest.raises(EngineError, match=r"Job job: not done after 2 s: 1 running, 0 succeeded"):
         stack.up()
-    stack.destroy()
 
 
 def test_a_jobs_template_replaces_it_in_place_of_the_old_one(stack: Stack, kubernetes: Kubernetes) -> None:
@@ -296,7 +290,6 @@ def test_a_jobs_template_replaces_it_in_place_of_the_old_one(stack: Stack, kuber
     live = kubernetes.get("/apis/batch/v1/namespaces/job/jobs/job")
     assert live["metadata"]["uid"] != uid
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "nowhere/b"
-    stack.destroy()
 
 
 def test_a_custom_resource_is_made_in_the_same_run_as_its_definition(stack: Stack, kubernetes: Kubernetes) -> None:
