@@ -16,6 +16,8 @@ IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer")
 IMAGES_FILE_ENV: Final = "AEGIS_IMAGES"
 # The kubeconfig context of an existing cluster to use instead of the embedded one.
 CONTEXT_ENV: Final = "AEGIS_CONTEXT"
+# Address of an emulated AWS API; a stack whose settings name no `aws.endpoint` takes it from here.
+AWS_ENDPOINT_ENV: Final = "AEGIS_AWS_ENDPOINT"
 
 MLFLOW_NAMESPACE: Final = "mlflow"
 VAULT_NAMESPACE: Final = "vault"
@@ -38,6 +40,26 @@ SIGNER_SERVICE_ACCOUNT: Final = "signer"
 VAULT_TOKEN_AUDIENCE: Final = "vault"
 VAULT_TOKEN_PATH: Final = "/var/run/secrets/vault/token"
 
+# Objects of the artifacts bucket: MLflow's, the data that trainers read, and the checkpoints that they write.
+MLFLOW_PREFIX: Final = "mlflow"
+DATASETS_PREFIX: Final = "datasets"
+CHECKPOINTS_PREFIX: Final = "checkpoints"
+
+# Service accounts with an AWS role; each role trusts exactly one of them.
+MLFLOW_SERVICE_ACCOUNT: Final = "mlflow"
+MIGRATION_SERVICE_ACCOUNT: Final = "migration"
+BACKUP_SERVICE_ACCOUNT: Final = "backup"
+TRAINER_SERVICE_ACCOUNT: Final = "trainer"
+DATABASE_SETUP_SERVICE_ACCOUNT: Final = "database-setup"
+# Audience, folder and file of a pod's token for AWS STS, the ones of EKS's own webhook, which then leaves them alone:
+# https://github.com/aws/amazon-eks-pod-identity-webhook
+AWS_TOKEN_AUDIENCE: Final = "sts.amazonaws.com"
+AWS_TOKEN_FOLDER: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
+# File with the authorities that a managed database's certificate is checked against.
+DATABASE_CA_PATH: Final = "/etc/aegis/database/ca.pem"
+# SQLAlchemy's name of the driver that logs in with tokens of the pod's AWS role (workloads/database).
+DATABASE_IAM_DRIVER: Final = "postgresql+rdsiam"
+
 
 class Env:
     """Environment variables that the stack sets on a workload's container and the workload reads."""
@@ -47,6 +69,8 @@ class Env:
     VAULT_TOKEN: Final = "VAULT_TOKEN"
     # Role of Vault's Kubernetes auth; with it and no VAULT_TOKEN, the pod's token logs in.
     VAULT_ROLE: Final = "AEGIS_VAULT_ROLE"
+    # Mount of the auth method that the role belongs to; default KUBERNETES_AUTH_MOUNT.
+    VAULT_AUTH_MOUNT: Final = "AEGIS_VAULT_AUTH_MOUNT"
     S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
     BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"
@@ -54,7 +78,15 @@ class Env:
     BUCKET_OWNERS: Final = "AEGIS_BUCKET_OWNERS"
     # SQLAlchemy URI of MLflow's database, for the server and for the migration of its schema.
     BACKEND_STORE_URI: Final = "MLFLOW_BACKEND_STORE_URI"
-    # Database of a backup or restore: libpq's own variables (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE).
+    # Database of a backup or restore: libpq's own variables (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE), on AWS
+    # with PGSSLMODE and PGSSLROOTCERT. With "iam" here the password is a token of the pod's AWS role, made when needed.
+    DATABASE_AUTH: Final = "AEGIS_DATABASE_AUTH"
+    # For the set-up of a managed database: ARN of its administrator's secret in Secrets Manager, and the role and the
+    # database to make; a password is set only with DATABASE_AUTH "password".
+    DATABASE_ADMIN_SECRET: Final = "AEGIS_DATABASE_ADMIN_SECRET"
+    DATABASE_OWNER: Final = "AEGIS_DATABASE_OWNER"
+    DATABASE_OWNER_PASSWORD: Final = "AEGIS_DATABASE_OWNER_PASSWORD"
+    DATABASE_NAME: Final = "AEGIS_DATABASE_NAME"
     GIT_COMMIT: Final = "AEGIS_GIT_COMMIT"
 
 
