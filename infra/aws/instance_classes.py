@@ -1,0 +1,75 @@
+"""The instance classes of RDS for PostgreSQL that a stack may name: their memory, and the connections they allow.
+
+A class is `db.FAMILY.SIZE`, and its memory follows from the two:
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Summary.html
+"""
+
+import difflib
+from typing import Final
+
+GIB: Final = 2**30
+
+_BURSTABLE: Final = {"micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}
+_XLARGES: Final = (1, 2, 4, 8, 12, 16)
+# The sizes of each processor's general-purpose (m) and memory-optimised (r) families, in multiples of their xlarge.
+_PROCESSORS: Final = {
+    "6g": _XLARGES,
+    "7g": _XLARGES,
+    "6i": (*_XLARGES, 24, 32),
+    "7i": (*_XLARGES, 24, 48),
+    "8g": (*_XLARGES, 24, 48),
+}
+_XLARGE_GIB: Final = {"m": 16, "r": 32}
+
+
+def _sized(xlarge_gib: int, multiples: tuple[int, ...]) -> dict[str, int]:
+    larger = {f"{n if n > 1 else ''}xlarge": n * xlarge_gib for n in multiples}
+    return {"large": xlarge_gib // 2, **larger}
+
+
+_FAMILIES: Final = {
+    "t3": _BURSTABLE,
+    "t4g": _BURSTABLE,
+    **{
+        f"{kind}{processor}": _sized(gib, multiples)
+        for kind, gib in _XLARGE_GIB.items()
+        for processor, multiples in _PROCESSORS.items()
+    },
+}
+_MEMORY_GIB: Final = {f"db.{family}.{size}": gib for family, sizes in _FAMILIES.items() for size, gib in sizes.items()}
+
+# The default of RDS for PostgreSQL: max_connections = LEAST(DBInstanceClassMemory / 9531392, 5000),
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections
+_CONNECTION_BYTES: Final = 9_531_392
+_MOST_CONNECTIONS: Final = 5000
+# The same page: DBInstanceClassMemory is what the operating system and RDS leave, which AWS gives no number for. What
+# people read from running instances (198 connections at 2 GiB, 413 at 4, 856 at 8, 1660 at 15.25; for MySQL, by its own
+# divisor, the same bytes and 830 MB at 1 GiB) is always more than 95 % without a further 256 MiB:
+# https://gist.github.com/guizmaii/1cacffef793c2ba9645083c3e18b3d8c
+# http://tritoneco.com/2015/11/23/max_connections-at-aws-rds-mysql-instance-sizes/
+_LEFT_BY_THE_SYSTEM: Final = 0.95
+_TAKEN_BY_RDS: Final = 2**28
+
+
+def memory_gib(instance_class: str) -> float:
+    """Return the nominal memory of `instance_class`, such as `db.t4g.medium`, in GiB.
+
+    Raises:
+        ValueError: The class is not one of those above.
+    """
+    memory = _MEMORY_GIB.get(instance_class)
+    if memory is None:
+        raise ValueError(f"the instance class is {instance_class!r}: {_allowed(instance_class)}")
+    return float(memory)
+
+
+def max_connections(instance_class: str) -> int:
+    """Return how many connections PostgreSQL accepts at least, superusers' included; raises as `memory_gib` does."""
+    usable = memory_gib(instance_class) * GIB * _LEFT_BY_THE_SYSTEM - _TAKEN_BY_RDS
+    return min(int(usable / _CONNECTION_BYTES), _MOST_CONNECTIONS)
+
+
+def _allowed(given: str) -> str:
+    close = difflib.get_close_matches(given, _MEMORY_GIB, n=3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"{hint}Allowed are db.FAMILY.SIZE of the families {', '.join(_FAMILIES)}, such as db.t4g.medium."
