@@ -1,11 +1,9 @@
 """Makes one backup: a snapshot is counted, dumped and uploaded in one pass, and the manifest commits it."""
 
 import hashlib
-import logging
 import os
 from datetime import UTC, datetime
-
-import requests
+from importlib import metadata
 
 from contracts import Env, Exit
 from workloads.backup import database, layout, tools
@@ -14,10 +12,6 @@ from workloads.backup.manifest import Manifest
 from workloads.backup.progress import Progress
 from workloads.backup.store import BackupStore
 from workloads.cli import WorkloadError
-
-MLFLOW_TIMEOUT_SECONDS = 3
-
-_log = logging.getLogger(__name__)
 
 
 def create(store: BackupStore, address: Address) -> Manifest:
@@ -79,14 +73,8 @@ def _mlflow_revision(snapshot: Snapshot, address: Address) -> str:
 
 
 def _mlflow_version() -> str | None:
-    """Return what the MLflow server says its version is; a backup doesn't wait for a server that is down."""
-    uri = os.environ.get(Env.TRACKING_URI, "")
-    if not uri.startswith("http"):
-        return None
+    """Return the version of the MLflow in this image, which is the server's: the stack runs both from one lock file."""
     try:
-        answer = requests.get(f"{uri.rstrip('/')}/version", timeout=MLFLOW_TIMEOUT_SECONDS)
-        answer.raise_for_status()
-    except requests.RequestException as error:
-        _log.info("MLflow's version is left out of the manifest: %s", error)
+        return metadata.version("mlflow")
+    except metadata.PackageNotFoundError:
         return None
-    return answer.text.strip()

@@ -15,7 +15,7 @@ class Manifest:
     """Facts of one dump.
 
     `size` is in bytes, `rows` counts each table by its quoted name in the snapshot that was dumped, times are ISO 8601
-    in UTC. `mlflow_version` is the server's where it could be asked.
+    in UTC. `mlflow_version` is that of the package beside the backup command, None where there is none.
     """
 
     id: str

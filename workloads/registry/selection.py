@@ -13,8 +13,8 @@ from mlflow.entities import Experiment, Run
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from contracts import Exit
+from workloads import services
 from workloads.cli import WorkloadError
-from workloads.training import services
 
 T = TypeVar("T")
 

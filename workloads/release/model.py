@@ -10,9 +10,9 @@ from mlflow.entities import LoggedModel, LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException
 
 from contracts import Exit
+from workloads import services
 from workloads.cli import WorkloadError
 from workloads.registry.selection import Tracking
-from workloads.training import services
 
 _FOLDER = "model"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"

@@ -13,7 +13,7 @@ from typing import Final
 
 from mlflow.entities import Metric
 
-from workloads.training.services import RefusedError, UnavailableError
+from workloads.services import RefusedError, UnavailableError
 
 # The most metrics that MLflow takes in one request:
 # https://mlflow.org/docs/latest/api_reference/rest-api.html#request-limits

@@ -14,8 +14,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME
 
 from contracts import Exit
+from workloads import services
 from workloads.cli import WorkloadError
-from workloads.training import files, services
+from workloads.training import files
 from workloads.training.args import COMMAND, TrainingArgs
 from workloads.training.metric_log import MetricLog
 from workloads.training.progress import say

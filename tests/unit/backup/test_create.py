@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mlflow
 import pytest
 
 from contracts import Exit
@@ -38,6 +39,7 @@ def test_a_backup_holds_the_dump_and_what_it_must_hold(
     assert manifest.size == len(DUMP)
     assert manifest.sha256 == hashlib.sha256(DUMP).hexdigest()
     assert manifest.rows == SNAPSHOT.rows
+    assert manifest.mlflow_version == mlflow.__version__
     assert store.manifest(manifest.id) == manifest
 
 

@@ -7,8 +7,8 @@ from itertools import chain
 
 from mlflow.entities import Metric
 
+from workloads.services import RefusedError, UnavailableError
 from workloads.training.metric_log import BATCH_SIZE, MetricLog
-from workloads.training.services import RefusedError, UnavailableError
 
 Answer = Callable[[Sequence[Metric]], None]
 

@@ -5,8 +5,8 @@ from botocore.exceptions import EndpointConnectionError
 from mlflow.exceptions import MlflowException, RestException
 
 from contracts import Exit
+from workloads import services
 from workloads.cli import WorkloadError
-from workloads.training import services
 
 
 def failing(error: Exception, cause: Exception | None = None) -> None:
