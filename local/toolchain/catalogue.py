@@ -112,16 +112,17 @@ _PULUMI = Module(
     ),
 )
 
-# From a Go module that ends at an older version than the engine's.
+# The official language host is in a Go module of its own since 3.79, which no proxy has at the engine's version.
 _PULUMI_LANGUAGE_PYTHON = Module(
     folder="pulumi-language-python",
     tools=(
         Tool(
             name="pulumi-language-python",
-            purpose="runs the Python of a Pulumi program",
-            about_seconds=20,
+            purpose="runs the Python of a Pulumi program and of its policies",
+            about_seconds=40,
             source="github.com/pulumi/pulumi/sdk/v3",
-            package="github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
+            package="aegis/toolchain/pulumi-language-python/pulumi-language-python",
+            variables=("main.version={version}",),
             beside="pulumi",
         ),
     ),
