@@ -8,10 +8,10 @@ from datetime import timedelta
 from contracts import Exit
 from workloads import cli
 from workloads.backup import options, pruning
-from workloads.backup.database import Address
 from workloads.backup.dumping import create
 from workloads.backup.progress import human
 from workloads.backup.verification import verify
+from workloads.database.address import Address
 
 EPILOG = f"""examples:
   python -m workloads.backup.create

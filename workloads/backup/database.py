@@ -1,22 +1,14 @@
-"""PostgreSQL as a backup sees it: an address in libpq's variables, the snapshot of a dump, what a database holds."""
+"""PostgreSQL as a backup sees it: the snapshot of a dump, and what a database holds."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
 
 import psycopg
 from psycopg import sql
 from psycopg.abc import Query
 
-from contracts import POSTGRES_PORT, Exit
-from workloads import retry
-from workloads.cli import WorkloadError, require_env
-
-CONNECT_TIMEOUT_SECONDS = 10
-# A migration that holds a table for longer than this is itself the problem.
-LOCK_TIMEOUT_SECONDS = 300
+from workloads.database.address import Address
 
 _TABLES = """
     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.nspname, c.relname
@@ -27,73 +19,6 @@ _TABLES = """
         SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1
 """
-
-
-class _UnreachableError(Exception):
-    """The server gave no answer, or one that will change by itself."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Address:
-    """Where a database is; the password stays in libpq's own variables."""
-
-    host: str
-    port: int
-    user: str
-    name: str
-
-    @classmethod
-    def from_env(cls) -> Self:
-        """Read libpq's variables PGHOST, PGPORT, PGUSER and PGDATABASE."""
-        port = os.environ.get("PGPORT") or str(POSTGRES_PORT)
-        if not port.isdecimal():
-            raise WorkloadError(f"PGPORT is {port!r}, not a port number.", Exit.USAGE)
-        return cls(
-            host=require_env("PGHOST", "the database server's address"),
-            port=int(port),
-            user=require_env("PGUSER", "the database role"),
-            name=require_env("PGDATABASE", "the name of MLflow's database"),
-        )
-
-    def __str__(self) -> str:
-        return f"PostgreSQL at {self.host}:{self.port}, database {self.name}"
-
-    def of(self, name: str) -> "Address":
-        """Return the address of another database of the same server."""
-        return Address(host=self.host, port=self.port, user=self.user, name=name)
-
-    @contextmanager
-    def connect(self) -> Iterator[psycopg.Connection]:
-        """Connect in autocommit mode, with a limited number of attempts.
-
-        Raises:
-            WorkloadError: The server doesn't answer or refuses, here or at a later statement; exits with
-                `Exit.DATABASE`.
-        """
-        connection = retry.call(self._connect, service=str(self), code=Exit.DATABASE, transient=(_UnreachableError,))
-        with self._errors(), connection:
-            yield connection
-
-    def _connect(self) -> psycopg.Connection:
-        try:
-            return psycopg.connect(
-                host=self.host, port=self.port, user=self.user, dbname=self.name, autocommit=True,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="aegis-backup",
-                options=f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c statement_timeout=0",
-            )  # fmt: skip
-        except psycopg.OperationalError as error:
-            reason = _first_line(error)
-            # "FATAL" is the server's own answer, such as a wrong password: asking again won't change it.
-            if "FATAL" in reason and "starting up" not in reason and "shutting down" not in reason:
-                raise WorkloadError(f"{self} refused the connection: {reason}", Exit.DATABASE) from error
-            raise _UnreachableError(reason) from error
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except psycopg.Error as error:
-            raise WorkloadError(f"{self}: {_first_line(error)}", Exit.DATABASE) from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,8 +72,3 @@ def schema_revision(connection: psycopg.Connection) -> str | None:
 def _text(connection: psycopg.Connection, query: Query) -> str | None:
     row = connection.execute(query).fetchone()
     return None if row is None or row[0] is None else str(row[0])
-
-
-def _first_line(error: psycopg.Error) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].removeprefix("connection failed: ") if lines else type(error).__name__

@@ -7,11 +7,12 @@ from importlib import metadata
 
 from contracts import Env, Exit
 from workloads.backup import database, layout, tools
-from workloads.backup.database import Address, Snapshot
+from workloads.backup.database import Snapshot
 from workloads.backup.manifest import Manifest
 from workloads.backup.progress import Progress
 from workloads.backup.store import BackupStore
 from workloads.cli import WorkloadError
+from workloads.database.address import Address
 
 
 def create(store: BackupStore, address: Address) -> Manifest:

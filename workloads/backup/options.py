@@ -11,10 +11,10 @@ from workloads.backup.store import LATEST, BackupStore
 ENVIRONMENT = f"""environment:
   {Env.BACKUPS_BUCKET}  bucket of the backups; {Env.S3_ENDPOINT} and the usual AWS_* variables reach it
 """
-DATABASE_ENVIRONMENT = (
-    ENVIRONMENT
-    + "  PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE  MLflow's database, and any other variable of libpq\n"
-)
+DATABASE_ENVIRONMENT = f"""{ENVIRONMENT}\
+  PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE  MLflow's database, and any other variable of libpq
+  {Env.DATABASE_AUTH}  "iam" for tokens of the pod's AWS role instead of PGPASSWORD; needs PGSSLMODE=verify-full
+"""
 EXIT_CODES = f"""exit codes:
   {Exit.USAGE:d} bad input or refused, {Exit.NOT_VERIFIED:d} a backup is damaged or missing, \
 {Exit.OBJECT_STORE:d} the object store failed, {Exit.DATABASE:d} the database failed,

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from contracts import Exit
 from workloads.backup import database, tools, verification
-from workloads.backup.database import Address
 from workloads.backup.manifest import Manifest
 from workloads.backup.progress import Progress
 from workloads.backup.server import Server, Target, hold, name_beside
 from workloads.backup.store import BackupStore, PinnedDump
 from workloads.cli import WorkloadError
+from workloads.database.address import Address
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

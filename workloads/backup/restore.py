@@ -8,7 +8,7 @@ from dataclasses import asdict
 from contracts import MLFLOW_NAMESPACE, Exit
 from workloads import cli
 from workloads.backup import options, restoration
-from workloads.backup.database import Address
+from workloads.database.address import Address
 
 EPILOG = f"""The backup is verified first, restored into a database of its own beside the target, compared with its
 manifest, and then takes the target's name in one transaction. A restore that fails leaves the target as it was. It

@@ -13,8 +13,8 @@ from psycopg import sql
 
 from contracts import Exit
 from workloads.backup import database
-from workloads.backup.database import Address
 from workloads.cli import WorkloadError
+from workloads.database.address import Address
 
 SWAP_ATTEMPTS = 5
 # https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS

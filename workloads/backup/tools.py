@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import IO, Self
 
 from contracts import Exit
-from workloads.backup.database import LOCK_TIMEOUT_SECONDS, Address
 from workloads.backup.store import BLOCK_SIZE
 from workloads.cli import WorkloadError
+from workloads.database.address import LOCK_TIMEOUT_SECONDS, Address
 
 
 class Tool:
@@ -25,7 +25,7 @@ class Tool:
         self, argv: Sequence[str], *, address: Address | None = None, feed: bool = False, read: bool = False
     ) -> None:
         self._argv = [_find(argv[0]), *argv[1:]]
-        self._environment = os.environ | (_libpq(address) if address else {})
+        self._environment = os.environ | (address.libpq() if address else {})
         self._stdin = subprocess.PIPE if feed else subprocess.DEVNULL
         self._stdout = subprocess.PIPE if read else subprocess.DEVNULL
 
@@ -154,10 +154,6 @@ def _find(program: str) -> str:
     if path is None:
         raise WorkloadError(f"{program} isn't on PATH: install PostgreSQL's client programs.", Exit.USAGE)
     return path
-
-
-def _libpq(address: Address) -> dict[str, str]:
-    return {"PGHOST": address.host, "PGPORT": str(address.port), "PGUSER": address.user, "PGDATABASE": address.name}
 
 
 def _status(status: int) -> str:

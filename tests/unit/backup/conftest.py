@@ -12,8 +12,9 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from workloads.backup import database
-from workloads.backup.database import Address, Snapshot
+from workloads.backup.database import Snapshot
 from workloads.backup.store import BackupStore
+from workloads.database.address import Address
 
 BUCKET = "mlflow-backups"
 DUMP = rb"""COPY public.alembic_version (version_num) FROM stdin;

@@ -11,10 +11,11 @@ import pytest
 from contracts import Exit
 from tests.unit.backup.conftest import BUCKET, DUMP, SNAPSHOT
 from workloads.backup import create, database, dumping
-from workloads.backup.database import Address, Snapshot
+from workloads.backup.database import Snapshot
 from workloads.backup.layout import State
 from workloads.backup.store import BackupStore
 from workloads.cli import WorkloadError
+from workloads.database.address import Address
 
 
 def keys(client: Any) -> list[str]:

@@ -5,12 +5,12 @@ import pytest
 
 from contracts import Exit
 from workloads.backup import dumping, layout
-from workloads.backup.database import Address
 from workloads.backup.layout import State
 from workloads.backup.manifest import Manifest
 from workloads.backup.store import BackupStore
 from workloads.backup.verification import compare, count_rows, verify
 from workloads.cli import WorkloadError
+from workloads.database.address import Address
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""The administrator of a managed database: RDS keeps its password in a secret of Secrets Manager, and changes it there.
+
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contracts import Env, Exit
+from workloads import aws, retry
+from workloads.cli import WorkloadError
+
+# A role that was made a moment ago is denied at first: these attempts give it half a minute to be known everywhere.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+_ATTEMPTS: Final = 7
+_ARN = re.compile(r"arn:[^:]+:secretsmanager:(?P<region>[^:]+):\d+:secret:.+")
+
+
+class _UnavailableError(Exception):
+    """The secret could not be had now, and may later."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Administrator:
+    """Who may make roles and databases."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def read(arn: str) -> Administrator:
+    """Return the administrator that is in the secret `arn`.
+
+    Raises:
+        WorkloadError: That is no secret's ARN (`Exit.USAGE`), or it can't be read, or holds no user and password
+            (`Exit.DATABASE`).
+    """
+    match = _ARN.fullmatch(arn)
+    if match is None:
+        raise WorkloadError(f"{Env.DATABASE_ADMIN_SECRET} is {arn!r}, not the ARN of a secret.", Exit.USAGE)
+    text = retry.call(
+        lambda: _text(arn, match["region"]),
+        service=f"The administrator's secret {arn}",
+        code=Exit.DATABASE,
+        transient=(_UnavailableError,),
+        attempts=_ATTEMPTS,
+    )
+    try:
+        values = json.loads(text)
+        return Administrator(user=values["username"], password=values["password"])
+    except (ValueError, KeyError, TypeError):
+        # Not the cause: it would show the secret's text.
+        raise WorkloadError(f"The secret {arn} is no JSON with username and password.", Exit.DATABASE) from None
+
+
+def _text(arn: str, region: str) -> str:
+    try:
+        client = boto3.Session(region_name=region).client("secretsmanager")
+        return client.get_secret_value(SecretId=arn)["SecretString"]
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise _UnavailableError(aws.reason(error)) from error
