@@ -1,0 +1,158 @@
+"""PostgreSQL by Amazon RDS: encrypted, reached by the cluster alone, over TLS, with a password that RDS keeps itself.
+
+The role and the database of MLflow are made by a Job in the cluster, as only the cluster reaches the server.
+"""
+
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_aws import ec2, rds, vpc
+
+import contracts
+from infra.aws.database_args import ManagedPostgresArgs
+from infra.aws.database_parameters import family, parameters
+from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
+
+ADMINISTRATOR: Final = "aegis_admin"
+
+# In UTC. MLflow's own backup starts at 02:00 and has ended by 07:00, and RDS refuses windows that overlap.
+_BACKUP_WINDOW: Final = "22:30-23:30"
+_MAINTENANCE_WINDOW: Final = "sun:08:00-sun:09:00"
+# Valid until 2061, and in the region's file of `database_authorities`.
+_AUTHORITY: Final = "rds-ca-rsa2048-g1"
+# Days, the free ones.
+_INSIGHTS_RETENTION: Final = 7
+
+
+class ManagedPostgres(pulumi.ComponentResource):
+    """A PostgreSQL server of RDS, reached at `host` and `port` from the clients' security group.
+
+    `admin_secret_arn` is the secret in which RDS keeps the administrator's password, encrypted by the key `key_arn`;
+    `resource_id` is what IAM permissions to log in are about.
+    """
+
+    host: pulumi.Output[str]
+    port: int
+    resource_id: pulumi.Output[str]
+    admin_secret_arn: pulumi.Output[str]
+    key_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ManagedPostgresArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:aws:ManagedPostgres", name, {}, opts)
+        self.port = contracts.POSTGRES_PORT
+        key = EncryptionKey(
+            f"{name}-key",
+            EncryptionKeyArgs(
+                account=args.account,
+                purpose="database",
+                description="Database of MLflow: storage, backups, performance figures, password of the administrator",
+                protected=args.protected,
+            ),
+            ResourceOptions(parent=self),
+        )
+        self.key_arn = key.arn
+        server = self._server(name, args, self._firewall(name, args), key.arn)
+        self.host = server.address
+        self.resource_id = server.resource_id
+        self.admin_secret_arn = server.master_user_secrets[0].secret_arn
+        self.register_outputs({"host": self.host, "port": self.port})
+
+    def _firewall(self, name: str, args: ManagedPostgresArgs) -> ec2.SecurityGroup:
+        # Without `egress` the provider takes away AWS's default rule, which allows all: a database answers, and calls
+        # nobody.
+        group = ec2.SecurityGroup(
+            f"{name}-firewall",
+            description="Database of MLflow: in from the cluster, out to nowhere",
+            vpc_id=args.vpc_id,
+            tags=args.account.tags,
+            opts=ResourceOptions(parent=self),
+        )
+        vpc.SecurityGroupIngressRule(
+            f"{name}-clients",
+            security_group_id=group.id,
+            description="PostgreSQL from the cluster",
+            referenced_security_group_id=args.client_security_group_id,
+            ip_protocol="tcp",
+            from_port=self.port,
+            to_port=self.port,
+            tags=args.account.tags,
+            opts=ResourceOptions(parent=self),
+        )
+        return group
+
+    def _server(
+        self, name: str, args: ManagedPostgresArgs, firewall: ec2.SecurityGroup, key_arn: pulumi.Output[str]
+    ) -> rds.Instance:
+        return rds.Instance(
+            f"{name}-server",
+            identifier=args.identifier,
+            instance_class=args.instance_class,
+            multi_az=args.multi_az,
+            engine="postgres",
+            # A major version: RDS chooses and raises the minor one, and the provider finds no difference in it.
+            engine_version=args.engine_version,
+            auto_minor_version_upgrade=True,
+            allow_major_version_upgrade=False,
+            maintenance_window=_MAINTENANCE_WINDOW,
+            apply_immediately=args.apply_immediately,
+            parameter_group_name=self._parameters(name, args).name,
+            db_subnet_group_name=self._subnets(name, args).name,
+            vpc_security_group_ids=[firewall.id],
+            publicly_accessible=False,
+            network_type="IPV4",
+            port=self.port,
+            ca_cert_identifier=_AUTHORITY,
+            storage_type="gp3",
+            # What autoscaling adds is no difference to the provider as long as a maximum is set; `ignore_changes` would
+            # only keep the settings from growing it.
+            allocated_storage=args.storage_gib,
+            max_allocated_storage=args.max_storage_gib,
+            storage_encrypted=True,
+            kms_key_id=key_arn,
+            username=ADMINISTRATOR,
+            manage_master_user_password=True,
+            master_user_secret_kms_key_id=key_arn,
+            iam_database_authentication_enabled=args.iam_authentication,
+            backup_retention_period=args.backup_days,
+            backup_window=_BACKUP_WINDOW,
+            copy_tags_to_snapshot=True,
+            deletion_protection=args.protected,
+            delete_automated_backups=not args.protected,
+            skip_final_snapshot=not args.protected,
+            final_snapshot_identifier=f"{args.identifier}-final" if args.protected else None,
+            # Of every class, as PostgreSQL's are all supported. The advanced mode costs, and wants 15 months kept:
+            # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.Engines.html
+            performance_insights_enabled=True,
+            performance_insights_kms_key_id=key_arn,
+            performance_insights_retention_period=_INSIGHTS_RETENTION,
+            database_insights_mode="standard",
+            enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
+            tags=args.account.tags,
+            opts=ResourceOptions(
+                parent=self,
+                # The data of a protected environment goes only after its protection was taken away.
+                protect=args.protected,
+                # The identifier is unique in the region: a new server can't be made beside the old one.
+                delete_before_replace=True,
+            ),
+        )
+
+    def _subnets(self, name: str, args: ManagedPostgresArgs) -> rds.SubnetGroup:
+        return rds.SubnetGroup(
+            f"{name}-subnets",
+            description="Database of MLflow: the subnets of the cluster",
+            subnet_ids=args.subnet_ids,
+            tags=args.account.tags,
+            opts=ResourceOptions(parent=self),
+        )
+
+    def _parameters(self, name: str, args: ManagedPostgresArgs) -> rds.ParameterGroup:
+        return rds.ParameterGroup(
+            f"{name}-parameters",
+            description="Database of MLflow: TLS and SCRAM alone, slow statements logged",
+            family=family(args.engine_version),
+            parameters=parameters(),
+            tags=args.account.tags,
+            opts=ResourceOptions(parent=self),
+        )

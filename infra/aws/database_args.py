@@ -1,0 +1,86 @@
+"""What a managed PostgreSQL may be asked for, within the limits of RDS."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+
+from infra.aws.account import Account
+from infra.aws.database_parameters import ENGINE_VERSIONS
+from infra.aws.instance_classes import memory_gib
+
+# gp3 for PostgreSQL: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html
+_LEAST_GIB: Final = 20
+_MOST_GIB: Final = 65_536
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithAutomatedBackups.BackupRetention.html
+_MOST_BACKUP_DAYS: Final = 35
+_LEAST_BACKUP_DAYS_PROTECTED: Final = 7
+# A subnet group spans two zones at least, even for a server in one.
+_LEAST_SUBNETS: Final = 2
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.Constraints
+_LONGEST_IDENTIFIER: Final = 63
+_IDENTIFIER: Final = re.compile(r"[a-z](-?[a-z0-9])*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManagedPostgresArgs:
+    """Arguments of `ManagedPostgres`.
+
+    `max_storage_gib` is how far RDS may grow the storage by itself, 0 for not at all. `protected` keeps the data from
+    being destroyed. With `apply_immediately` a change such as another class restarts the server during the update;
+    without it RDS makes the change in the next maintenance window, and a refresh shows the old value until then.
+    """
+
+    account: Account
+    vpc_id: pulumi.Input[str]
+    client_security_group_id: pulumi.Input[str]
+    subnet_ids: tuple[str, ...]
+    instance_class: str
+    storage_gib: int
+    max_storage_gib: int
+    multi_az: bool
+    backup_days: int
+    protected: bool
+    iam_authentication: bool
+    engine_version: str = "16"
+    apply_immediately: bool = False
+
+    def __post_init__(self) -> None:
+        memory_gib(self.instance_class)
+        least_backup_days = _LEAST_BACKUP_DAYS_PROTECTED if self.protected else 1
+        least_max_gib = -(-self.storage_gib * 11 // 10)
+        rules = {
+            "engine_version": (
+                self.engine_version in ENGINE_VERSIONS,
+                f"the major versions {', '.join(ENGINE_VERSIONS)}",
+            ),
+            "subnet_ids": (
+                len(set(self.subnet_ids)) >= _LEAST_SUBNETS,
+                "two subnets at least, in two zones",
+            ),
+            "storage_gib": (
+                _LEAST_GIB <= self.storage_gib <= _MOST_GIB,
+                f"{_LEAST_GIB} to {_MOST_GIB}",
+            ),
+            "max_storage_gib": (
+                self.max_storage_gib == 0 or least_max_gib <= self.max_storage_gib <= _MOST_GIB,
+                f"0, or {least_max_gib} (110 % of storage_gib) to {_MOST_GIB}",
+            ),
+            "backup_days": (
+                least_backup_days <= self.backup_days <= _MOST_BACKUP_DAYS,
+                f"{least_backup_days} to {_MOST_BACKUP_DAYS}",
+            ),
+            "identifier": (
+                len(self.identifier) <= _LONGEST_IDENTIFIER and _IDENTIFIER.fullmatch(self.identifier) is not None,
+                f"up to {_LONGEST_IDENTIFIER} small letters, digits and single hyphens, the first a letter",
+            ),
+        }
+        for field, (holds, allowed) in rules.items():
+            if not holds:
+                raise ValueError(f"{field} is {getattr(self, field)!r}: allowed is {allowed}.")
+
+    @property
+    def identifier(self) -> str:
+        """The server's name in the account and region."""
+        return self.account.name("mlflow")
