@@ -20,6 +20,8 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import resource_pb2
 
+from tests.support import aws_mocks
+
 ROOT = Path(__file__).resolve().parents[2]
 STACK_FILES = sorted((ROOT / "stacks").glob("Pulumi.*.yaml"))
 STACK = "pulumi:pulumi:Stack"
@@ -153,6 +155,8 @@ class _Providers(mocks.Mocks):
             return {"result": secret(f"{args.name}-" + "x" * int(args.inputs["length"]))}
         if kind == "RandomBytes":
             return {"base64": secret("+/" * 21 + "8="), "hex": secret("fb" * 32)}
+        if args.typ.startswith("aws:"):
+            return aws_mocks.computed(args)
         if not args.typ.startswith("kubernetes:"):
             return {}
         metadata = args.inputs.get("metadata", {})
