@@ -1,0 +1,116 @@
+"""Repositories of the container images, in ECR."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_aws import ecr
+
+from infra.aws.account import Account
+from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
+
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+_LONGEST_NAME: Final = 256
+_NAME: Final = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_UNTAGGED_DAYS: Final = 14
+# Far more releases than a roll-back reaches: a stack names its images by digest, and must still find them.
+_KEPT_IMAGES: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageRepositoriesArgs:
+    """Arguments of `ImageRepositories`: the images' names, one repository for each."""
+
+    account: Account
+    images: tuple[str, ...]
+    protected: bool
+
+
+class ImageRepositories(pulumi.ComponentResource):
+    """A repository `PROJECT-ENVIRONMENT/IMAGE` for each image, with its URL in `urls`."""
+
+    urls: dict[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: ImageRepositoriesArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:aws:ImageRepositories", name, {}, opts)
+        key = EncryptionKey(
+            f"{name}-key",
+            EncryptionKeyArgs(
+                account=args.account,
+                purpose="images",
+                description=f"Container images of the {args.account.environment} environment",
+                protected=args.protected,
+            ),
+            ResourceOptions(parent=self),
+        )
+        self.urls = {image: self._repository(f"{name}-{image}", image, args, key) for image in args.images}
+        self.register_outputs({"urls": self.urls})
+
+    def _repository(self, name: str, image: str, args: ImageRepositoriesArgs, key: EncryptionKey) -> pulumi.Output[str]:
+        repository = ecr.Repository(
+            f"{name}-repository",
+            name=repository_name(args.account, image),
+            # A tag that was pushed, scanned and rolled out stays what it was.
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration={"scan_on_push": True},
+            encryption_configurations=[{"encryption_type": "KMS", "kms_key": key.arn}],
+            force_delete=not args.protected,
+            tags=args.account.tags,
+            # Its images are what a node that restarts pulls again.
+            opts=ResourceOptions(parent=self, protect=args.protected),
+        )
+        ecr.LifecyclePolicy(
+            f"{name}-lifecycle",
+            repository=repository.name,
+            policy=json.dumps(lifecycle_policy()),
+            opts=ResourceOptions(parent=self),
+        )
+        return repository.repository_url
+
+
+def repository_name(account: Account, image: str) -> str:
+    """Return the name of an image's repository.
+
+    Raises:
+        ValueError: ECR doesn't take it.
+    """
+    name = f"{account.project}-{account.environment}/{image}"
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"the repository name is {name!r}: allowed are {_LONGEST_NAME} characters, in words of lower-case letters "
+            "and digits with single '.', '_', '-' or '/' between them."
+        )
+    return name
+
+
+def lifecycle_policy() -> dict[str, Any]:
+    """Return which images ECR deletes: those that lost their tag, and all but the newest of the others."""
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": f"Untagged images go after {_UNTAGGED_DAYS} days",
+                "selection": {
+                    "tagStatus": "untagged",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": _UNTAGGED_DAYS,
+                },
+                "action": {"type": "expire"},
+            },
+            {
+                "rulePriority": 2,
+                "description": f"The newest {_KEPT_IMAGES} tagged images stay",
+                "selection": {
+                    "tagStatus": "tagged",
+                    "tagPatternList": ["*"],
+                    "countType": "imageCountMoreThan",
+                    "countNumber": _KEPT_IMAGES,
+                },
+                "action": {"type": "expire"},
+            },
+        ]
+    }
