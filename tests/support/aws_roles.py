@@ -1,0 +1,44 @@
+"""An environment's AWS account as the tests of its roles see it, and the policy of each role."""
+
+from infra.aws import permissions
+from infra.aws.account import Account
+from infra.aws.statements import DatabaseAccount, Document, EncryptedBucket
+
+ACCOUNT_ID = "123456789012"
+OTHER_ACCOUNT_ID = "999999999999"
+REGION = "eu-west-1"
+ACCOUNT = Account(
+    project="aegis",
+    environment="prod",
+    account_id=ACCOUNT_ID,
+    region=REGION,
+    tags={"Environment": "prod", "Project": "aegis"},
+    permissions_boundary=f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary",
+)
+ISSUER = f"https://oidc.eks.{REGION}.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
+OIDC_PROVIDER_ARN = f"arn:aws:iam::{ACCOUNT_ID}:oidc-provider/{ISSUER.removeprefix('https://')}"
+
+
+def key_arn(letter: str) -> str:
+    return f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{letter * 8}-0000-4000-8000-000000000000"
+
+
+# One key for all buckets, as the stack has it: the encryption context tells them apart.
+BUCKET_KEY = key_arn("a")
+DATABASE_KEY = key_arn("d")
+OTHER_KEY = key_arn("f")
+ARTIFACTS = EncryptedBucket(name=ACCOUNT.bucket_name("artifacts"), key_arn=BUCKET_KEY)
+BACKUPS = EncryptedBucket(name=ACCOUNT.bucket_name("backups"), key_arn=BUCKET_KEY)
+RELEASES = EncryptedBucket(name=ACCOUNT.bucket_name("releases"), key_arn=BUCKET_KEY)
+DATABASE = DatabaseAccount(resource_id="db-ABCDEFGHIJKLMNOPQRSTUVWXYZ", user="mlflow")
+ADMIN_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:rds!db-11111111-2222-a1b2c3"
+TEAM = "team-vision"
+
+POLICIES: dict[str, Document] = {
+    "mlflow": permissions.mlflow(ACCOUNT, ARTIFACTS, DATABASE),
+    "backup": permissions.backup(ACCOUNT, BACKUPS, ARTIFACTS, DATABASE),
+    "migration": permissions.migration(ACCOUNT, DATABASE),
+    "trainer": permissions.trainer(ACCOUNT, ARTIFACTS, TEAM),
+    "signer": permissions.signer(ACCOUNT, ARTIFACTS, RELEASES),
+    "database-setup": permissions.database_setup(ACCOUNT, ADMIN_SECRET, DATABASE_KEY),
+}

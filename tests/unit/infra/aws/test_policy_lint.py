@@ -1,0 +1,56 @@
+"""The roles' policies as a linter sees them, and rules of ours that it doesn't have."""
+
+import pytest
+
+from infra.aws.statements import Document
+from tests.support.aws_roles import POLICIES
+from tests.support.policy_lint import findings
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, without white space
+LONGEST_INLINE_POLICY = 10_240
+
+every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+
+
+def policy(action: str, resource: str) -> Document:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
+
+
+@every_policy
+def test_the_linter_finds_nothing(policy: Document) -> None:
+    assert findings(policy) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "finding"),
+    [
+        ("s3:*", "*", "RESOURCE_STAR"),
+        ("s3:GetObjects", "arn:aws:s3:::bucket/*", "UNKNOWN_ACTION"),
+        ("s3:GetObject", "arn:aws:s3:::bucket", "RESOURCE_MISMATCH"),
+    ],
+)
+def test_the_linter_finds_what_is_wrong(action: str, resource: str, finding: str) -> None:
+    assert finding in "".join(findings(policy(action, resource)))
+
+
+@every_policy
+def test_no_action_is_a_wildcard(policy: Document) -> None:
+    assert [action for each in policy["Statement"] for action in each["Action"] if "*" in action] == []
+
+
+@every_policy
+def test_a_wildcard_stands_only_at_the_end_of_a_bucket_s_keys(policy: Document) -> None:
+    wild = [each["Resource"] for each in policy["Statement"] if "*" in each["Resource"]]
+    assert [arn for arn in wild if not (arn.startswith("arn:aws:s3:::aegis-prod-") and arn.endswith("/*"))] == []
+    assert all(arn.count("*") == 1 for arn in wild)
+
+
+@every_policy
+def test_each_statement_has_a_name_of_its_own(policy: Document) -> None:
+    names = [each["Sid"] for each in policy["Statement"]]
+    assert len(set(names)) == len(names)
+
+
+@every_policy
+def test_it_fits_into_a_role(policy: Document) -> None:
+    assert len(str(policy)) < LONGEST_INLINE_POLICY
