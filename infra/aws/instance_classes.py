@@ -27,7 +27,8 @@ def _sized(xlarge_gib: int, multiples: tuple[int, ...]) -> dict[str, int]:
     return {"large": xlarge_gib // 2, **larger}
 
 
-_FAMILIES: Final = {
+# Memory in GiB, by family and size.
+FAMILIES: Final = {
     "t3": _BURSTABLE,
     "t4g": _BURSTABLE,
     **{
@@ -36,15 +37,15 @@ _FAMILIES: Final = {
         for processor, multiples in _PROCESSORS.items()
     },
 }
-_MEMORY_GIB: Final = {f"db.{family}.{size}": gib for family, sizes in _FAMILIES.items() for size, gib in sizes.items()}
+_MEMORY_GIB: Final = {f"db.{family}.{size}": gib for family, sizes in FAMILIES.items() for size, gib in sizes.items()}
 
 # The default of RDS for PostgreSQL: max_connections = LEAST(DBInstanceClassMemory / 9531392, 5000),
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections
 _CONNECTION_BYTES: Final = 9_531_392
 _MOST_CONNECTIONS: Final = 5000
 # The same page: DBInstanceClassMemory is what the operating system and RDS leave, which AWS gives no number for. What
-# people read from running instances (198 connections at 2 GiB, 413 at 4, 856 at 8, 1660 at 15.25; for MySQL, by its own
-# divisor, the same bytes and 830 MB at 1 GiB) is always more than 95 % without a further 256 MiB:
+# people read from running servers (of PostgreSQL 198 connections at 2 GiB, 413 at 4, 856 at 8, 1660 at 15.25; of MySQL,
+# which divides the same bytes by 12582880, 66 at 1 GiB and 1320 at 16) is always more than 95 % less 256 MiB:
 # https://gist.github.com/guizmaii/1cacffef793c2ba9645083c3e18b3d8c
 # http://tritoneco.com/2015/11/23/max_connections-at-aws-rds-mysql-instance-sizes/
 _LEFT_BY_THE_SYSTEM: Final = 0.95
@@ -72,4 +73,4 @@ def max_connections(instance_class: str) -> int:
 def _allowed(given: str) -> str:
     close = difflib.get_close_matches(given, _MEMORY_GIB, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return f"{hint}Allowed are db.FAMILY.SIZE of the families {', '.join(_FAMILIES)}, such as db.t4g.medium."
+    return f"{hint}Allowed are db.FAMILY.SIZE of the families {', '.join(FAMILIES)}, such as db.t4g.medium."

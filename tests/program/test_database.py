@@ -1,0 +1,225 @@
+"""The managed database: who reaches it, what keeps its data, and what it is refused for."""
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra.aws.account import Account
+from infra.aws.database import ManagedPostgres, ManagedPostgresArgs
+from tests.support.aws_mocks import ACCOUNT_ID, REGION
+from tests.support.engine import Graph, Registered, run
+
+ACCOUNT = Account(
+    project="aegis",
+    environment="prod",
+    account_id=ACCOUNT_ID,
+    region=REGION,
+    tags={"Environment": "prod", "Owner": "platform", "CostCenter": "4711"},
+)
+ARGS = ManagedPostgresArgs(
+    account=ACCOUNT,
+    vpc_id="vpc-0a1b2c3d",
+    client_security_group_id="sg-cluster",
+    subnet_ids=("subnet-a", "subnet-b"),
+    instance_class="db.m7g.large",
+    storage_gib=50,
+    max_storage_gib=200,
+    multi_az=True,
+    backup_days=14,
+    protected=True,
+    iam_authentication=True,
+)
+
+
+def build(args: ManagedPostgresArgs = ARGS, *, preview: bool = False) -> Graph:
+    def program() -> None:
+        database = ManagedPostgres("database", args)
+        pulumi.export("host", database.host)
+        pulumi.export("port", database.port)
+        pulumi.export("resource_id", database.resource_id)
+        pulumi.export("admin_secret_arn", database.admin_secret_arn)
+        pulumi.export("key_arn", database.key_arn)
+
+    return run(program, {}, stack="prod", preview=preview)
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return build()
+
+
+@pytest.fixture(scope="module")
+def server(graph: Graph) -> Registered:
+    return graph.one("Instance")
+
+
+def test_only_the_clusters_security_group_comes_in_and_only_to_postgresql(graph: Graph) -> None:
+    group, rule = graph.one("SecurityGroup"), graph.one("SecurityGroupIngressRule")
+    assert not {"ingress", "egress"} & group.inputs.keys()
+    allowed = {key: rule.inputs[key] for key in rule.inputs if key not in ("description", "tags")}
+    assert allowed == {
+        "securityGroupId": f"{group.name}-id",
+        "referencedSecurityGroupId": "sg-cluster",
+        "ipProtocol": "tcp",
+        "fromPort": 5432,
+        "toPort": 5432,
+    }
+
+
+def test_nothing_goes_out_of_the_databases_security_group(graph: Graph) -> None:
+    assert graph.of_kind("SecurityGroupEgressRule", "SecurityGroupRule") == []
+
+
+def test_the_server_is_in_that_security_group_alone_and_not_public(graph: Graph, server: Registered) -> None:
+    assert server.inputs["vpcSecurityGroupIds"] == [f"{graph.one('SecurityGroup').name}-id"]
+    assert server.inputs["publiclyAccessible"] is False
+    assert server.inputs["dbSubnetGroupName"] == f"{graph.one('SubnetGroup').name}-0a1b2c3d"
+
+
+def test_descriptions_hold_the_characters_that_ec2_takes(graph: Graph) -> None:
+    """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html."""
+    for each in graph.of_kind("SecurityGroup", "SecurityGroupIngressRule"):
+        assert re.fullmatch(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", each.inputs["description"])
+
+
+def test_everything_at_rest_is_encrypted_with_a_key_of_its_own(graph: Graph, server: Registered) -> None:
+    arn = graph.outputs["key_arn"]
+    assert server.inputs["storageEncrypted"] is True
+    keys = ("kmsKeyId", "masterUserSecretKmsKeyId", "performanceInsightsKmsKeyId")
+    assert [server.inputs[key] for key in keys] == [arn] * 3
+
+
+def test_the_password_is_made_and_kept_by_rds(graph: Graph, server: Registered) -> None:
+    assert server.inputs["manageMasterUserPassword"] is True
+    assert "password" not in server.inputs
+    assert graph.of_kind("RandomPassword") == []
+
+
+def test_connections_without_tls_or_by_md5_are_refused_and_all_are_logged(graph: Graph) -> None:
+    group = graph.one("ParameterGroup")
+    values = {each["name"]: each["value"] for each in group.inputs["parameters"]}
+    assert group.inputs["family"] == "postgres16"
+    assert values["rds.force_ssl"] == "1"
+    assert values["rds.accepted_password_auth_method"] == "scram"
+    assert values["log_connections"] == values["log_disconnections"] == "1"
+
+
+def test_statements_that_may_bear_a_password_are_not_logged(graph: Graph) -> None:
+    parameters: list[dict[str, Any]] = graph.one("ParameterGroup").inputs["parameters"]
+    assert "log_statement" not in {each["name"] for each in parameters}
+
+
+def test_the_server_uses_that_parameter_group_and_a_certificate_of_the_regions_authorities(
+    graph: Graph, server: Registered
+) -> None:
+    assert server.inputs["parameterGroupName"] == f"{graph.one('ParameterGroup').name}-0a1b2c3d"
+    assert server.inputs["caCertIdentifier"] == "rds-ca-rsa2048-g1"
+
+
+def test_roles_of_aws_log_in_where_they_are_asked_to(server: Registered) -> None:
+    assert server.inputs["iamDatabaseAuthenticationEnabled"] is True
+    by_password = build(replace(ARGS, iam_authentication=False)).one("Instance")
+    assert by_password.inputs["iamDatabaseAuthenticationEnabled"] is False
+
+
+def test_protected_data_survives_a_destroy(server: Registered) -> None:
+    assert server.protect
+    assert server.inputs["deletionProtection"] is True
+    assert server.inputs["deleteAutomatedBackups"] is False
+    assert server.inputs["skipFinalSnapshot"] is False
+    assert server.inputs["finalSnapshotIdentifier"] == "aegis-prod-mlflow-final"
+
+
+def test_data_that_is_not_protected_goes_with_the_stack() -> None:
+    graph = build(replace(ARGS, protected=False, backup_days=1))
+    server = graph.one("Instance")
+    assert [each.name for each in graph.resources if each.protect] == []
+    assert server.inputs["deletionProtection"] is False
+    assert server.inputs["deleteAutomatedBackups"] is True
+    assert server.inputs["skipFinalSnapshot"] is True
+    assert "finalSnapshotIdentifier" not in server.inputs
+
+
+def test_a_new_server_is_made_only_after_the_one_whose_name_it_takes_is_gone(server: Registered) -> None:
+    assert server.inputs["identifier"] == "aegis-prod-mlflow"
+    assert server.delete_before_replace
+
+
+def minutes(clock: str) -> int:
+    hours, _, rest = clock.partition(":")
+    return int(hours) * 60 + int(rest)
+
+
+def test_backups_maintenance_and_mlflows_own_backup_never_run_at_the_same_time(server: Registered) -> None:
+    backup = server.inputs["backupWindow"].split("-")
+    maintenance = [day.partition(":")[2] for day in server.inputs["maintenanceWindow"].split("-")]
+    windows = sorted([minutes(start), minutes(end)] for start, end in (backup, maintenance, ("02:00", "07:00")))
+    assert all(end - start >= 30 for start, end in windows)
+    assert all(before[1] <= after[0] for before, after in pairwise(windows))
+
+
+def test_minor_versions_come_by_themselves_and_major_ones_never(server: Registered) -> None:
+    assert server.inputs["engineVersion"] == "16"
+    assert server.inputs["autoMinorVersionUpgrade"] is True
+    assert server.inputs["allowMajorVersionUpgrade"] is False
+
+
+def test_a_change_waits_for_the_maintenance_window_unless_it_is_asked_for_at_once(server: Registered) -> None:
+    assert server.inputs["applyImmediately"] is False
+    assert build(replace(ARGS, apply_immediately=True)).one("Instance").inputs["applyImmediately"] is True
+
+
+def test_a_larger_class_changes_the_server_and_nothing_else(graph: Graph) -> None:
+    larger = build(replace(ARGS, instance_class="db.m7g.xlarge"))
+    before = {each.urn: each.inputs for each in graph.resources}
+    assert [each.name for each in larger.resources if before[each.urn] != each.inputs] == ["database-server"]
+
+
+def test_everything_that_takes_tags_has_those_of_the_environment(graph: Graph) -> None:
+    untagged = [each.name for each in graph.custom() if each.kind != "Alias" and each.inputs["tags"] != ACCOUNT.tags]
+    assert untagged == []
+
+
+def test_clients_learn_where_it_is_and_what_to_ask_for(graph: Graph) -> None:
+    assert graph.outputs["host"].startswith("aegis-prod-mlflow.")
+    assert graph.outputs["port"] == 5432
+    assert graph.outputs["resource_id"].startswith("db-")
+    assert graph.outputs["admin_secret_arn"].startswith(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:rds!db-")
+
+
+def test_the_first_preview_runs_though_nothing_is_known(graph: Graph) -> None:
+    assert {each.urn for each in build(preview=True).resources} == {each.urn for each in graph.resources}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"instance_class": "db.m7g.big"}, "instance class is 'db.m7g.big'"),
+        ({"storage_gib": 19}, "storage_gib is 19: allowed is 20 to 65536"),
+        ({"storage_gib": 65537, "max_storage_gib": 0}, "storage_gib is 65537: allowed is 20 to 65536"),
+        ({"max_storage_gib": 54}, r"max_storage_gib is 54: allowed is 0, or 55 \(110 % of storage_gib\) to 65536"),
+        ({"max_storage_gib": 65537}, "max_storage_gib is 65537"),
+        ({"max_storage_gib": -1}, "max_storage_gib is -1"),
+        ({"backup_days": 6}, "backup_days is 6: allowed is 7 to 35"),
+        ({"backup_days": 36}, "backup_days is 36: allowed is 7 to 35"),
+        ({"backup_days": 0, "protected": False}, "backup_days is 0: allowed is 1 to 35"),
+        ({"subnet_ids": ("subnet-a",)}, "subnet_ids is .*: allowed is two subnets at least"),
+        ({"subnet_ids": ("subnet-a", "subnet-a")}, "subnet_ids is .*: allowed is two subnets at least"),
+        ({"engine_version": "16.4"}, "engine_version is '16.4': allowed is the major versions 15, 16, 17"),
+        ({"account": replace(ACCOUNT, environment="p" * 60)}, "identifier is 'aegis-p+-mlflow': allowed is up to 63"),
+        ({"account": replace(ACCOUNT, environment="prod--eu")}, "identifier is 'aegis-prod--eu-mlflow'"),
+        ({"account": replace(ACCOUNT, project="1st")}, "identifier is '1st-prod-mlflow'"),
+    ],
+)
+def test_what_rds_would_refuse_is_refused_before_anything_is_made(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        replace(ARGS, **changes)
+
+
+@pytest.mark.parametrize(("storage", "maximum"), [(20, 22), (20, 0), (65536, 0), (50, 55), (51, 57)])
+def test_the_least_and_the_most_storage_are_taken(storage: int, maximum: int) -> None:
+    assert replace(ARGS, storage_gib=storage, max_storage_gib=maximum).storage_gib == storage
