@@ -6,8 +6,8 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 from infra.aws.instance_classes import FAMILIES, max_connections, memory_gib
 
 CLASSES = [f"db.{family}.{size}" for family, sizes in FAMILIES.items() for size in sizes]
-# What people read from running servers, by the memory of the class in GiB; at 1 and 16 GiB those are MySQL's, 66 and 1320,
-# as both engines divide the same bytes: MySQL by 12582880, PostgreSQL by 9531392.
+# What people read from running servers, by the memory of the class in GiB. At 1 and 16 GiB they are MySQL's 66 and
+# 1320, as both engines divide the same bytes: MySQL by 12582880, PostgreSQL by 9531392.
 OBSERVED = {1: 87, 2: 198, 4: 413, 8: 856, 16: 1742}
 
 
