@@ -1,24 +1,22 @@
 """The backups bucket: the only place that talks to the object store, with its errors made into one clear line."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import boto3
 from botocore.client import BaseClient
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
 from contracts import Env, Exit
+from workloads import aws
 from workloads.backup import layout
 from workloads.backup.layout import Backup, State, StoredObject
 from workloads.backup.manifest import Manifest
 from workloads.backup.multipart import MultipartUpload
 from workloads.cli import WorkloadError, require_env
+from workloads.object_store import s3
 
-ATTEMPTS = 5
 LATEST = "latest"
 BLOCK_SIZE = 1024 * 1024
 
@@ -51,7 +49,7 @@ class BackupStore:
         self._bucket = bucket
         self._prefix = prefix.strip("/") + "/"
         with self._errors():
-            self._client = client or _client()
+            self._client = client or s3.connect()
 
     @classmethod
     def from_env(cls, prefix: str) -> "BackupStore":
@@ -107,7 +105,7 @@ class BackupStore:
                 self._client.put_object(**target, Body=data, ContentType="application/json", IfNoneMatch="*")
             except ClientError as error:
                 # After a lost answer the client's own retry finds the manifest that its first attempt wrote.
-                if _code(error) != "PreconditionFailed" or self._client.get_object(**target)["Body"].read() != data:
+                if aws.code(error) != "PreconditionFailed" or self._client.get_object(**target)["Body"].read() != data:
                     raise
 
     def record(self, backup_id: str, name: str, data: bytes, *, instead_of: str) -> None:
@@ -148,8 +146,8 @@ class BackupStore:
                     failures = 0
             except _BROKEN as error:
                 failures += 1
-                if failures >= ATTEMPTS:
-                    raise self._failure(error) from error
+                if failures >= s3.ATTEMPTS:
+                    raise s3.failure(self._bucket, error) from error
 
     def _range(self, dump: PinnedDump, start: int) -> Iterator[bytes]:
         with self._errors(but=_BROKEN):
@@ -189,30 +187,5 @@ class BackupStore:
             yield
         except but:
             raise
-        except (BotoCoreError, ClientError) as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> WorkloadError:
-        place = f"s3://{self._bucket} at {os.environ.get(Env.S3_ENDPOINT) or 'AWS'}"
-        if isinstance(error, ClientError):
-            reason = f"{_code(error)}: {error.response.get('Error', {}).get('Message') or 'no reason given'}"
-            return WorkloadError(f"{place} refused {error.operation_name}: {reason}", Exit.OBJECT_STORE)
-        return WorkloadError(f"{place} can't be used: {error}", Exit.OBJECT_STORE)
-
-
-def _client() -> BaseClient:
-    # A store at an address of its own serves its buckets as paths: there is no DNS name for each of them.
-    addressing = "path" if os.environ.get(Env.S3_ENDPOINT) else "auto"
-    return boto3.client(
-        "s3",
-        config=Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "max_attempts": ATTEMPTS},
-            s3={"addressing_style": addressing},
-        ),
-    )
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))
+        except s3.ERRORS as error:
+            raise s3.failure(self._bucket, error) from error

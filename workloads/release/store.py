@@ -1,24 +1,18 @@
 """The bucket of the releases: `<model>/<sha256 of the archive>/<file>`; the manifest comes last and makes it count."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from contracts import Env, Exit
 from workloads.cli import WorkloadError, require_env
+from workloads.object_store import s3
 
-_ATTEMPTS = 5
-_CONNECT_SECONDS = 5
-_READ_SECONDS = 60
 # Streams a file of any size in some 32 MiB of memory; S3 takes at most 10,000 parts, 160 GB with this size.
 _TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
 _MISSING = {"404", "NoSuchKey", "NotFound"}
@@ -69,28 +63,17 @@ class ReleaseStore:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        place = f"The object store at {os.environ.get(Env.S3_ENDPOINT) or 'AWS'}"
         try:
             yield
-        except ClientError as error:
-            reason = error.response.get("Error", {})
-            line = (
-                f"{place} refuses {error.operation_name} in {self.bucket}: {reason.get('Code')} {reason.get('Message')}"
-            )
-            raise WorkloadError(line, Exit.OBJECT_STORE) from error
-        except (BotoCoreError, Boto3Error) as error:
-            raise WorkloadError(f"{place} cannot be used: {str(error).splitlines()[0]}", Exit.OBJECT_STORE) from error
+        except s3.ERRORS as error:
+            raise s3.failure(self.bucket, error) from error
 
 
 def from_environment() -> ReleaseStore:
     """Return the store that the environment names: the bucket's variable, and boto3's own."""
     bucket = require_env(Env.RELEASES_BUCKET, "the bucket of the releases")
-    config = Config(
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
-    )
     try:
-        return ReleaseStore(bucket=bucket, client=boto3.client("s3", config=config))
-    except (BotoCoreError, ValueError) as error:
-        raise WorkloadError(f"The object store cannot be used: {error}", Exit.OBJECT_STORE) from error
+        return ReleaseStore(bucket=bucket, client=s3.connect())
+    # A ValueError is an address that is none.
+    except (*s3.ERRORS, ValueError) as error:
+        raise s3.failure(bucket, error) from error

@@ -124,7 +124,7 @@ def test_the_password_is_no_argument_of_pg_dump(
 
 def test_a_missing_bucket_is_one_clear_line(address: Address, programs: Any, client: Any) -> None:
     with pytest.raises(
-        WorkloadError, match="s3://absent at AWS refused CreateMultipartUpload: NoSuchBucket"
+        WorkloadError, match="s3://absent at AWS can't be used: CreateMultipartUpload is refused: NoSuchBucket"
     ) as failure:
         dumping.create(BackupStore("absent", "mlflow", client), address)
 

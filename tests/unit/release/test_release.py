@@ -10,6 +10,7 @@ from tests.support.local_signer import LocalSigner
 from tests.support.tracking_store import Experiment
 from workloads import cli, retry
 from workloads.cli import WorkloadError
+from workloads.object_store import s3
 from workloads.registry.selection import Tracking
 from workloads.release import job, model, run, store
 from workloads.release.job import Order, Released
@@ -197,7 +198,7 @@ def test_a_missing_bucket_is_found_out_first(
     tracking: Tracking, releases: ReleaseStore, signer: LocalSigner, order: Order, trained: str
 ) -> None:
     nowhere = ReleaseStore(bucket="nowhere", client=releases.client)
-    with pytest.raises(WorkloadError, match="refuses HeadBucket in nowhere") as error:
+    with pytest.raises(WorkloadError, match="s3://nowhere at AWS can't be used: HeadBucket is refused: 404") as error:
         job.release(order, tracking, signer, nowhere)
     assert error.value.code == Exit.OBJECT_STORE
 
@@ -213,8 +214,8 @@ def test_a_dead_object_store_is_one_clear_line(
         "AWS_DEFAULT_REGION": "us-west-2",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(store, "_ATTEMPTS", 2)
-    with pytest.raises(WorkloadError, match=r"object store at http://127\.0\.0\.1:1 cannot be used") as error:
+    monkeypatch.setattr(s3, "ATTEMPTS", 2)
+    with pytest.raises(WorkloadError, match=r"s3://releases at http://127\.0\.0\.1:1 can't be used") as error:
         job.release(order, tracking, signer, store.from_environment())
     assert error.value.code == Exit.OBJECT_STORE
     assert "\n" not in str(error.value)
