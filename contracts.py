@@ -18,9 +18,13 @@ IMAGES_FILE_ENV: Final = "AEGIS_IMAGES"
 CONTEXT_ENV: Final = "AEGIS_CONTEXT"
 # Address of an emulated AWS API; a stack whose settings name no `aws.endpoint` takes it from here.
 AWS_ENDPOINT_ENV: Final = "AEGIS_AWS_ENDPOINT"
+# PEM file of the authorities of an emulated RDS; only with an emulated AWS API.
+DATABASE_AUTHORITIES_ENV: Final = "AEGIS_DATABASE_AUTHORITIES"
 
 MLFLOW_NAMESPACE: Final = "mlflow"
 VAULT_NAMESPACE: Final = "vault"
+# A team's namespace is called this and the team's name.
+TEAM_NAMESPACE_PREFIX: Final = "team-"
 
 MLFLOW_PORT: Final = 5000
 POSTGRES_PORT: Final = 5432
@@ -71,6 +75,8 @@ class Env:
     VAULT_ROLE: Final = "AEGIS_VAULT_ROLE"
     # Mount of the auth method that the role belongs to; default KUBERNETES_AUTH_MOUNT.
     VAULT_AUTH_MOUNT: Final = "AEGIS_VAULT_AUTH_MOUNT"
+    # Mount of the transit engine that signs; default TRANSIT_MOUNT.
+    VAULT_TRANSIT_MOUNT: Final = "AEGIS_VAULT_TRANSIT_MOUNT"
     S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
     BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"

@@ -10,46 +10,38 @@ from pathlib import Path
 # Pulumi puts this folder on the path; its modules are imported from the repository's root, as everywhere else.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pulumi
 from pulumi import ResourceOptions
 
 import contracts
-from infra import providers, settings
+from infra import outputs, providers, settings
+from infra.cloud import cloud
 from infra.cluster.namespace import ClosedNamespace, ClosedNamespaceArgs
-from infra.cluster.object_store import ROOT_ACCESS_KEY
+from infra.extras import image_repositories, storage_class
 from infra.lifecycle import release_model
+from infra.roles import Roles
 from infra.signing import model_signing
 from infra.stores import bucket_store, database_store
+from infra.teams import team_spaces
 from infra.tracking import tracking_server
 
 wanted = settings.load()
-cluster = ResourceOptions(providers=[providers.cluster_provider(wanted.cluster), providers.random_provider()])
+aws = cloud(wanted)
+cluster = ResourceOptions(
+    providers=[providers.cluster_provider(wanted.cluster, aws and aws.kubeconfig), providers.random_provider()]
+)
 
 namespace = ClosedNamespace("mlflow", ClosedNamespaceArgs(name=contracts.MLFLOW_NAMESPACE), cluster).name
-vault_namespace = ClosedNamespace("vault", ClosedNamespaceArgs(name=contracts.VAULT_NAMESPACE), cluster).name
+repositories = image_repositories(wanted, aws)
+storage_class(wanted, cluster)
 
-databases = database_store(wanted, namespace, cluster)
-buckets = bucket_store(wanted, namespace, cluster)
-server = tracking_server(wanted, namespace, databases, buckets, cluster)
-signing = model_signing(wanted, vault_namespace, namespace, cluster)
-
-# Addresses, by the cluster IPs of the services: they answer on the cluster's nodes.
-pulumi.export("mlflow_url", server.url)
-pulumi.export("s3_url", buckets.url)
-pulumi.export("s3_region", wanted.artifact_store.region)
-pulumi.export("vault_url", signing.url)
-pulumi.export("namespace", namespace)
-pulumi.export("vault_namespace", vault_namespace)
-
-# What an administrator needs to look behind the servers; secrets, like the values that they come from.
-pulumi.export("s3_root_access_key", ROOT_ACCESS_KEY)
-pulumi.export("s3_root_secret_key", buckets.root_secret_key)
-pulumi.export("vault_root_token", signing.root_token)
-pulumi.export("database_password", pulumi.Output.secret(databases.database.password))
+databases = database_store(wanted, namespace, aws, cluster)
+buckets = bucket_store(wanted, namespace, aws, cluster)
+roles = Roles(cloud=aws, namespace=namespace, databases=databases, buckets=buckets, opts=cluster)
+server = tracking_server(wanted, namespace, databases, buckets, roles, cluster)
+signing = model_signing(wanted, aws, namespace, roles.signer(), cluster)
+team_spaces(wanted, aws, buckets, cluster)
+outputs.of_platform(wanted, namespace, server, databases, buckets, signing)
+outputs.of_repositories(repositories)
 
 if wanted.release.enabled:
-    release = release_model(wanted, namespace, server, buckets, signing, cluster)
-    pulumi.export("experiment", wanted.release.experiment)
-    pulumi.export("model_name", wanted.release.model_name)
-    # The Job whose pod ends with the result of the release as its message.
-    pulumi.export("release_job", release.job.metadata.name)
+    outputs.of_release(wanted, release_model(wanted, namespace, server, buckets, signing, roles, cluster))

@@ -1,4 +1,4 @@
-"""How a workload reaches the stores, whoever runs them: a server in the cluster today, RDS and S3 on AWS.
+"""How a workload reaches the stores, whoever runs them: servers in the cluster, or RDS and S3.
 
 Values only: the components that make a store return these, the ones that use it turn them into environment variables.
 """
@@ -13,46 +13,115 @@ import contracts
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
-    """A PostgreSQL database and the account that owns it."""
+    """A PostgreSQL database and the account that owns it.
+
+    Without a `password` the account logs in with tokens of the workload's AWS role. With `authorities`, a ConfigMap
+    with the certificates in `ca.pem`, the server's certificate and name are checked.
+    """
 
     host: pulumi.Input[str]
     port: int
     name: str
     user: str
-    password: pulumi.Input[str]
+    password: pulumi.Input[str] | None
+    authorities: pulumi.Input[str] | None = None
 
     def uri(self) -> pulumi.Output[str]:
         """Return SQLAlchemy's URI, a secret; the driver is named, as SQLAlchemy's default depends on its version."""
+        where = pulumi.Output.concat(self.host, f":{self.port}/{self.name}", self._query())
+        if self.password is None:
+            return pulumi.Output.secret(pulumi.Output.concat(f"{contracts.DATABASE_IAM_DRIVER}://{self.user}@", where))
         password = pulumi.Output.from_input(self.password).apply(lambda text: quote(text, safe=""))
-        return pulumi.Output.secret(
-            pulumi.Output.concat(
-                f"postgresql+psycopg://{self.user}:", password, "@", self.host, f":{self.port}/{self.name}"
-            )
-        )
+        return pulumi.Output.secret(pulumi.Output.concat(f"postgresql+psycopg://{self.user}:", password, "@", where))
 
     def libpq_environment(self) -> dict[str, pulumi.Input[str]]:
         """Return libpq's variables but the password, https://www.postgresql.org/docs/15/libpq-envars.html."""
-        return {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.name}
+        variables: dict[str, pulumi.Input[str]] = {
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGDATABASE": self.name,
+            **self.tls_environment(),
+        }
+        if self.password is None:
+            variables[contracts.Env.DATABASE_AUTH] = "iam"
+        return variables
+
+    def tls_environment(self) -> dict[str, pulumi.Input[str]]:
+        """Return the variables that make libpq check the server's certificate."""
+        if self.authorities is None:
+            return {}
+        return {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": contracts.DATABASE_CA_PATH}
 
     def libpq_secrets(self) -> dict[str, pulumi.Input[str]]:
-        """Return the password as libpq's variable."""
-        return {"PGPASSWORD": self.password}
+        """Return the password, where there is one, as libpq's variable."""
+        return {} if self.password is None else {"PGPASSWORD": self.password}
+
+    def _query(self) -> str:
+        if self.authorities is None:
+            return ""
+        return f"?sslmode=verify-full&sslrootcert={contracts.DATABASE_CA_PATH}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketKeys:
+    """An account of an S3 server and its key; in AWS, workloads have roles instead."""
+
+    access_key: str
+    secret_key: pulumi.Input[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BucketAccess:
-    """A bucket and the account that owns it."""
+    """A bucket: `endpoint` None is AWS's own, `keys` None the workload's AWS role, `prefix` MLflow's."""
 
-    endpoint: pulumi.Input[str]
     region: str
     bucket: str
-    access_key: str
-    secret_key: pulumi.Input[str]
+    endpoint: pulumi.Input[str] | None = None
+    keys: BucketKeys | None = None
+    prefix: str = ""
+
+    @property
+    def address(self) -> str:
+        """The bucket, or the part of it that is MLflow's, as a URI."""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def environment(self) -> dict[str, pulumi.Input[str]]:
         """Return the variables that point an S3 client at the endpoint."""
-        return {contracts.Env.S3_ENDPOINT: self.endpoint, "AWS_DEFAULT_REGION": self.region}
+        variables: dict[str, pulumi.Input[str]] = {"AWS_DEFAULT_REGION": self.region}
+        if self.endpoint is not None:
+            variables[contracts.Env.S3_ENDPOINT] = self.endpoint
+        return variables
 
     def secrets(self) -> dict[str, pulumi.Input[str]]:
-        """Return the variables that hold the account's keys."""
-        return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+        """Return the variables that hold the account's keys, where there is one."""
+        if self.keys is None:
+            return {}
+        return {"AWS_ACCESS_KEY_ID": self.keys.access_key, "AWS_SECRET_ACCESS_KEY": self.keys.secret_key}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """What a workload is: a service account of its namespace, and in AWS the role that trusts it."""
+
+    service_account: pulumi.Input[str]
+    role_arn: str | None = None
+    region: str | None = None
+    # Of an emulated AWS API; None is AWS's own.
+    endpoint: str | None = None
+
+    def environment(self) -> dict[str, pulumi.Input[str]]:
+        """Return the variables with which AWS's SDKs exchange the pod's token for the role's credentials."""
+        if self.role_arn is None:
+            return {}
+        variables: dict[str, pulumi.Input[str]] = {
+            "AWS_ROLE_ARN": self.role_arn,
+            "AWS_WEB_IDENTITY_TOKEN_FILE": f"{contracts.AWS_TOKEN_FOLDER}/token",
+            # The region's own endpoint, and not the global one in another region.
+            "AWS_STS_REGIONAL_ENDPOINTS": "regional",
+        }
+        if self.region is not None:
+            variables["AWS_REGION"] = self.region
+        if self.endpoint is not None:
+            variables["AWS_ENDPOINT_URL"] = self.endpoint
+        return variables

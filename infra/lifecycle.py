@@ -6,11 +6,13 @@ from pulumi import ResourceOptions
 import contracts
 from infra import topology
 from infra.cluster.mlflow import Mlflow
+from infra.cluster.placement import Placement, Taint
 from infra.jobs.release import Release, ReleaseArgs
 from infra.jobs.trainer import Trainer, TrainerArgs
+from infra.roles import Roles
 from infra.settings import Settings
 from infra.signing import Signing
-from infra.stores import BucketStore
+from infra.store_kinds import BucketStore
 
 
 def release_model(
@@ -19,6 +21,7 @@ def release_model(
     server: Mlflow,
     buckets: BucketStore,
     signing: Signing,
+    roles: Roles,
     opts: ResourceOptions,
 ) -> Release:
     """Train, and release the best run."""
@@ -26,11 +29,14 @@ def release_model(
         "trainer",
         TrainerArgs(
             namespace=namespace,
-            image=wanted.images.trainer,
+            image=wanted.images.of("trainer"),
             tracking_uri=topology.MLFLOW_URL,
             server=topology.MLFLOW,
             experiment=wanted.release.experiment,
             epochs=wanted.release.epochs,
+            placement=_placement(wanted),
+            identity=roles.trainer(),
+            servers=roles.cloud.api if roles.cloud else (),
         ),
         # It reaches the server by its name, which says nothing about when the server answers.
         ResourceOptions.merge(opts, ResourceOptions(depends_on=[server])),
@@ -41,12 +47,14 @@ def release_model(
             namespace=namespace,
             image=wanted.images.workloads,
             tracking_uri=topology.MLFLOW_URL,
-            vault_url=topology.VAULT_URL,
+            vault_url=signing.address,
             vault_role=signing.role,
+            vault_auth_mount=wanted.vault.auth_mount,
+            vault_transit_mount=wanted.vault.transit_mount,
             trainer_job=trainer.job.metadata.name,
-            service_account=signing.service_account,
+            identity=signing.signer,
             bucket=buckets.buckets[contracts.RELEASES_BUCKET],
-            servers=(topology.MLFLOW, topology.S3, topology.VAULT),
+            servers=(topology.MLFLOW, *buckets.peers, signing.peer),
             experiment=wanted.release.experiment,
             metric=wanted.release.metric,
             goal=wanted.release.goal,
@@ -54,4 +62,13 @@ def release_model(
         ),
         # There is no run to release before the trainer is done, and nothing signs before Vault knows the signer.
         ResourceOptions.merge(opts, ResourceOptions(depends_on=[trainer, signing.ready, buckets.ready])),
+    )
+
+
+def _placement(wanted: Settings) -> Placement:
+    settings = wanted.trainer
+    return Placement(
+        gpus=settings.gpus,
+        node_selector=settings.node_selector,
+        tolerations=tuple(Taint(key=each.key, value=each.value, effect=each.effect) for each in settings.tolerations),
     )

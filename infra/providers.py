@@ -1,18 +1,26 @@
 """The explicit providers of a stack: without one, `pulumi:disable-default-providers` refuses a resource."""
 
+from typing import Final
+
 import pulumi
+import pulumi_aws
 import pulumi_kubernetes
 import pulumi_random
 import pulumi_vault
+from pulumi_aws import ProviderEndpointArgs
 
-from infra.settings import Cluster
+from infra.aws.account import Account
+from infra.settings.cluster import Cluster
+
+# What the provider calls: without an endpoint of its own, one of these would go to AWS itself.
+_SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "rds", "s3", "sts")
 
 
-def cluster_provider(settings: Cluster) -> pulumi_kubernetes.Provider:
-    """Return the provider of the stack's cluster, by the path of its kubeconfig: credentials stay out of the state."""
+def cluster_provider(settings: Cluster, eks_kubeconfig: str | None) -> pulumi_kubernetes.Provider:
+    """Return the provider of the stack's cluster, by a kubeconfig's path or text that holds no credentials."""
     return pulumi_kubernetes.Provider(
         "cluster",
-        kubeconfig=settings.kubeconfig,
+        kubeconfig=settings.kubeconfig or eks_kubeconfig,
         context=settings.context,
         # A renewed certificate or a moved kubeconfig is the same cluster: nothing in it is replaced.
         cluster_identifier=f"{pulumi.get_project()}-{pulumi.get_stack()}",
@@ -23,21 +31,38 @@ def cluster_provider(settings: Cluster) -> pulumi_kubernetes.Provider:
     )
 
 
+def aws_provider(name: str, account: Account, endpoint: str | None) -> pulumi_aws.Provider:
+    """Return the provider of an account's region, which refuses the credentials of any other account.
+
+    With an `endpoint`, an emulated API's, nothing of the machine's own AWS configuration is looked at.
+    """
+    emulated = endpoint is not None
+    return pulumi_aws.Provider(
+        name,
+        region=account.region,
+        allowed_account_ids=[account.account_id],
+        endpoints=[ProviderEndpointArgs(**dict.fromkeys(_SERVICES, endpoint))] if emulated else None,
+        s3_use_path_style=emulated or None,
+        skip_metadata_api_check=emulated or None,
+        skip_region_validation=emulated or None,
+    )
+
+
 def random_provider() -> pulumi_random.Provider:
     """Return the provider of passwords and keys."""
     return pulumi_random.Provider("random")
 
 
 def vault_provider(
-    address: pulumi.Input[str], token: pulumi.Input[str], server: pulumi.Resource
+    address: pulumi.Input[str], token: pulumi.Input[str] | None = None, server: pulumi.Resource | None = None
 ) -> pulumi_vault.Provider:
-    """Return the provider of the Vault at `address`, which is unknown before the first update."""
+    """Return the provider of the Vault at `address`; without a token it takes the environment's VAULT_TOKEN."""
     return pulumi_vault.Provider(
         "vault",
         address=address,
         token=token,
         # A child token would be a secret more to make and to lose with every preview.
         skip_child_token=True,
-        # Vault's address exists before it answers.
-        opts=pulumi.ResourceOptions(depends_on=[server]),
+        # The address of a Vault in the cluster exists before it answers.
+        opts=pulumi.ResourceOptions(depends_on=[] if server is None else [server]),
     )

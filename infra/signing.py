@@ -1,40 +1,61 @@
 """Signing in an environment: a Vault (`vault.kind` decides whose), its transit key, and the role that may use it."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pulumi
 from pulumi import ResourceOptions
 
+import contracts
 from infra import topology
-from infra.jobs.signer import SignerAccount, SignerAccountArgs
+from infra.aws.service_account import subject
+from infra.cloud import Cloud
+from infra.cluster.namespace import ClosedNamespace, ClosedNamespaceArgs
+from infra.cluster.traffic import Peer
+from infra.connections import Identity
 from infra.providers import vault_provider
 from infra.settings import Settings
 from infra.vault.auth import SignerAccess, SignerAccessArgs
 from infra.vault.server import VaultServer, VaultServerArgs
 from infra.vault.transit import SigningKey, SigningKeyArgs
+from infra.vault.web_identity import SignerTrust, SignerTrustArgs
+
+_HTTPS = 443
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signing:
-    """Where and as whom a signer logs in, the resource to wait for, and what an administrator needs."""
+    """Where and as whom a signer logs in, and the resource to wait for.
 
-    service_account: pulumi.Output[str]
+    `url` is where people reach the Vault; `namespace` and `root_token` are of a Vault in the cluster.
+    """
+
+    signer: Identity
     role: pulumi.Output[str]
     ready: pulumi.Resource
-    url: pulumi.Output[str]
-    root_token: pulumi.Output[str]
+    address: str
+    peer: Peer
+    url: pulumi.Input[str]
+    namespace: pulumi.Output[str] | None = None
+    root_token: pulumi.Output[str] | None = None
 
 
 def model_signing(
-    wanted: Settings, namespace: pulumi.Input[str], signers: pulumi.Input[str], opts: ResourceOptions
+    wanted: Settings, cloud: Cloud | None, signers: pulumi.Input[str], signer: Identity, opts: ResourceOptions
 ) -> Signing:
-    """Make what the settings want: Vault in `namespace`, and the account that may sign in the namespace `signers`."""
-    account = SignerAccount("signer", SignerAccountArgs(namespace=signers), opts)
+    """Make what the settings want, for the account `signer` of the namespace `signers`."""
+    if wanted.vault.kind == "external":
+        return _external(wanted, cloud, signer)
+    return _in_cluster(wanted, signers, signer, opts)
+
+
+def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, opts: ResourceOptions) -> Signing:
+    namespace = ClosedNamespace("vault", ClosedNamespaceArgs(name=contracts.VAULT_NAMESPACE), opts).name
     server = VaultServer(
         "vault",
         VaultServerArgs(
             namespace=namespace,
-            image=wanted.images.vault,
+            image=wanted.images.of("vault"),
             storage=wanted.vault.storage,
             storage_class=wanted.cluster.storage_class,
             clients=topology.VAULT_CLIENTS,
@@ -42,18 +63,61 @@ def model_signing(
         opts,
     )
     in_vault = ResourceOptions(providers=[vault_provider(server.url, server.root_token, server)])
-    key = SigningKey("signing-key", SigningKeyArgs(deletion_allowed=wanted.vault.key_deletion_allowed), in_vault)
+    key = _key(wanted, in_vault)
     access = SignerAccess(
         "signer-access",
         SignerAccessArgs(
             mount=key.mount,
             key=key.key,
-            service_account=account.name,
+            service_account=signer.service_account,
             namespace=signers,
             kubernetes_host=topology.KUBERNETES_URL,
+            auth_mount=wanted.vault.auth_mount,
         ),
         in_vault,
     )
     return Signing(
-        service_account=account.name, role=access.role, ready=access, url=server.url, root_token=server.root_token
+        signer=signer,
+        role=access.role,
+        ready=access,
+        address=topology.VAULT_URL,
+        peer=topology.VAULT,
+        url=server.url,
+        namespace=namespace,
+        root_token=server.root_token,
+    )
+
+
+def _external(wanted: Settings, cloud: Cloud | None, signer: Identity) -> Signing:
+    address = wanted.vault.address or ""
+    in_vault = ResourceOptions(providers=[vault_provider(address)])
+    key = _key(wanted, in_vault)
+    trust = SignerTrust(
+        "signer-trust",
+        SignerTrustArgs(
+            mount=key.mount,
+            key=key.key,
+            auth_mount=wanted.vault.auth_mount,
+            role=f"{wanted.vault.auth_mount}-{contracts.SIGNER_ROLE}",
+            issuer=cloud.issuer if cloud else wanted.cluster.oidc_issuer or "",
+            subject=subject(contracts.MLFLOW_NAMESPACE, contracts.SIGNER_SERVICE_ACCOUNT),
+        ),
+        in_vault,
+    )
+    return Signing(
+        signer=signer,
+        role=trust.role,
+        ready=trust,
+        address=address,
+        peer=Peer(port=urlsplit(address).port or _HTTPS, networks=tuple(wanted.egress.vault)),
+        url=address,
+    )
+
+
+def _key(wanted: Settings, in_vault: ResourceOptions) -> SigningKey:
+    settings = wanted.vault
+    return SigningKey(
+        "signing-key",
+        SigningKeyArgs(deletion_allowed=settings.key_deletion_allowed, mount=settings.transit_mount),
+        in_vault,
     )

@@ -1,61 +1,49 @@
-"""The two stores of an environment: `database.kind` and `artifactStore.kind` decide who runs them.
-
-Whatever they are, the rest of the stack sees a `Database`, the buckets, and what must be ready before their first use.
-"""
-
-from dataclasses import dataclass
+"""The two stores of an environment: `database.kind` and `artifactStore.kind` decide who runs them."""
 
 import pulumi
 from pulumi import ResourceOptions
 
 from infra import topology
+from infra.cloud import Cloud
 from infra.cluster.object_store import ObjectStore, ObjectStoreArgs
 from infra.cluster.postgres import Postgres, PostgresArgs
-from infra.connections import BucketAccess, Database
+from infra.managed_buckets import managed_buckets
+from infra.managed_database import managed_database
 from infra.settings import Settings
+from infra.store_kinds import BucketStore, DatabaseStore
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DatabaseStore:
-    """MLflow's database, and the resource to wait for."""
-
-    database: Database
-    ready: pulumi.Resource
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BucketStore:
-    """The platform's buckets by name, the resource to wait for, and what an administrator needs."""
-
-    buckets: dict[str, BucketAccess]
-    ready: pulumi.Resource
-    url: pulumi.Output[str]
-    root_secret_key: pulumi.Output[str]
-
-
-def database_store(wanted: Settings, namespace: pulumi.Input[str], opts: ResourceOptions) -> DatabaseStore:
+def database_store(
+    wanted: Settings, namespace: pulumi.Input[str], cloud: Cloud | None, opts: ResourceOptions
+) -> DatabaseStore:
     """Make the database that the settings want."""
+    if wanted.database.kind == "rds" and cloud is not None and cloud.cluster is not None:
+        return managed_database(wanted, namespace, cloud, cloud.cluster, opts)
     server = Postgres(
         "postgres",
         PostgresArgs(
             namespace=namespace,
-            image=wanted.images.postgres,
+            image=wanted.images.of("postgres"),
             storage=wanted.database.storage,
             storage_class=wanted.cluster.storage_class,
             clients=topology.POSTGRES_CLIENTS,
         ),
         opts,
     )
-    return DatabaseStore(database=server.database, ready=server)
+    return DatabaseStore(database=server.database, ready=server, peer=topology.POSTGRES)
 
 
-def bucket_store(wanted: Settings, namespace: pulumi.Input[str], opts: ResourceOptions) -> BucketStore:
+def bucket_store(
+    wanted: Settings, namespace: pulumi.Input[str], cloud: Cloud | None, opts: ResourceOptions
+) -> BucketStore:
     """Make the buckets that the settings want."""
+    if wanted.artifact_store.kind == "s3" and cloud is not None:
+        return managed_buckets(wanted, cloud)
     server = ObjectStore(
         "s3",
         ObjectStoreArgs(
             namespace=namespace,
-            image=wanted.images.s3,
+            image=wanted.images.of("s3"),
             setup_image=wanted.images.workloads,
             storage=wanted.artifact_store.storage,
             storage_class=wanted.cluster.storage_class,
@@ -64,4 +52,10 @@ def bucket_store(wanted: Settings, namespace: pulumi.Input[str], opts: ResourceO
         ),
         opts,
     )
-    return BucketStore(buckets=server.buckets, ready=server, url=server.url, root_secret_key=server.root_secret_key)
+    return BucketStore(
+        buckets=server.buckets,
+        ready=server,
+        peers=(topology.S3,),
+        url=server.url,
+        root_secret_key=server.root_secret_key,
+    )

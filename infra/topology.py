@@ -11,6 +11,9 @@ from infra.vault import server
 POSTGRES: Final = Peer(port=contracts.POSTGRES_PORT, component=postgres.COMPONENT)
 S3: Final = Peer(port=contracts.S3_PORT, component=object_store.COMPONENT)
 MLFLOW: Final = Peer(port=contracts.MLFLOW_PORT, component=mlflow.COMPONENT)
+MLFLOW_FROM_TEAMS: Final = Peer(
+    port=contracts.MLFLOW_PORT, component=mlflow.COMPONENT, namespace=contracts.MLFLOW_NAMESPACE
+)
 VAULT: Final = Peer(port=contracts.VAULT_PORT, component=server.COMPONENT, namespace=contracts.VAULT_NAMESPACE)
 
 POSTGRES_CLIENTS: Final = (mlflow.COMPONENT, migration.COMPONENT, backup.COMPONENT)

@@ -6,11 +6,14 @@ from pulumi import ResourceOptions
 import contracts
 from infra import topology
 from infra.cluster.backup import Backup, BackupArgs
+from infra.cluster.connection_budget import ConnectionPool, fitting_pool
 from infra.cluster.migration import Migration, MigrationArgs
 from infra.cluster.mlflow import Autoscaling, Mlflow, MlflowArgs
-from infra.cluster.mlflow_sizing import IN_CLUSTER_CONNECTIONS, connection_pool
+from infra.roles import Roles
 from infra.settings import Settings
-from infra.stores import BucketStore, DatabaseStore
+from infra.settings.capacity import database_connections
+from infra.store_kinds import BucketStore, DatabaseStore
+from infra.teams import team_namespaces
 
 
 def tracking_server(
@@ -18,6 +21,7 @@ def tracking_server(
     namespace: pulumi.Input[str],
     databases: DatabaseStore,
     buckets: BucketStore,
+    roles: Roles,
     opts: ResourceOptions,
 ) -> Mlflow:
     """Make the server that the settings want, between its two stores."""
@@ -27,7 +31,8 @@ def tracking_server(
             namespace=namespace,
             image=wanted.images.workloads,
             database=databases.database,
-            store=topology.POSTGRES,
+            servers=(databases.peer, *(roles.cloud.api if roles.cloud else ())),
+            identity=roles.migration(),
         ),
         # The database must take connections before the Job's few retries run out.
         _after(opts, databases.ready),
@@ -40,9 +45,9 @@ def tracking_server(
             image=wanted.images.mlflow,
             database=databases.database,
             artifacts=buckets.buckets[contracts.ARTIFACTS_BUCKET],
-            stores=(topology.POSTGRES, topology.S3),
+            stores=(databases.peer, *buckets.peers),
             workers=settings.workers,
-            pool=connection_pool(settings.workers, settings.max_replicas, IN_CLUSTER_CONNECTIONS),
+            pool=_pool(wanted),
             autoscaling=Autoscaling(
                 min_replicas=settings.min_replicas,
                 max_replicas=settings.max_replicas,
@@ -51,8 +56,12 @@ def tracking_server(
             ),
             cluster_domain=wanted.cluster.domain,
             clients=topology.MLFLOW_CLIENTS,
-            client_namespaces=tuple(settings.client_namespaces),
+            client_namespaces=(*settings.client_namespaces, *team_namespaces(wanted)),
+            client_networks=tuple(settings.client_networks),
             public_hosts=tuple(settings.public_hosts),
+            min_available=settings.min_available,
+            tmp_size=settings.tmp_size,
+            identity=roles.mlflow(),
         ),
         # A server refuses to start on a schema that isn't its own, and needs its bucket for the first artifact.
         _after(opts, migration, buckets.ready),
@@ -64,7 +73,8 @@ def tracking_server(
             image=wanted.images.workloads,
             database=databases.database,
             bucket=buckets.buckets[contracts.BACKUPS_BUCKET],
-            stores=(topology.POSTGRES, topology.S3),
+            stores=(databases.peer, *buckets.peers),
+            identity=roles.backup(),
             schedule=wanted.backup.schedule,
             retention_days=wanted.backup.retention_days,
             suspended=wanted.backup.suspended,
@@ -72,6 +82,14 @@ def tracking_server(
         opts,
     )
     return server
+
+
+def _pool(wanted: Settings) -> ConnectionPool:
+    """Return the pool that the settings name, or the largest that the database's connections allow."""
+    settings = wanted.mlflow
+    if settings.pool is not None:
+        return ConnectionPool(size=settings.pool.size, overflow=settings.pool.overflow)
+    return fitting_pool(settings.workers, settings.max_replicas, database_connections(wanted))
 
 
 def _after(opts: ResourceOptions, *resources: pulumi.Resource) -> ResourceOptions:

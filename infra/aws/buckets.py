@@ -12,7 +12,7 @@ from infra.aws import bucket_lifecycle, bucket_policy
 from infra.aws.account import Account
 from infra.aws.bucket import SecureBucket, SecureBucketArgs, log_prefix
 from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
-from infra.aws.replication import Replication, ReplicationArgs, Site
+from infra.aws.replication import Replica, Replication, ReplicationArgs, Site
 
 # By the names under which the workloads know them.
 PURPOSES: Final = {
@@ -25,14 +25,6 @@ LOGS: Final = "logs"
 _LOG_DAYS: Final = 400
 # Not the datasets: each training reads them again, which the cheaper classes charge for.
 _COLD_PREFIXES: Final = (contracts.MLFLOW_PREFIX, contracts.CHECKPOINTS_PREFIX)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Replica:
-    """The region of the replicas: the same account there, and its provider."""
-
-    account: Account
-    provider: pulumi.ProviderResource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,14 @@ from infra.aws.statements import Document, Statement, document
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Replica:
+    """The region of the replicas: the same account there, and its provider."""
+
+    account: Account
+    provider: pulumi.ProviderResource
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
     """One side of a replication: the account in its region, its buckets by purpose, and their key."""
 

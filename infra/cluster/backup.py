@@ -10,9 +10,10 @@ from pulumi_kubernetes.core.v1 import Secret
 
 import contracts
 from infra.cluster.job import job_spec
+from infra.cluster.pod_access import with_access
 from infra.cluster.pods import Resources, container, environment, from_secret, labels, metadata, pod
 from infra.cluster.traffic import Peer, allow
-from infra.connections import BucketAccess, Database
+from infra.connections import BucketAccess, Database, Identity
 
 COMPONENT: Final = "backup"
 
@@ -34,6 +35,7 @@ class BackupArgs:
     schedule: str
     retention_days: int
     suspended: bool
+    identity: Identity | None = None
 
 
 class Backup(pulumi.ComponentResource):
@@ -83,7 +85,12 @@ class Backup(pulumi.ComponentResource):
                 "suspend": args.suspended,
                 "job_template": {
                     "metadata": {"labels": labels(COMPONENT)},
-                    "spec": job_spec(COMPONENT, pod(main), retries=2, deadline=_DEADLINE),
+                    "spec": job_spec(
+                        COMPONENT,
+                        with_access(pod(main), identity=args.identity, database=args.database),
+                        retries=2,
+                        deadline=_DEADLINE,
+                    ),
                 },
             },
             opts=child,

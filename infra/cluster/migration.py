@@ -9,9 +9,10 @@ from pulumi_kubernetes.core.v1 import Secret
 
 import contracts
 from infra.cluster.job import run_once
+from infra.cluster.pod_access import with_access
 from infra.cluster.pods import Resources, container, from_secret, metadata, pod
 from infra.cluster.traffic import Peer, allow
-from infra.connections import Database
+from infra.connections import Database, Identity
 
 COMPONENT: Final = "migration"
 
@@ -27,7 +28,8 @@ class MigrationArgs:
     namespace: pulumi.Input[str]
     image: str
     database: Database
-    store: Peer
+    servers: tuple[Peer, ...]
+    identity: Identity | None = None
 
 
 class Migration(pulumi.ComponentResource):
@@ -36,7 +38,7 @@ class Migration(pulumi.ComponentResource):
     def __init__(self, name: str, args: MigrationArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:Migration", name, {}, opts)
         child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, egress=[args.store], opts=child)
+        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, egress=args.servers, opts=child)
         secret = Secret(
             f"{name}-database",
             metadata=metadata(args.namespace, COMPONENT),
@@ -55,7 +57,7 @@ class Migration(pulumi.ComponentResource):
             f"{name}-upgrade",
             args.namespace,
             COMPONENT,
-            pod(main),
+            with_access(pod(main), identity=args.identity, database=args.database),
             parent=self,
             depends_on=[traffic],
             deadline=_DEADLINE,

@@ -16,20 +16,20 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from pulumi_random import RandomBytes, RandomPassword
 
 import contracts
+from infra.cluster.connection_budget import ConnectionPool
 from infra.cluster.mlflow_hosts import POD_IP_VARIABLE, allowed_hosts
-from infra.cluster.mlflow_sizing import ConnectionPool, resources
+from infra.cluster.mlflow_sizing import resources
+from infra.cluster.pod_access import with_access
 from infra.cluster.pods import container, from_config_map, from_secret, http_probe, labels, metadata, pod, selector
 from infra.cluster.services import cluster_ip, internal_service, url
 from infra.cluster.traffic import Peer, allow
-from infra.connections import BucketAccess, Database
+from infra.connections import BucketAccess, Database, Identity
 
 COMPONENT: Final = "mlflow"
 
 # Readiness asks the database: /health answers without it, and so does server-info once the store is made.
 _READY_PATH: Final = "/api/2.0/mlflow/experiments/search?max_results=1"
 _ALIVE_PATH: Final = "/health"
-# Uploads and downloads are staged here, whole.
-_TMP_SIZE: Final = "4Gi"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +46,9 @@ class Autoscaling:
 class MlflowArgs:
     """Arguments of `Mlflow`.
 
-    `clients` are the components of its namespace that may connect, `client_namespaces` those whose every pod may, and
-    `public_hosts` the names under which people reach the server from outside of the cluster.
+    `clients` are the components of its namespace that may connect, `client_namespaces` those whose every pod may,
+    `client_networks` what may from outside of the cluster, and `public_hosts` the names under which people do.
+    `tmp_size` is where uploads and downloads are staged, whole.
     """
 
     namespace: pulumi.Input[str]
@@ -62,6 +63,10 @@ class MlflowArgs:
     clients: tuple[str, ...] = ()
     client_namespaces: tuple[str, ...] = ()
     public_hosts: tuple[str, ...] = ()
+    client_networks: tuple[str, ...] = ()
+    identity: Identity | None = None
+    min_available: int = 1
+    tmp_size: str = "4Gi"
 
 
 class Mlflow(pulumi.ComponentResource):
@@ -80,7 +85,7 @@ class Mlflow(pulumi.ComponentResource):
         PodDisruptionBudget(
             f"{name}-disruption-budget",
             metadata=metadata(self._args.namespace, COMPONENT, COMPONENT),
-            spec={"min_available": 1, "selector": {"match_labels": selector(COMPONENT)}},
+            spec={"min_available": self._args.min_available, "selector": {"match_labels": selector(COMPONENT)}},
             opts=self._child,
         )
         self.register_outputs({"url": self.url})
@@ -94,6 +99,7 @@ class Mlflow(pulumi.ComponentResource):
             ingress=[
                 *(Peer(port=port, component=client) for client in self._args.clients),
                 *(Peer(port=port, namespace=namespace) for namespace in self._args.client_namespaces),
+                *(Peer(port=port, networks=(network,)) for network in self._args.client_networks),
             ],
             egress=self._args.stores,
             opts=self._child,
@@ -109,7 +115,7 @@ class Mlflow(pulumi.ComponentResource):
                 **args.artifacts.environment(),
                 # Clients send artifacts to the server, which alone holds keys of the bucket.
                 "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/",
-                "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{args.artifacts.bucket}",
+                "MLFLOW_ARTIFACTS_DESTINATION": args.artifacts.address,
                 "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - the pod's own network; the network policy says who gets there
                 "MLFLOW_PORT": str(contracts.MLFLOW_PORT),
                 "MLFLOW_WORKERS": str(args.workers),
@@ -145,7 +151,11 @@ class Mlflow(pulumi.ComponentResource):
         )
 
     def _deployment(self, service: Service) -> Deployment:
-        spec = _pod(self._container(service))
+        spec = with_access(
+            _pod(self._container(service), self._args.tmp_size),
+            identity=self._args.identity,
+            database=self._args.database,
+        )
         return Deployment(
             f"{self._name}-server",
             metadata=metadata(self._args.namespace, COMPONENT, COMPONENT),
@@ -216,9 +226,9 @@ def fernet_key(base64_text: str) -> str:
     return base64.urlsafe_b64encode(key).decode()
 
 
-def _pod(main: ContainerArgsDict) -> PodSpecArgsDict:
+def _pod(main: ContainerArgsDict, tmp_size: str) -> PodSpecArgsDict:
     return {
-        **pod(main, tmp_size=_TMP_SIZE),
+        **pod(main, tmp_size=tmp_size),
         # The pre-stop sleep, and then as long as a slow upload may take to finish.
         "termination_grace_period_seconds": 60,
         # Spread over zones and nodes where there are several; a cluster of one node must still run two pods.

@@ -3,6 +3,7 @@
 Each bucket belongs to one account and no account sees another's; the root account is used by the Job that makes them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +20,7 @@ from infra.cluster.pods import Resources, container, environment, from_secret, h
 from infra.cluster.services import internal_service, url
 from infra.cluster.stateful import single_instance
 from infra.cluster.traffic import Peer, allow
-from infra.connections import BucketAccess
+from infra.connections import BucketAccess, BucketKeys
 
 COMPONENT: Final = "s3"
 SETUP_COMPONENT: Final = "s3-setup"
@@ -68,8 +69,7 @@ class ObjectStore(pulumi.ComponentResource):
                 endpoint=f"http://{COMPONENT}:{contracts.S3_PORT}",
                 region=args.region,
                 bucket=bucket,
-                access_key=owner,
-                secret_key=self._secret_key(f"{name}-{owner}"),
+                keys=BucketKeys(access_key=owner, secret_key=self._secret_key(f"{name}-{owner}")),
             )
             for bucket, owner in OWNERS.items()
         }
@@ -93,6 +93,9 @@ class ObjectStore(pulumi.ComponentResource):
         )
         self._setup(name, args, self._server(name, args))
         self.register_outputs({"url": self.url})
+
+    def _owners(self) -> Iterator[tuple[str, BucketKeys]]:
+        return ((bucket, access.keys) for bucket, access in self.buckets.items() if access.keys is not None)
 
     def _secret_key(self, name: str) -> pulumi.Output[str]:
         return RandomPassword(f"{name}-key", length=40, special=False, opts=ResourceOptions(parent=self)).result
@@ -124,8 +127,8 @@ class ObjectStore(pulumi.ComponentResource):
                 "AWS_SECRET_ACCESS_KEY": self.root_secret_key,
                 contracts.Env.BUCKET_OWNERS: pulumi.Output.json_dumps(
                     [
-                        {"bucket": bucket, "access_key": access.access_key, "secret_key": access.secret_key}
-                        for bucket, access in self.buckets.items()
+                        {"bucket": bucket, "access_key": owner.access_key, "secret_key": owner.secret_key}
+                        for bucket, owner in self._owners()
                     ]
                 ),
             },

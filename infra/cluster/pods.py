@@ -28,23 +28,28 @@ POSTGRES_UID: Final = 999
 
 SHARED_MEMORY_MOUNT: Final[VolumeMountArgsDict] = {"name": "shared-memory", "mount_path": "/dev/shm"}  # noqa: S108 - a volume of the pod's own
 
+# https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/
+GPU_RESOURCE: Final = "nvidia.com/gpu"
+
 NAME_LABEL: Final = "app.kubernetes.io/name"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """What a container asks for and may use, as Kubernetes quantities."""
+    """What a container asks for and may use, as Kubernetes quantities; GPUs are whole, and nobody else's meanwhile."""
 
     cpu: str
     memory: str
     cpu_limit: str
     memory_limit: str
+    gpus: int = 0
 
     def as_dict(self) -> ResourceRequirementsArgsDict:
         """Return the requirements as the container's `resources`."""
+        gpus = {GPU_RESOURCE: str(self.gpus)} if self.gpus else {}
         return {
-            "requests": {"cpu": self.cpu, "memory": self.memory},
-            "limits": {"cpu": self.cpu_limit, "memory": self.memory_limit},
+            "requests": {"cpu": self.cpu, "memory": self.memory, **gpus},
+            "limits": {"cpu": self.cpu_limit, "memory": self.memory_limit, **gpus},
         }
 
 

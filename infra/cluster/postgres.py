@@ -9,7 +9,7 @@ from pulumi_kubernetes.core.v1 import ContainerArgsDict, ProbeArgsDict, Secret
 from pulumi_random import RandomPassword
 
 import contracts
-from infra.cluster.mlflow_sizing import IN_CLUSTER_CONNECTIONS
+from infra.cluster.connection_budget import IN_CLUSTER_CONNECTIONS
 from infra.cluster.pods import POSTGRES_UID, Resources, container, from_secret, metadata, pod
 from infra.cluster.services import internal_service
 from infra.cluster.stateful import single_instance

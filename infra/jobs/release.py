@@ -6,13 +6,14 @@ from typing import Final, Literal
 import pulumi
 from pulumi import ResourceOptions
 from pulumi_kubernetes.batch.v1 import Job
-from pulumi_kubernetes.core.v1 import ContainerArgsDict, Secret, VolumeArgsDict
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, EnvFromSourceArgsDict, Secret, VolumeArgsDict
 
 import contracts
 from infra.cluster.job import run_once
+from infra.cluster.pod_access import with_access
 from infra.cluster.pods import Resources, container, environment, from_secret, metadata, pod
 from infra.cluster.traffic import Peer, allow
-from infra.connections import BucketAccess
+from infra.connections import BucketAccess, Identity
 
 COMPONENT: Final = "release"
 
@@ -38,7 +39,9 @@ class ReleaseArgs:
     vault_url: str
     vault_role: pulumi.Input[str]
     trainer_job: pulumi.Input[str]
-    service_account: pulumi.Input[str]
+    vault_auth_mount: str
+    vault_transit_mount: str
+    identity: Identity
     bucket: BucketAccess
     servers: tuple[Peer, ...]
     experiment: str
@@ -56,21 +59,13 @@ class Release(pulumi.ComponentResource):
         super().__init__("aegis:jobs:Release", name, {}, opts)
         child = ResourceOptions(parent=self)
         traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, egress=args.servers, opts=child)
-        keys = Secret(
-            f"{name}-bucket-keys",
-            metadata=metadata(args.namespace, COMPONENT),
-            string_data=args.bucket.secrets(),
-            opts=child,
-        )
         self.job = run_once(
             f"{name}-run",
             args.namespace,
             COMPONENT,
-            pod(
-                _container(args, keys.metadata.name),
-                tmp_size=_TMP_SIZE,
-                volumes=[_vault_token()],
-                service_account=args.service_account,
+            with_access(
+                pod(_container(args, _keys(name, args, child)), tmp_size=_TMP_SIZE, volumes=[_vault_token()]),
+                identity=args.identity,
             ),
             parent=self,
             # Without its policy the Job would spend its retries against a closed door.
@@ -81,7 +76,20 @@ class Release(pulumi.ComponentResource):
         self.register_outputs({"job": self.job.metadata.name})
 
 
-def _container(args: ReleaseArgs, keys: pulumi.Input[str]) -> ContainerArgsDict:
+def _keys(name: str, args: ReleaseArgs, opts: ResourceOptions) -> list[EnvFromSourceArgsDict]:
+    """Return where the container finds the keys of its bucket, nowhere if its role is all it needs."""
+    if args.bucket.keys is None:
+        return []
+    secret = Secret(
+        f"{name}-bucket-keys",
+        metadata=metadata(args.namespace, COMPONENT),
+        string_data=args.bucket.secrets(),
+        opts=opts,
+    )
+    return [from_secret(secret.metadata.name)]
+
+
+def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> ContainerArgsDict:
     return {
         **container(
             COMPONENT,
@@ -98,11 +106,13 @@ def _container(args: ReleaseArgs, keys: pulumi.Input[str]) -> ContainerArgsDict:
                     contracts.Env.TRACKING_URI: args.tracking_uri,
                     contracts.Env.VAULT_ADDR: args.vault_url,
                     contracts.Env.VAULT_ROLE: args.vault_role,
+                    contracts.Env.VAULT_AUTH_MOUNT: args.vault_auth_mount,
+                    contracts.Env.VAULT_TRANSIT_MOUNT: args.vault_transit_mount,
                     contracts.Env.RELEASES_BUCKET: args.bucket.bucket,
                     **args.bucket.environment(),
                 }
             ),
-            env_from=[from_secret(keys)],
+            env_from=keys,
             mounts=[{"name": "vault-token", "mount_path": contracts.VAULT_TOKEN_PATH.rpartition("/")[0]}],
         ),
         "termination_message_path": "/dev/termination-log",

@@ -1,6 +1,7 @@
 """The trainer: a Job that trains a model and logs it to MLflow while the stack is updated."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pulumi
@@ -9,8 +10,11 @@ from pulumi_kubernetes.batch.v1 import Job
 
 import contracts
 from infra.cluster.job import run_once
+from infra.cluster.placement import Placement, placed
+from infra.cluster.pod_access import with_access
 from infra.cluster.pods import SHARED_MEMORY_MOUNT, Resources, container, environment, pod, shared_memory
 from infra.cluster.traffic import Peer, allow
+from infra.connections import Identity
 
 COMPONENT: Final = "trainer"
 
@@ -24,7 +28,7 @@ _DEADLINE: Final = 3600
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainerArgs:
-    """Arguments of `Trainer`; `tracking_uri` is MLflow's address, and `server` its pods."""
+    """Arguments of `Trainer`; `tracking_uri` is MLflow's address, `server` its pods, `servers` what else it reaches."""
 
     namespace: pulumi.Input[str]
     image: str
@@ -32,6 +36,9 @@ class TrainerArgs:
     server: Peer
     experiment: str
     epochs: int
+    placement: Placement
+    identity: Identity | None = None
+    servers: Sequence[Peer] = ()
 
 
 class Trainer(pulumi.ComponentResource):
@@ -42,12 +49,16 @@ class Trainer(pulumi.ComponentResource):
     def __init__(self, name: str, args: TrainerArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:jobs:Trainer", name, {}, opts)
         traffic = allow(
-            f"{name}-traffic", args.namespace, COMPONENT, egress=[args.server], opts=ResourceOptions(parent=self)
+            f"{name}-traffic",
+            args.namespace,
+            COMPONENT,
+            egress=[args.server, *args.servers],
+            opts=ResourceOptions(parent=self),
         )
         main = container(
             COMPONENT,
             args.image,
-            _RESOURCES,
+            replace(_RESOURCES, gpus=args.placement.gpus),
             command=["python", "-m", "workloads.training.train_deepspeed"],
             args=["--out-dir", "/tmp/out", "--max-epochs", str(args.epochs), "--experiment-name", args.experiment],  # noqa: S108
             env=environment({contracts.Env.TRACKING_URI: args.tracking_uri}),
@@ -57,7 +68,10 @@ class Trainer(pulumi.ComponentResource):
             f"{name}-run",
             args.namespace,
             COMPONENT,
-            pod(main, tmp_size=_TMP_SIZE, volumes=[shared_memory(_SHARED_MEMORY)]),
+            with_access(
+                placed(pod(main, tmp_size=_TMP_SIZE, volumes=[shared_memory(_SHARED_MEMORY)]), args.placement),
+                identity=args.identity,
+            ),
             parent=self,
             # Without its policy the Job would spend its retries against a closed door.
             depends_on=[traffic],

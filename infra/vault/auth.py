@@ -11,7 +11,7 @@ from pulumi_vault.kubernetes import AuthBackendConfig, AuthBackendRole
 import contracts
 
 # Seconds: a release signs within minutes of its login.
-_TOKEN_TTL: Final = 900
+TOKEN_TTL: Final = 900
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +23,7 @@ class SignerAccessArgs:
     service_account: pulumi.Input[str]
     namespace: pulumi.Input[str]
     kubernetes_host: str
+    auth_mount: str = contracts.KUBERNETES_AUTH_MOUNT
 
 
 class SignerAccess(pulumi.ComponentResource):
@@ -35,7 +36,7 @@ class SignerAccess(pulumi.ComponentResource):
         child = ResourceOptions(parent=self)
         document = pulumi.Output.all(args.mount, args.key).apply(lambda names: signer_policy(*names))
         policy = Policy(f"{name}-policy", name=contracts.SIGNER_ROLE, policy=document, opts=child)
-        method = AuthBackend(f"{name}-method", type="kubernetes", path=contracts.KUBERNETES_AUTH_MOUNT, opts=child)
+        method = AuthBackend(f"{name}-method", type="kubernetes", path=args.auth_mount, opts=child)
         # Vault reviews tokens with its own pod's account and the cluster's CA, both mounted into it.
         AuthBackendConfig(f"{name}-cluster", backend=method.path, kubernetes_host=args.kubernetes_host, opts=child)
         self.role = AuthBackendRole(
@@ -48,8 +49,8 @@ class SignerAccess(pulumi.ComponentResource):
             token_policies=[policy.name],
             # The policy above, and not what `default` lets every token do.
             token_no_default_policy=True,
-            token_ttl=_TOKEN_TTL,
-            token_max_ttl=_TOKEN_TTL,
+            token_ttl=TOKEN_TTL,
+            token_max_ttl=TOKEN_TTL,
             opts=child,
         ).role_name
         self.register_outputs({"role": self.role})

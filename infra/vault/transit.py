@@ -12,9 +12,13 @@ import contracts
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SigningKeyArgs:
-    """Arguments of `SigningKey`: whether destroying the stack may delete the key, and with it every proof of origin."""
+    """Arguments of `SigningKey`: whether destroying the stack may delete the key, and with it every proof of origin.
+
+    `mount` is the path of the engine, which no other stack may use.
+    """
 
     deletion_allowed: bool = False
+    mount: str = contracts.TRANSIT_MOUNT
 
 
 class SigningKey(pulumi.ComponentResource):
@@ -29,7 +33,7 @@ class SigningKey(pulumi.ComponentResource):
         child = ResourceOptions(parent=self, protect=not args.deletion_allowed)
         engine = Mount(
             f"{name}-engine",
-            path=contracts.TRANSIT_MOUNT,
+            path=args.mount,
             type="transit",
             description="Keys that sign model releases",
             opts=child,

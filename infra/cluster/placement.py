@@ -1,0 +1,44 @@
+"""Where trainers' pods run: on the nodes with GPUs, where there are any."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pulumi_kubernetes.core.v1 import PodSpecArgsDict, TolerationArgsDict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taint:
+    """A taint that a pod tolerates; `value` None is any."""
+
+    key: str
+    value: str | None
+    effect: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """What a trainer's pod needs of its node."""
+
+    gpus: int = 0
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Taint, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.gpus < 0:
+            raise ValueError(f"gpus is {self.gpus}: allowed is 0 or more.")
+
+
+def placed(spec: PodSpecArgsDict, placement: Placement) -> PodSpecArgsDict:
+    """Return the pod `spec` with the labels and the taints of its node."""
+    result: PodSpecArgsDict = {**spec}
+    if placement.node_selector:
+        result["node_selector"] = dict(placement.node_selector)
+    if placement.tolerations:
+        result["tolerations"] = [_toleration(taint) for taint in placement.tolerations]
+    return result
+
+
+def _toleration(taint: Taint) -> TolerationArgsDict:
+    if taint.value is None:
+        return {"key": taint.key, "operator": "Exists", "effect": taint.effect}
+    return {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect}

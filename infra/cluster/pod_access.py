@@ -1,0 +1,74 @@
+"""What a pod gets to reach the stores: its service account, its token for AWS, and the database's authorities."""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict, VolumeArgsDict, VolumeMountArgsDict
+
+import contracts
+from infra.cluster.pods import environment
+from infra.connections import Database, Identity
+
+# The names that EKS's own webhook uses, which leaves a pod alone that has them:
+# https://github.com/aws/amazon-eks-pod-identity-webhook
+_TOKEN_VOLUME: Final = "aws-iam-token"  # noqa: S105 - a name
+# Seconds: what the webhook asks for. The kubelet renews it after four fifths of that.
+_TOKEN_LIFETIME: Final = 86400
+
+
+def with_access(
+    spec: PodSpecArgsDict, *, identity: Identity | None = None, database: Database | None = None
+) -> PodSpecArgsDict:
+    """Return the pod `spec` as one that runs as `identity` and can check who the `database` is."""
+    if database is not None and database.authorities is not None:
+        folder, _, file = contracts.DATABASE_CA_PATH.rpartition("/")
+        authorities: VolumeArgsDict = {
+            "name": "database-authorities",
+            "config_map": {"name": database.authorities, "items": [{"key": "ca.pem", "path": file}]},
+        }
+        spec = _mounted(spec, authorities, folder)
+    if identity is None:
+        return spec
+    spec = {**spec, "service_account_name": identity.service_account}
+    if identity.role_arn is None:
+        return spec
+    return _with_variables(_mounted(spec, _aws_token(), contracts.AWS_TOKEN_FOLDER), identity)
+
+
+def _aws_token() -> VolumeArgsDict:
+    return {
+        "name": _TOKEN_VOLUME,
+        "projected": {
+            "sources": [
+                {
+                    "service_account_token": {
+                        "audience": contracts.AWS_TOKEN_AUDIENCE,
+                        "expiration_seconds": _TOKEN_LIFETIME,
+                        "path": "token",
+                    }
+                }
+            ]
+        },
+    }
+
+
+def _mounted(spec: PodSpecArgsDict, volume: VolumeArgsDict, folder: str) -> PodSpecArgsDict:
+    mount = cast("VolumeMountArgsDict", {"name": volume.get("name"), "mount_path": folder, "read_only": True})
+    volumes = cast("Sequence[VolumeArgsDict]", spec.get("volumes", ()))
+    containers: list[ContainerArgsDict] = [
+        {**each, "volume_mounts": [*cast("Sequence[VolumeMountArgsDict]", each.get("volume_mounts", ())), mount]}
+        for each in _containers(spec)
+    ]
+    return {**spec, "volumes": [*volumes, volume], "containers": containers}
+
+
+def _with_variables(spec: PodSpecArgsDict, identity: Identity) -> PodSpecArgsDict:
+    variables = environment(identity.environment())
+    containers: list[ContainerArgsDict] = [
+        {**each, "env": [*cast("Sequence", each.get("env", ())), *variables]} for each in _containers(spec)
+    ]
+    return {**spec, "containers": containers}
+
+
+def _containers(spec: PodSpecArgsDict) -> Sequence[ContainerArgsDict]:
+    return cast("Sequence[ContainerArgsDict]", spec["containers"])

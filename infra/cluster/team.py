@@ -1,0 +1,70 @@
+"""A team's place in the cluster: a closed namespace with a quota, whose pods reach MLflow and the team's data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.core.v1 import LimitRange, ResourceQuota
+from pulumi_kubernetes.networking.v1 import NetworkPolicy
+
+from infra.cluster.pods import GPU_RESOURCE, metadata
+from infra.cluster.traffic import Peer, egress_rules
+
+COMPONENT: Final = "team"
+
+# What a container gets that asks for nothing: enough for a notebook, and never a whole node by mistake.
+_DEFAULT_REQUEST: Final = {"cpu": "100m", "memory": "256Mi"}
+_DEFAULT_LIMIT: Final = {"cpu": "1", "memory": "2Gi"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TeamArgs:
+    """Arguments of `Team`: its namespace, what its pods may request in all, and the servers that they reach."""
+
+    namespace: pulumi.Input[str]
+    cpu: int
+    memory: str
+    gpus: int
+    servers: Sequence[Peer]
+
+
+class Team(pulumi.ComponentResource):
+    """The quota, the defaults and the network policy of a team's namespace."""
+
+    def __init__(self, name: str, args: TeamArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:cluster:Team", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        ResourceQuota(
+            f"{name}-quota",
+            metadata=metadata(args.namespace, COMPONENT, "quota"),
+            spec={
+                "hard": {
+                    "requests.cpu": str(args.cpu),
+                    "requests.memory": args.memory,
+                    f"requests.{GPU_RESOURCE}": str(args.gpus),
+                    # A team's pods are reached through what the platform gives them, not through ports of the nodes.
+                    "services.loadbalancers": "0",
+                    "services.nodeports": "0",
+                }
+            },
+            opts=child,
+        )
+        LimitRange(
+            f"{name}-defaults",
+            metadata=metadata(args.namespace, COMPONENT, "defaults"),
+            spec={
+                "limits": [
+                    {"type": "Container", "default": dict(_DEFAULT_LIMIT), "default_request": dict(_DEFAULT_REQUEST)}
+                ]
+            },
+            opts=child,
+        )
+        NetworkPolicy(
+            f"{name}-traffic",
+            metadata=metadata(args.namespace, COMPONENT, COMPONENT),
+            spec={"pod_selector": {}, "policy_types": ["Egress"], "egress": egress_rules(args.servers)},
+            opts=child,
+        )
+        self.register_outputs({})

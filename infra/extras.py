@@ -1,0 +1,30 @@
+"""What an environment in AWS has beside the platform's own parts: image repositories, a class of encrypted volumes."""
+
+from collections.abc import Mapping
+
+import pulumi
+from pulumi import ResourceOptions
+
+import contracts
+from infra.aws.repositories import ImageRepositories, ImageRepositoriesArgs
+from infra.cloud import Cloud
+from infra.cluster.storage_class import Gp3StorageClass, Gp3StorageClassArgs
+from infra.settings import Settings
+
+# Images that run in AWS: the stores are AWS's own there.
+_CLOUD_IMAGES = tuple(image for image in contracts.IMAGES if image not in ("postgres", "s3", "vault"))
+
+
+def image_repositories(wanted: Settings, cloud: Cloud | None) -> Mapping[str, pulumi.Output[str]]:
+    """Make a repository for each image of the platform, and return where to push it."""
+    if cloud is None:
+        return {}
+    protected = wanted.environment is None or wanted.environment.protected
+    arguments = ImageRepositoriesArgs(account=cloud.account, images=_CLOUD_IMAGES, protected=protected)
+    return ImageRepositories("images", arguments, cloud.opts).urls
+
+
+def storage_class(wanted: Settings, opts: ResourceOptions) -> None:
+    """Make the class of encrypted gp3 volumes, where the settings want it."""
+    if wanted.cluster.gp3_class:
+        Gp3StorageClass("gp3", Gp3StorageClassArgs(), opts)

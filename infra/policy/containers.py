@@ -1,0 +1,116 @@
+"""Containers: confined in what they may do, and in what they may use."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from infra.policy.known import UNKNOWN, differs, dig, known_items
+from infra.policy.pods import WORKLOADS, containers, pod
+from infra.policy.rule import Resource, each
+
+# The one capability that the Pod Security Standard `restricted` lets a container add.
+_ADDABLE: Final = ("NET_BIND_SERVICE",)
+_HOST_NAMESPACES: Final = ("hostNetwork", "hostPID", "hostIPC")
+
+
+def _user(workload: Resource) -> Iterator[str]:
+    for container in containers(workload):
+        non_root, user = (_security(workload, container, setting) for setting in ("runAsNonRoot", "runAsUser"))
+        if differs(non_root, wanted=True):
+            yield f"{container.get('name')}: runAsNonRoot is not true."
+        if user == 0:
+            yield f"{container.get('name')}: runAsUser is 0."
+
+
+def _security(workload: Resource, container: dict[str, Any], setting: str) -> Any:
+    own = dig(container, "securityContext", setting)
+    return dig(pod(workload), "securityContext", setting) if own is None else own
+
+
+def _privileges(workload: Resource) -> Iterator[str]:
+    for container in containers(workload):
+        if differs(dig(container, "securityContext", "allowPrivilegeEscalation"), wanted=False):
+            yield f"{container.get('name')}: allowPrivilegeEscalation is not false."
+        if dig(container, "securityContext", "privileged") not in (None, UNKNOWN, False):
+            yield f"{container.get('name')}: privileged is true."
+
+
+def _root_file_system(workload: Resource) -> Iterator[str]:
+    for container in containers(workload):
+        if differs(dig(container, "securityContext", "readOnlyRootFilesystem"), wanted=True):
+            yield f"{container.get('name')}: readOnlyRootFilesystem is not true."
+
+
+def _capabilities(workload: Resource) -> Iterator[str]:
+    for container in containers(workload):
+        dropped = dig(container, "securityContext", "capabilities", "drop")
+        if dropped is not UNKNOWN and "ALL" not in (dropped or []) and UNKNOWN not in (dropped or []):
+            yield f"{container.get('name')}: capabilities.drop lacks ALL."
+        added = known_items(dig(container, "securityContext", "capabilities", "add"))
+        if wrong := [capability for capability in added if capability not in _ADDABLE]:
+            yield f"{container.get('name')}: capabilities.add has {', '.join(wrong)}."
+
+
+def _size(workload: Resource) -> Iterator[str]:
+    for container in containers(workload):
+        missing = [
+            f"{side}.{resource}"
+            for side in ("requests", "limits")
+            for resource in ("cpu", "memory")
+            if not dig(container, "resources", side, resource)
+        ]
+        if missing:
+            yield f"{container.get('name')}: {', '.join(missing)} not set."
+
+
+def _node(workload: Resource) -> Iterator[str]:
+    spec = pod(workload)
+    yield from (f"{name} is true." for name in _HOST_NAMESPACES if dig(spec, name) not in (None, UNKNOWN, False))
+    for volume in known_items(dig(spec, "volumes")):
+        if "hostPath" in volume:
+            yield f"The volume {volume.get('name')} is a hostPath."
+    for container in containers(workload):
+        for port in known_items(container.get("ports")):
+            if port.get("hostPort") not in (None, UNKNOWN, 0):
+                yield f"{container.get('name')}: hostPort is {port['hostPort']:.0f}."
+
+
+def _rule(name: str, description: str, check: Callable[[Resource], Iterable[str]]) -> Any:
+    return each(name, description, WORKLOADS, check)
+
+
+RULES: Final = (
+    _rule(
+        "container-is-not-root",
+        "A container runs as an ordinary user. Set runAsNonRoot to true, and no runAsUser 0, in the securityContext of "
+        "the pod or the container.",
+        _user,
+    ),
+    _rule(
+        "container-gains-no-privileges",
+        "A container keeps to the privileges that it starts with. Set allowPrivilegeEscalation to false, and leave out "
+        "privileged.",
+        _privileges,
+    ),
+    _rule(
+        "container-root-is-read-only",
+        "A container's image can't be changed while it runs. Set readOnlyRootFilesystem to true, and mount an emptyDir "
+        "where it writes.",
+        _root_file_system,
+    ),
+    _rule(
+        "container-drops-capabilities",
+        "A container has none of root's capabilities. Set capabilities.drop to [ALL]; NET_BIND_SERVICE may be added.",
+        _capabilities,
+    ),
+    _rule(
+        "container-is-sized",
+        "A container says what it needs and what it may use. Set resources.requests and resources.limits, each with "
+        "cpu and memory.",
+        _size,
+    ),
+    _rule(
+        "pod-stays-off-its-node",
+        "A pod sees nothing of its node. Remove hostPath volumes, hostNetwork, hostPID, hostIPC and hostPort.",
+        _node,
+    ),
+)

@@ -1,0 +1,72 @@
+"""Managed databases: private, encrypted, and reached over TLS alone."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from infra.policy.known import UNKNOWN, differs, known_items
+from infra.policy.rule import Resource, Stack, each, together
+
+INSTANCE: Final = "aws:rds/instance:Instance"
+CLUSTER: Final = "aws:rds/cluster:Cluster"
+_CLUSTER_INSTANCE: Final = "aws:rds/clusterInstance:ClusterInstance"
+# Each kind of server with its property that names a parameter group, and the group's type.
+_GROUPS: Final = {
+    INSTANCE: ("parameterGroupName", "aws:rds/parameterGroup:ParameterGroup"),
+    CLUSTER: ("dbClusterParameterGroupName", "aws:rds/clusterParameterGroup:ClusterParameterGroup"),
+}
+# What makes PostgreSQL, and MySQL and MariaDB, refuse connections without TLS.
+_FORCED: Final = {"rds.force_ssl": ("1", 1), "require_secure_transport": ("1", 1, "ON")}
+
+
+def _public(database: Resource) -> Iterator[str]:
+    if database.get("publiclyAccessible") not in (None, UNKNOWN, False):
+        yield "publiclyAccessible is true."
+
+
+def _encryption(database: Resource) -> Iterator[str]:
+    if differs(database.get("storageEncrypted"), wanted=True):
+        yield "storageEncrypted is not true."
+
+
+def _tls(stack: Stack) -> Iterator[tuple[Resource, str]]:
+    for type_, (property_, group_type) in _GROUPS.items():
+        groups = stack.of(group_type)
+        for database in stack.of(type_):
+            own = [group for group in groups if database.refers_to(group, property_, "name", "id")]
+            if not own and database.get(property_) is not UNKNOWN:
+                yield database, f"{property_} names no parameter group of this stack."
+            for group in own:
+                if not _forces_tls(group):
+                    yield database, f"{group.name} does not force TLS."
+
+
+def _forces_tls(group: Resource) -> bool:
+    if group.get("parameters") is UNKNOWN:
+        return True
+    return any(
+        parameter.get("value") in (UNKNOWN, *_FORCED[parameter["name"]])
+        for parameter in known_items(group.get("parameters"))
+        if parameter.get("name") in _FORCED
+    )
+
+
+RULES: Final = (
+    each(
+        "database-is-private",
+        "A database has no public address. Set publiclyAccessible to false.",
+        (INSTANCE, _CLUSTER_INSTANCE),
+        _public,
+    ),
+    each(
+        "database-is-encrypted",
+        "A database encrypts its storage. Set storageEncrypted to true, with a KMS key.",
+        (INSTANCE, CLUSTER),
+        _encryption,
+    ),
+    together(
+        "database-requires-tls",
+        "A database is reached over TLS alone. Give it a parameter group of the stack with rds.force_ssl 1 (MySQL: "
+        "require_secure_transport 1).",
+        _tls,
+    ),
+)

@@ -1,0 +1,71 @@
+"""IAM policy documents, as text or as an object, read into statements.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.policy.known import UNKNOWN, known_items
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """One statement: what is one text or a list of them in the document is a list here, of what is known."""
+
+    label: str
+    effect: Any
+    actions: list[str]
+    resources: list[str]
+    # The kind of a principal (AWS, Service, Federated), or `*` for anybody, with the principals.
+    principals: Mapping[str, list[str]]
+    condition: dict[str, Any]
+    # Elements that allow all but what they list: NotAction, NotResource, NotPrincipal.
+    inverted: list[str]
+
+    def is_for_anybody(self) -> bool:
+        """Tell whether a principal is everybody."""
+        return any("*" in principals for principals in self.principals.values())
+
+
+def statements(document: Any) -> list[Statement]:
+    """Return the statements of a document; an unknown one has none, nor has what is no document: AWS refuses it."""
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except ValueError:
+            return []
+    listed = document.get("Statement") if isinstance(document, dict) else None
+    members = known_items(listed) if isinstance(listed, list) else [listed]
+    return [_statement(index, member) for index, member in enumerate(members) if isinstance(member, dict)]
+
+
+def allowed(document: Any) -> list[Statement]:
+    """Return the statements that allow something."""
+    return [statement for statement in statements(document) if statement.effect == "Allow"]
+
+
+def texts(value: Any) -> list[str]:
+    """Return the known texts of what is one text or a list of them."""
+    return [item for item in (known_items(value) if isinstance(value, list) else [value]) if isinstance(item, str)]
+
+
+def _statement(index: int, member: dict[str, Any]) -> Statement:
+    condition = member.get("Condition")
+    return Statement(
+        label=f"statement {member.get('Sid') or index + 1}",
+        effect=member.get("Effect", UNKNOWN),
+        actions=texts(member.get("Action")),
+        resources=texts(member.get("Resource")),
+        principals=_principals(member.get("Principal")),
+        condition=condition if isinstance(condition, dict) else {},
+        inverted=[name for name in ("NotAction", "NotResource", "NotPrincipal") if name in member],
+    )
+
+
+def _principals(value: Any) -> dict[str, list[str]]:
+    if isinstance(value, dict):
+        return {kind: texts(principals) for kind, principals in value.items()}
+    return {"*": texts(value)}

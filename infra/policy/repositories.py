@@ -1,0 +1,36 @@
+"""Image repositories: scanned, and with tags that never move."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from infra.policy.known import differs
+from infra.policy.rule import Resource, each
+
+_REPOSITORY: Final = ("aws:ecr/repository:Repository",)
+
+
+def _scan(repository: Resource) -> Iterator[str]:
+    if differs(repository.get("imageScanningConfiguration", "scanOnPush"), wanted=True):
+        yield "imageScanningConfiguration.scanOnPush is not true."
+
+
+def _tags(repository: Resource) -> Iterator[str]:
+    mutability = repository.get("imageTagMutability")
+    if differs(mutability, "IMMUTABLE"):
+        yield f"imageTagMutability is {mutability or 'not set'}."
+
+
+RULES: Final = (
+    each(
+        "repository-scans-images",
+        "A repository looks for known vulnerabilities. Set imageScanningConfiguration.scanOnPush to true.",
+        _REPOSITORY,
+        _scan,
+    ),
+    each(
+        "repository-tags-are-immutable",
+        "A tag stays on the image that it was given to. Set imageTagMutability to IMMUTABLE.",
+        _REPOSITORY,
+        _tags,
+    ),
+)

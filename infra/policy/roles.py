@@ -1,0 +1,64 @@
+"""IAM roles: who may take one, and the boundary of what any of them may do."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pulumi_policy import PolicyConfigSchema
+
+from infra.policy.documents import Statement, allowed, texts
+from infra.policy.known import UNKNOWN, differs
+from infra.policy.rule import Resource, Stack, each, together
+
+_ROLE: Final = "aws:iam/role:Role"
+_CLAIMS: Final = ("sub", "aud")
+
+
+def _trust(role: Resource) -> Iterator[str]:
+    for statement in allowed(role.get("assumeRolePolicy")):
+        if "Federated" not in statement.principals and "sts:AssumeRoleWithWebIdentity" not in statement.actions:
+            continue
+        if missing := [claim for claim in _CLAIMS if not _is_exact(statement, claim)]:
+            yield f"{statement.label} does not compare {' and '.join(missing)} with StringEquals and a full value."
+
+
+def _is_exact(statement: Statement, claim: str) -> bool:
+    """Tell whether a condition demands a claim of the token, of whatever issuer, letter by letter."""
+    compared = statement.condition.get("StringEquals")
+    if compared is UNKNOWN:
+        return True
+    return isinstance(compared, dict) and any(
+        key.endswith(f":{claim}") and _is_full(value) for key, value in compared.items()
+    )
+
+
+def _is_full(value: Any) -> bool:
+    # StringEquals compares a `*` as a letter, so that such a condition is a mistake rather than a hole.
+    return value is UNKNOWN or (bool(texts(value)) and not any("*" in text for text in texts(value)))
+
+
+def _boundary(stack: Stack, boundary: str = "") -> Iterator[tuple[Resource, str]]:
+    roles = stack.of(_ROLE)
+    named = [role.get("permissionsBoundary") for role in roles]
+    # One role with a boundary shows that the environment has one.
+    required = boundary or next((arn for arn in named if arn), None)
+    for role, arn in zip(roles, named, strict=True):
+        if required and (not arn or (differs(arn, required) and required is not UNKNOWN)):
+            yield role, f"permissionsBoundary is {arn or 'not set'}: required is {required}."
+
+
+RULES: Final = (
+    each(
+        "iam-trust-is-exact",
+        "A role is taken with the token of one service account. Compare the token's sub and aud in StringEquals with "
+        "full values, as system:serviceaccount:NAMESPACE:NAME and sts.amazonaws.com.",
+        (_ROLE,),
+        _trust,
+    ),
+    together(
+        "iam-role-has-boundary",
+        "A role has the permissions boundary of its environment: the one that the policy file names as `boundary`, "
+        "else the one that other roles of the stack have. Set permissionsBoundary to it.",
+        _boundary,
+        PolicyConfigSchema({"boundary": {"type": "string", "pattern": "^arn:"}}),
+    ),
+)

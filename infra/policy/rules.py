@@ -1,0 +1,38 @@
+"""All rules, by concern."""
+
+from typing import Final
+
+from infra.policy import (
+    buckets,
+    containers,
+    data_protection,
+    databases,
+    images,
+    key_rotation,
+    namespaces,
+    permissions,
+    plain_secrets,
+    repositories,
+    roles,
+    security_groups,
+    service_types,
+    tags,
+)
+from infra.policy.rule import Rule
+
+RULES: Final[tuple[Rule, ...]] = (
+    *buckets.RULES,
+    *databases.RULES,
+    *data_protection.RULES,
+    *key_rotation.RULES,
+    *permissions.RULES,
+    *roles.RULES,
+    *repositories.RULES,
+    *containers.RULES,
+    *images.RULES,
+    *plain_secrets.RULES,
+    *tags.RULES,
+    *service_types.RULES,
+    *namespaces.RULES,
+    *security_groups.RULES,
+)

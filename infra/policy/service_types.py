@@ -1,0 +1,29 @@
+"""Kubernetes services: reached from within the cluster, unless one is opened."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from pulumi_policy import PolicyConfigSchema
+
+from infra.policy.rule import Resource, each
+
+_OUTWARD: Final = ("LoadBalancer", "NodePort")
+
+
+def _outward(service: Resource, opened: Sequence[str] = ()) -> Iterator[str]:
+    kind = service.get("spec", "type")
+    name = f"{service.get('metadata', 'namespace') or 'default'}/{service.get('metadata', 'name')}"
+    if kind in _OUTWARD and name not in opened:
+        yield f"{name} is of the type {kind}."
+
+
+RULES: Final = (
+    each(
+        "service-is-internal",
+        "A service is reached from within the cluster. Make it a ClusterIP behind the ingress, or list it as "
+        "NAMESPACE/NAME in `opened` of this rule in the environment's policy file.",
+        ("kubernetes:core/v1:Service",),
+        _outward,
+        PolicyConfigSchema({"opened": {"type": "array", "items": {"type": "string", "pattern": "^[^/]+/[^/]+$"}}}),
+    ),
+)

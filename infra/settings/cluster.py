@@ -1,0 +1,73 @@
+"""The Kubernetes cluster that a stack is deployed to, and the images that its pods run."""
+
+from pydantic import Field
+
+from infra.settings.section import ExistingFile, Host, Label, Section
+
+_IMAGE = r"^[a-z0-9][-a-z0-9._/:]*([:@][A-Za-z0-9][-A-Za-z0-9._:]*)$"
+
+
+class Cluster(Section):
+    """The Kubernetes cluster: an EKS cluster by its name, or any cluster by a kubeconfig."""
+
+    eks_name: str | None = Field(
+        default=None,
+        # https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html
+        pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$",
+        description="the name of an existing EKS cluster, which is looked up; default: none",
+    )
+    kubeconfig: ExistingFile | None = Field(
+        default=None,
+        description="the path of an existing kubeconfig file (the environment's KUBECONFIG fills in "
+        "when it is not set; "
+        "an EKS cluster needs none)",
+    )
+    context: str | None = Field(
+        default=None, min_length=1, description="a context of the kubeconfig; default: its current one"
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        pattern=r"^https://[a-z0-9.-]+(/[A-Za-z0-9._/-]*)?$",
+        description="the https URL of the issuer of the cluster's service-account tokens, which the AWS account has as "
+        "an identity provider; an EKS cluster's is looked up",
+    )
+    storage_class: Label = Field(default="standard", description="the name of a StorageClass of the cluster")
+    gp3_class: bool = Field(
+        default=False,
+        description="true or false: whether the stack makes the StorageClass aegis-gp3, of encrypted gp3 volumes",
+    )
+    domain: Host = Field(default="cluster.local", description="the DNS domain of the cluster")
+
+
+class Images(Section):
+    """The reference of each image; `make up` writes them to a file, a cloud stack names its registry's."""
+
+    postgres: str | None = Field(
+        default=None,
+        pattern=_IMAGE,
+        description="an image reference with a tag or a digest, of PostgreSQL in the cluster",
+    )
+    s3: str | None = Field(
+        default=None,
+        pattern=_IMAGE,
+        description="an image reference with a tag or a digest, of the S3 server in the cluster",
+    )
+    vault: str | None = Field(
+        default=None, pattern=_IMAGE, description="an image reference with a tag or a digest, of Vault in the cluster"
+    )
+    mlflow: str = Field(pattern=_IMAGE, description="an image reference with a tag or a digest, of the MLflow server")
+    workloads: str = Field(pattern=_IMAGE, description="an image reference with a tag or a digest, of the workloads")
+    trainer: str | None = Field(
+        default=None, pattern=_IMAGE, description="an image reference with a tag or a digest, of the trainer"
+    )
+
+    def of(self, name: str) -> str:
+        """Return the reference of an image that the stack runs.
+
+        Raises:
+            ValueError: It is not set, which the check of the settings lets nobody come to.
+        """
+        reference: str | None = getattr(self, name)
+        if reference is None:
+            raise ValueError(f"images.{name} is not set.")
+        return reference

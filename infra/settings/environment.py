@@ -1,0 +1,52 @@
+"""Which environment a stack is, and the AWS account that it lives in."""
+
+from pydantic import Field
+
+from infra.settings.section import Section
+
+# Names of S3 buckets, IAM roles and RDS instances begin with it, so it must fit all of their rules.
+_NAME = r"^[a-z][a-z0-9]{1,15}$"
+# https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+_TAG = r"^[A-Za-z0-9 _.:/=+@-]+$"
+
+
+class Environment(Section):
+    """The environment: its name is part of the names of what it has in AWS, and all three are tags of it."""
+
+    name: str = Field(pattern=_NAME, description="2 to 16 lower-case letters and digits, a letter first, such as prod")
+    owner: str = Field(
+        max_length=256,
+        pattern=_TAG,
+        description="the team that answers for it, as a tag: 1 to 256 letters, digits or _.:/=+@-",
+    )
+    cost_center: str = Field(
+        max_length=256, pattern=_TAG, description="who pays for it, as a tag: 1 to 256 letters, digits or _.:/=+@-"
+    )
+    protected: bool = Field(
+        default=True,
+        description="true or false: whether the data in AWS outlives the stack (Pulumi's and AWS's "
+        "deletion protection, "
+        "a final snapshot)",
+    )
+
+
+class Aws(Section):
+    """The AWS account and region that the stack is deployed to."""
+
+    account_id: str = Field(
+        pattern=r"^[0-9]{12}$", description="the 12 digits of the account; credentials of another account are refused"
+    )
+    region: str = Field(
+        default="us-west-2", pattern=r"^[a-z]{2}(-[a-z]+)+-[1-9]$", description="a region, such as us-west-2"
+    )
+    permissions_boundary: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[-a-z]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+$",
+        description="the ARN of an IAM policy that bounds every role that the stack makes; default: none",
+    )
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$",
+        description="the address of an emulated AWS API, such as http://127.0.0.1:5555 (the environment's "
+        "AEGIS_AWS_ENDPOINT fills in); default: AWS itself",
+    )

@@ -1,0 +1,58 @@
+"""What the sections of a stack's settings have in common: strictness, and the types that several of them use.
+
+The description of each field says what is allowed: the check's message and the reference (`docs/settings.md`) are made
+of it.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from infra.quantities import gibibytes, mebibytes
+
+# RFC 1123 label: what Kubernetes takes as the name of a namespace or a storage class.
+_LABEL: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_HOST: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$"
+# A rule for a wider network than this is no rule.
+_WIDEST_PREFIX: Final = 8
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, strict about types, camelCase in the stack file, and no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", validate_default=True, alias_generator=to_camel)
+
+
+def _volume_size(value: str) -> str:
+    if not 1 <= gibibytes(value) <= 16 * 1024:
+        raise ValueError("out of range")
+    return value
+
+
+def _memory_size(value: str) -> str:
+    mebibytes(value)
+    return value
+
+
+def _existing_file(value: str) -> str:
+    if not Path(value).is_file():
+        raise ValueError("no such file")
+    return value
+
+
+def _network(value: str) -> str:
+    network = ipaddress.ip_network(value)
+    if network.version != 4 or network.prefixlen < _WIDEST_PREFIX:  # noqa: PLR2004 - IPv4
+        raise ValueError("too wide")
+    return value
+
+
+VolumeSize = Annotated[str, AfterValidator(_volume_size)]
+MemorySize = Annotated[str, AfterValidator(_memory_size)]
+ExistingFile = Annotated[str, AfterValidator(_existing_file)]
+Network = Annotated[str, AfterValidator(_network)]
+Label = Annotated[str, Field(pattern=_LABEL)]
+Host = Annotated[str, Field(pattern=_HOST)]

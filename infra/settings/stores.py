@@ -1,0 +1,108 @@
+"""Where an environment keeps what MLflow knows: the database, the buckets, and the backups."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from infra.settings.section import ExistingFile, Label, Network, Section, VolumeSize
+
+_CRON = r"^([0-9A-Za-z*/,-]+ ){4}[0-9A-Za-z*/,-]+$"
+
+
+class Database(Section):
+    """MLflow's database."""
+
+    kind: Literal["in-cluster", "rds"] = Field(
+        default="in-cluster", description="in-cluster (PostgreSQL as a StatefulSet) or rds (RDS for PostgreSQL)"
+    )
+    storage: VolumeSize = Field(
+        default="20Gi", description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS takes 20Gi at least"
+    )
+    auth: Literal["password", "iam"] = Field(
+        default="password",
+        description="password, or iam (RDS only: 15-minute tokens of the workloads' roles, and no password)",
+    )
+    instance_class: str = Field(
+        default="db.t4g.medium",
+        description="RDS only: an instance class, such as db.m7g.large; its memory bounds the connections",
+    )
+    max_storage: VolumeSize = Field(
+        default="100Gi",
+        description="RDS only: up to where the storage grows by itself, at least 10 percent above storage",
+    )
+    multi_az: bool = Field(default=True, description="RDS only: true or false: a standby in a second zone")
+    backup_days: int = Field(
+        default=14, ge=1, le=35, description="RDS only: days of automated backups, an integer from 1 to 35"
+    )
+    subnet_ids: list[str] = Field(
+        default=[], description="RDS only: a list of two or more subnets' IDs; default: those of the EKS cluster"
+    )
+    apply_immediately: bool = Field(
+        default=False,
+        description="RDS only: true or false: whether changes wait for the maintenance window (false) or not",
+    )
+    authorities: ExistingFile | None = Field(
+        default=None,
+        description="RDS only: the path of a PEM file with the authorities of the server's certificate "
+        "(with an emulated "
+        "AWS API the environment's AEGIS_DATABASE_AUTHORITIES fills in); default: those that RDS publishes",
+    )
+
+
+class ArtifactStore(Section):
+    """Where artifacts, backups and releases are kept."""
+
+    kind: Literal["in-cluster", "s3"] = Field(
+        default="in-cluster", description="in-cluster (an S3 server as a StatefulSet) or s3 (buckets in AWS)"
+    )
+    storage: VolumeSize = Field(
+        default="20Gi", description="in-cluster only: a volume size from 1Gi to 16Ti, such as 20Gi"
+    )
+    region: Label = Field(
+        default="us-west-2", description="in-cluster only: the region that server and clients name, such as us-west-2"
+    )
+    replica_region: str | None = Field(
+        default=None,
+        pattern=r"^[a-z]{2}(-[a-z]+)+-[1-9]$",
+        description="s3 only: a second region that every object is replicated to; default: none",
+    )
+    cold_after_days: int | None = Field(
+        default=None,
+        ge=30,
+        le=3650,
+        description="s3 only: days after which artifacts move to a cheaper tier, an integer from 30 to "
+        "3650; default: never",
+    )
+    backup_lock_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=3650,
+        description="s3 only: days in which nobody can delete a backup (object lock), an integer from 1 to "
+        "backup.retentionDays; default: no lock; cannot be set later",
+    )
+
+
+class Backup(Section):
+    """The scheduled backup of the database."""
+
+    schedule: str = Field(
+        default="0 2 * * *", pattern=_CRON, description="five cron fields, in UTC, such as '0 2 * * *'"
+    )
+    retention_days: int = Field(
+        default=30, ge=1, le=3650, description="days that a backup is kept, an integer from 1 to 3650"
+    )
+    suspended: bool = Field(default=False, description="true or false")
+
+
+class Egress(Section):
+    """The networks outside of the cluster that pods may reach, beside the database's."""
+
+    aws: list[Network] = Field(
+        default=[],
+        description="a list of IPv4 networks, /8 at the widest, in which AWS's API (S3, STS) is "
+        "reached, such as those of "
+        "VPC endpoints; default: everywhere but link-local addresses, on port 443",
+    )
+    vault: list[Network] = Field(
+        default=[], description="a list of IPv4 networks, /8 at the widest, in which an external Vault is reached"
+    )

@@ -1,0 +1,145 @@
+"""What runs in the cluster: the tracking server, Vault, the trainers, the release, and the teams beside them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from infra.settings.section import Host, Label, MemorySize, Network, Section, VolumeSize
+
+
+class ConnectionPool(Section):
+    """SQLAlchemy's pool of each engine of each server process."""
+
+    size: int = Field(ge=1, le=50, description="connections that are kept, an integer from 1 to 50")
+    overflow: int = Field(
+        ge=1, le=50, description="more of them under load, an integer from 1 to 50 (MLflow reads 0 as not set)"
+    )
+
+
+class Mlflow(Section):
+    """The tracking server."""
+
+    workers: int = Field(default=4, ge=1, le=16, description="server processes of each pod, an integer from 1 to 16")
+    min_replicas: int = Field(default=2, ge=1, le=50, description="the fewest pods, an integer from 1 to 50")
+    max_replicas: int = Field(
+        default=10,
+        ge=1,
+        le=50,
+        description="the most pods, an integer from minReplicas to 50 that the database can serve",
+    )
+    min_available: int = Field(
+        default=1, ge=0, le=49, description="pods that a drained node must leave, an integer below minReplicas"
+    )
+    cpu_target: int = Field(
+        default=70, ge=10, le=95, description="percent of the CPU request, an integer from 10 to 95"
+    )
+    memory_target: int = Field(
+        default=80, ge=50, le=95, description="percent of the memory request, an integer from 50 to 95"
+    )
+    pool: ConnectionPool | None = Field(
+        default=None, description="an object; default: the database's connections, shared out among all processes"
+    )
+    tmp_size: MemorySize = Field(
+        default="4Gi", description="a size such as 4Gi: where uploads and downloads are staged, whole, in each pod"
+    )
+    largest_artifact: MemorySize = Field(
+        default="1Gi", description="a size such as 1Gi: what tmpSize must hold once for each worker"
+    )
+    public_hosts: list[Host] = Field(
+        default=[],
+        description="a list of host names, with a port where it isn't 80 or 443, under which people reach MLflow",
+    )
+    client_namespaces: list[Label] = Field(
+        default=[], description="a list of the namespaces whose pods may reach MLflow"
+    )
+    client_networks: list[Network] = Field(
+        default=[],
+        description="a list of IPv4 networks, /8 at the widest, from which MLflow's pods may be "
+        "reached, such as a load "
+        "balancer's subnets",
+    )
+
+
+class Vault(Section):
+    """The Vault that signs."""
+
+    kind: Literal["in-cluster", "external"] = Field(
+        default="in-cluster",
+        description="in-cluster (a Vault server as a StatefulSet) or external (one at `address`; Pulumi logs in with "
+        "the environment's VAULT_TOKEN)",
+    )
+    storage: VolumeSize = Field(
+        default="1Gi", description="in-cluster only: a volume size from 1Gi to 16Ti, such as 1Gi"
+    )
+    address: str | None = Field(
+        default=None,
+        pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$",
+        description="external only: the https address of a Vault, such as https://vault.example.com:8200",
+    )
+    transit_mount: str = Field(
+        default="transit",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="the path of the transit engine that the stack makes, lower-case letters, digits and -",
+    )
+    auth_mount: str = Field(
+        default="kubernetes",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="the path of the auth method that the stack makes, lower-case letters, digits and -",
+    )
+    key_deletion_allowed: bool = Field(
+        default=False, description="true or false: whether destroying the stack may delete the signing key"
+    )
+
+
+class Toleration(Section):
+    """A taint of a node that the trainer's pods tolerate."""
+
+    key: str = Field(min_length=1, max_length=253, description="the taint's key, such as nvidia.com/gpu")
+    value: str | None = Field(default=None, max_length=63, description="the taint's value; default: any")
+    effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] = Field(
+        default="NoSchedule", description="NoSchedule, NoExecute or PreferNoSchedule"
+    )
+
+
+class Trainer(Section):
+    """Where trainers run."""
+
+    gpus: int = Field(default=0, ge=0, le=16, description="GPUs of a trainer's pod, an integer from 0 to 16")
+    node_selector: dict[str, str] = Field(
+        default={}, description="an object of the labels that a trainer's node must have"
+    )
+    tolerations: list[Toleration] = Field(
+        default=[], description="a list of objects: the taints that a trainer's pods tolerate"
+    )
+
+
+class Release(Section):
+    """The model that an update of the stack trains, signs and registers."""
+
+    enabled: bool = Field(default=True, description="true or false")
+    experiment: str = Field(
+        default="aegis", min_length=1, max_length=500, description="the name of an MLflow experiment"
+    )
+    epochs: int = Field(default=3, ge=1, le=1000, description="passes over the data, an integer from 1 to 1000")
+    metric: str = Field(default="val/accuracy", min_length=1, max_length=250, description="the name of a logged metric")
+    goal: Literal["maximize", "minimize"] = Field(default="maximize", description="maximize or minimize")
+    model_name: str = Field(
+        default="aegis-classifier", pattern=r"^[^/:']+$", description="a registered model's name, without / : or '"
+    )
+
+
+class Team(Section):
+    """A team of data scientists: a closed namespace `team-NAME` whose pods reach MLflow, and a trainer's role."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$")] = Field(
+        description="2 to 31 lower-case letters, digits and -, a letter first"
+    )
+    cpu: int = Field(
+        default=16, ge=1, le=10_000, description="CPUs that its pods may request in all, an integer from 1 to 10000"
+    )
+    memory: MemorySize = Field(
+        default="64Gi", description="memory that its pods may request in all, a size such as 64Gi"
+    )
+    gpus: int = Field(
+        default=0, ge=0, le=1000, description="GPUs that its pods may request in all, an integer from 0 to 1000"
+    )

@@ -1,0 +1,49 @@
+"""The teams of an environment: each has a namespace of its own and, in AWS, a role for its trainers."""
+
+from pulumi import ResourceOptions
+
+import contracts
+from infra import topology
+from infra.aws import permissions
+from infra.cloud import Cloud
+from infra.cluster.namespace import ClosedNamespace, ClosedNamespaceArgs
+from infra.cluster.team import Team, TeamArgs
+from infra.identities import identity
+from infra.roles import encrypted
+from infra.settings import Settings
+from infra.settings.workloads import Team as TeamSettings
+from infra.store_kinds import BucketStore
+
+
+def team_spaces(wanted: Settings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions) -> None:
+    """Make the space of every team that the settings name."""
+    for team in wanted.teams:
+        _space(team, cloud, buckets, opts)
+
+
+def team_namespaces(wanted: Settings) -> tuple[str, ...]:
+    """Return the names of the teams' namespaces."""
+    return tuple(f"{contracts.TEAM_NAMESPACE_PREFIX}{team.name}" for team in wanted.teams)
+
+
+def _space(team: TeamSettings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions) -> None:
+    name = f"{contracts.TEAM_NAMESPACE_PREFIX}{team.name}"
+    namespace = ClosedNamespace(name, ClosedNamespaceArgs(name=name), opts).name
+    in_aws = cloud is not None and buckets.key_arn is not None
+    Team(
+        f"{name}-space",
+        TeamArgs(
+            namespace=namespace,
+            cpu=team.cpu,
+            memory=team.memory,
+            gpus=team.gpus,
+            servers=(topology.MLFLOW_FROM_TEAMS, *(cloud.api if in_aws and cloud else ())),
+        ),
+        opts,
+    )
+    if cloud is not None and buckets.key_arn is not None:
+        account, names = cloud.account, {purpose: access.bucket for purpose, access in buckets.buckets.items()}
+        policy = buckets.key_arn.apply(
+            lambda key: permissions.trainer(account, encrypted(names, key)[contracts.ARTIFACTS_BUCKET], name)
+        )
+        identity(f"{name}-trainer", cloud, namespace, name, contracts.TRAINER_SERVICE_ACCOUNT, policy, opts)
