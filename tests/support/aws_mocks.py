@@ -31,7 +31,11 @@ def _instance(args: MockResourceArgs) -> dict[str, Any]:
 
 
 _COMPUTED: Final = {
+    "ecr:Repository": lambda args: {
+        "repositoryUrl": f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/{args.inputs['name']}"
+    },
     "kms:Key": lambda args: {"keyId": f"{args.name}-id"},
+    "iam:Role": lambda args: {"arn": f"arn:aws:iam::{ACCOUNT_ID}:role/{args.inputs['name']}"},
     "rds:Instance": _instance,
     "rds:ParameterGroup": lambda args: {"name": f"{args.name}-0a1b2c3d"},
     "rds:SubnetGroup": lambda args: {"name": f"{args.name}-0a1b2c3d"},

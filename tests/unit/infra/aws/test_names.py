@@ -1,0 +1,61 @@
+"""What things are called in AWS: within its limits, or refused with the number."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import contracts
+from infra.aws.account import Account
+from infra.aws.buckets import LOGS, PURPOSES
+from infra.aws.repositories import repository_name
+
+ENVIRONMENTS = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True).filter(lambda name: len(name) <= 80)
+REGIONS = st.sampled_from(["us-east-1", "eu-west-1", "ap-southeast-2", "us-gov-west-1"])
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+ROLE = re.compile(r"[\w+=,.@-]{1,64}")
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
+ALIAS = re.compile(r"alias/[a-zA-Z0-9/_-]{1,250}")
+
+
+def account(environment: str, region: str) -> Account:
+    return Account(project="aegis", environment=environment, account_id="123456789012", region=region, tags={})
+
+
+@given(ENVIRONMENTS, REGIONS, st.sampled_from([*PURPOSES.values(), LOGS]))
+def test_a_bucket_has_a_name_that_s3_takes_or_none(environment: str, region: str, purpose: str) -> None:
+    length = len(f"aegis-{environment}-{purpose}-123456789012-{region}")
+    if length > 63:
+        with pytest.raises(ValueError, match=f"{length} characters: allowed are 63"):
+            account(environment, region).bucket_name(purpose)
+        return
+    assert BUCKET.fullmatch(account(environment, region).bucket_name(purpose))
+
+
+@given(ENVIRONMENTS, REGIONS)
+def test_the_role_of_a_replication_has_a_name_that_iam_takes_or_none(environment: str, region: str) -> None:
+    length = len(f"aegis-{environment}-replication-{region}")
+    if length > 64:
+        with pytest.raises(ValueError, match=f"{length} characters: allowed are 64"):
+            account(environment, region).role_name("replication")
+        return
+    assert ROLE.fullmatch(account(environment, region).role_name("replication"))
+
+
+@given(ENVIRONMENTS, REGIONS, st.sampled_from(["buckets", "images", "database"]))
+def test_a_key_has_an_alias_that_kms_takes(environment: str, region: str, purpose: str) -> None:
+    assert ALIAS.fullmatch(f"alias/{account(environment, region).name(purpose)}")
+
+
+@pytest.mark.parametrize("image", contracts.IMAGES)
+def test_a_repository_is_called_after_its_environment_and_image(image: str) -> None:
+    assert repository_name(account("prod", "eu-west-1"), image) == f"aegis-prod/{image}"
+
+
+@pytest.mark.parametrize("image", ["", "Trainer", "a b", "-a", "a//b", "a" * 300])
+def test_a_repository_that_ecr_would_refuse_is_refused_with_what_is_allowed(image: str) -> None:
+    with pytest.raises(ValueError, match=r"allowed are 256 characters"):
+        repository_name(account("prod", "eu-west-1"), image)
