@@ -20,7 +20,7 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import resource_pb2
 
-from tests.support import aws_mocks
+from tests.support import aws_invokes, aws_mocks
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK_FILES = sorted((ROOT / "stacks").glob("Pulumi.*.yaml"))
@@ -147,7 +147,13 @@ class _Providers(mocks.Mocks):
         return f"{args.name}-id", {**args.inputs, **self._computed(args)}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(f"The program invoked {args.token}, which the tests don't know.")
+        answer = aws_invokes.ANSWERS.get(args.token)
+        assert answer is not None, f"The program invoked {args.token}, which the tests don't know."
+        assert args.provider, f"The program invoked {args.token} without a provider: it would ask an ambient account."
+        try:
+            return answer(args.args), []
+        except aws_invokes.RefusedError as refusal:
+            return {}, [("", str(refusal))]
 
     def _computed(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
         kind = args.typ.rpartition(":")[2]

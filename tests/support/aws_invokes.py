@@ -1,0 +1,67 @@
+"""What AWS answers to the program's look-ups, as the provider passes it on, in wire names."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.support.aws_mocks import ACCOUNT_ID
+
+# Names that AWS doesn't know; it knows every other one.
+ABSENT_CLUSTER = "absent"
+CLUSTER_WITHOUT_PROVIDER = "without-provider"
+
+CERTIFICATE_AUTHORITY = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"
+VPC_ID = "vpc-0a1b2c3d4e5f60718"
+SUBNET_IDS = ["subnet-0a1b2c3d4e5f60718", "subnet-1a1b2c3d4e5f60718", "subnet-2a1b2c3d4e5f60718"]
+SECURITY_GROUP_ID = "sg-0a1b2c3d4e5f60718"
+
+Inputs = Mapping[str, Any]
+
+
+class RefusedError(Exception):
+    """What the provider says when AWS refuses."""
+
+
+def issuer(cluster: str) -> str:
+    return f"https://oidc.eks.eu-west-1.amazonaws.com/id/{cluster.upper()}"
+
+
+def _cluster(inputs: Inputs) -> dict[str, Any]:
+    name = inputs["name"]
+    if name == ABSENT_CLUSTER:
+        raise RefusedError(f"reading EKS Cluster ({name}): couldn't find resource")
+    return {
+        "name": name,
+        "endpoint": f"https://{name}.eks.example.com",
+        "certificateAuthorities": [{"data": CERTIFICATE_AUTHORITY}],
+        "identities": [{"oidcs": [{"issuer": issuer(name)}]}],
+        "vpcConfig": {
+            "vpcId": VPC_ID,
+            "subnetIds": SUBNET_IDS,
+            "clusterSecurityGroupId": SECURITY_GROUP_ID,
+            # The groups that are only the control plane's.
+            "securityGroupIds": ["sg-9a1b2c3d4e5f60718"],
+        },
+    }
+
+
+def _vpc(inputs: Inputs) -> dict[str, Any]:
+    associations = [("10.0.0.0/16", "associated"), ("100.64.0.0/16", "associated"), ("10.9.0.0/16", "disassociated")]
+    return {
+        "id": inputs["id"],
+        "cidrBlock": "10.0.0.0/16",
+        "cidrBlockAssociations": [{"cidrBlock": block, "state": state} for block, state in associations],
+    }
+
+
+def _identity_provider(inputs: Inputs) -> dict[str, Any]:
+    url = inputs["url"]
+    if url == issuer(CLUSTER_WITHOUT_PROVIDER):
+        raise RefusedError(f"finding IAM OIDC Provider by url ({url}): not found")
+    return {"url": url, "arn": f"arn:aws:iam::{ACCOUNT_ID}:oidc-provider/{url.removeprefix('https://')}"}
+
+
+ANSWERS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
+    "aws:eks/getCluster:getCluster": _cluster,
+    "aws:ec2/getVpc:getVpc": _vpc,
+    "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider": _identity_provider,
+}

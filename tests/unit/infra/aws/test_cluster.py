@@ -1,0 +1,78 @@
+"""The look-up of an EKS cluster, and the kubeconfig that reaches it."""
+
+import json
+from typing import Any
+
+import pulumi_aws
+import pytest
+
+from infra.aws.cluster import EksCluster, LookUpError, kubeconfig, look_up
+from tests.support import aws_invokes
+from tests.support.aws_roles import ACCOUNT, REGION
+from tests.support.engine import run
+
+
+def looked_up(name: str) -> EksCluster:
+    found: list[EksCluster] = []
+
+    def program() -> None:
+        found.append(look_up(name, ACCOUNT, pulumi_aws.Provider("aws", region=REGION)))
+
+    run(program, {})
+    return found[0]
+
+
+def written() -> dict[str, Any]:
+    return json.loads(kubeconfig(looked_up("platform"), REGION))
+
+
+def test_a_cluster_is_known_by_what_aws_answers() -> None:
+    assert looked_up("platform") == EksCluster(
+        name="platform",
+        endpoint="https://platform.eks.example.com",
+        certificate_authority=aws_invokes.CERTIFICATE_AUTHORITY,
+        issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/PLATFORM",
+        oidc_provider_arn="arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/PLATFORM",
+        vpc_id=aws_invokes.VPC_ID,
+        # A block that the VPC had once is nobody's, or somebody else's.
+        vpc_cidrs=("10.0.0.0/16", "100.64.0.0/16"),
+        security_group_id=aws_invokes.SECURITY_GROUP_ID,
+        subnet_ids=tuple(aws_invokes.SUBNET_IDS),
+    )
+
+
+def test_a_missing_cluster_is_named_with_the_place_that_lacks_it() -> None:
+    with pytest.raises(LookUpError, match="EKS cluster 'absent' of the AWS account 123456789012 in eu-west-1"):
+        looked_up(aws_invokes.ABSENT_CLUSTER)
+
+
+def test_the_reason_that_aws_gives_is_not_lost() -> None:
+    with pytest.raises(LookUpError, match="couldn't find resource"):
+        looked_up(aws_invokes.ABSENT_CLUSTER)
+
+
+def test_a_missing_identity_provider_comes_with_the_command_that_makes_it() -> None:
+    with pytest.raises(LookUpError, match="eksctl utils associate-iam-oidc-provider --cluster NAME --approve"):
+        looked_up(aws_invokes.CLUSTER_WITHOUT_PROVIDER)
+
+
+def test_the_kubeconfig_reaches_the_cluster_with_its_authority() -> None:
+    (cluster,) = written()["clusters"]
+    assert cluster["cluster"] == {
+        "server": "https://platform.eks.example.com",
+        "certificate-authority-data": aws_invokes.CERTIFICATE_AUTHORITY,
+    }
+
+
+def test_the_kubeconfig_s_user_asks_the_aws_command_for_a_token() -> None:
+    login = written()["users"][0]["user"]["exec"]
+    assert " ".join([login["command"], *login["args"]]) == (
+        "aws --region eu-west-1 eks get-token --cluster-name platform --output json"
+    )
+
+
+def test_the_kubeconfig_s_context_joins_the_user_and_the_cluster() -> None:
+    config = written()
+    (context,) = config["contexts"]
+    assert config["current-context"] == context["name"]
+    assert context["context"] == {"cluster": config["clusters"][0]["name"], "user": config["users"][0]["name"]}
