@@ -3,7 +3,7 @@ STACK ?= local
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help up down status env clean preview test test-unit lint bench-signing lock
+.PHONY: help up down destroy status env clean preview test test-unit lint bench-signing lock
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -17,11 +17,14 @@ up: $(READY)  ## Bring the whole platform up, train, sign and verify a model (ST
 down: $(READY)  ## Stop what `make up` started; the data stays
 	@$(PYTHON) -m local.down
 
+destroy: $(READY)  ## Delete all that a stack has made, with its data (STACK=local)
+	@$(PYTHON) -m local.destroy --stack $(STACK)
+
 status: $(READY)  ## Tell each part's state and the addresses
-	@$(PYTHON) -m local.status
+	@$(PYTHON) -m local.status --stack $(STACK)
 
 env: $(READY)  ## Print the exports with which pulumi, kubectl, mlflow and vault act on the platform
-	@$(PYTHON) -m local.env
+	@$(PYTHON) -m local.env --stack $(STACK)
 
 clean: $(READY)  ## Stop everything and forget the state; the cache of tools and images stays
 	@$(PYTHON) -m local.clean

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from contracts import Exit
 from local import checks, cli, cluster, lock, paths, progress
+from local.aws import embedded as emulated_aws
 from local.cluster import containers
 from local.errors import LocalError
 
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.OK
     with lock.only_one():
         cluster.stop()
+        emulated_aws.stop()
         with progress.step(f"Deleting {home}"):
             _delete()
     return Exit.OK

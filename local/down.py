@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from contracts import Exit
 from local import checks, cli, cluster, lock, paths, progress
+from local.aws import embedded as emulated_aws
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Stop the cluster."""
+    """Stop the cluster and the emulated AWS."""
     cli.parser(
         "local.down",
         "Stop the embedded platform: its processes, containers, mounts and network. Its data stays, "
@@ -15,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ).parse_args(argv)
     checks.root()
     with lock.only_one():
-        stopped = cluster.stop()
+        stopped = [*cluster.stop(), *emulated_aws.stop()]
     if stopped:
         progress.say(f"Stopped {', '.join(stopped)}. The data is kept in {paths.home()}.")
     else:

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import contracts
 from local import checks, cluster, images, paths, program, progress, toolchain
+from local.aws import embedded as emulated_aws
 from local.images.catalogue import in_build_order
 from local.processes import write_whole
+from local.stacks import Stack
 from local.toolchain import debian
 
 
-def up(*, cluster_only: bool) -> None:
-    """Build what is missing, and bring the cluster up with the images of the stack, or only its own.
+def up(stack: Stack | None) -> None:
+    """Build what is missing, and bring the cluster up with all that the stack needs; without one, the cluster alone.
 
     Raises:
         LocalError: The machine can't hold it, or a part failed; names its log.
     """
-    names = cluster.IMAGES if cluster_only else (*cluster.IMAGES, *contracts.IMAGES)
+    names = (*cluster.IMAGES, *contracts.IMAGES) if stack else cluster.IMAGES
     needed = (*cluster.TOOLS, *program.TOOLS, *images.programs(names))
     packages = debian.missing_packages()
     _announce(packages, needed, names)
@@ -26,6 +28,10 @@ def up(*, cluster_only: bool) -> None:
     references = images.ensure(names)
     write_whole(paths.images_file(), json.dumps(_known_images() | references, indent=2))
     _start(tools, references)
+    if stack and stack.emulated:
+        emulated_aws.start(stack, tools, references)
+    elif stack:
+        emulated_aws.forget()
 
 
 def _announce(packages: Sequence[str], tools: Sequence[str], names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import contracts
 from contracts import Exit
 from local import cli, paths, program
+from local.aws import embedded as emulated_aws
 
 STACK = "local"
 DEFAULT_REGION = "us-west-2"
@@ -30,11 +31,16 @@ FROM_OUTPUTS = {
 
 def engine_environment() -> dict[str, str]:
     """Return the caller's environment with what the engine and the program need of this platform."""
-    return {**os.environ, **_platform()}
+    platform = _platform()
+    emulated = contracts.AWS_ENDPOINT_ENV in platform
+    # What the caller's shell says of AWS is of another account.
+    callers = {name: value for name, value in os.environ.items() if not (emulated and name.startswith("AWS_"))}
+    return {**callers, **platform}
 
 
 def _platform() -> dict[str, str]:
     variables = program.environment()
+    variables |= emulated_aws.environment()
     variables["KUBECONFIG"] = _kubeconfig()
     if paths.images_file().exists():
         variables[contracts.IMAGES_FILE_ENV] = str(paths.images_file())

@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 # All that the home holds, by name: what `make clean` deletes.
 CONTENTS = (
+    "aws",
     "config",
     "containerd",
     "etcd",
@@ -94,6 +95,11 @@ def logs() -> Path:
 def run() -> Path:
     """Return the folder of the parts' pid files, one `<part>.pid` each."""
     return home() / "run"
+
+
+def aws() -> Path:
+    """Return the folder of the emulated AWS account's data and its administrator's key."""
+    return home() / "aws"
 
 
 def volumes() -> Path:

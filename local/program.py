@@ -64,17 +64,6 @@ def path_entries() -> list[Path]:
     return [paths.REPOSITORY / ".venv" / "bin", paths.bin_dir(), *plugins.path_entries(_pulumi_home())]
 
 
-def check(stack: str) -> None:
-    """Refuse a stack that has no file.
-
-    Raises:
-        LocalError: Names the stacks that there are.
-    """
-    known = sorted(file.stem.removeprefix("Pulumi.") for file in (paths.REPOSITORY / "stacks").glob("Pulumi.*.yaml"))
-    if stack not in known:
-        raise LocalError(f"There is no stack {stack!r}: the stacks are {', '.join(known)}.")
-
-
 def plugins_explained() -> str:
     """Return one line that tells which provider plugins the engine runs, and why."""
     return plugins.explanation(_pulumi_home())
@@ -89,18 +78,34 @@ def _pulumi_home() -> Path:
     return paths.pulumi() / "home"
 
 
-def up(stack: str, env: Mapping[str, str], step: Step) -> Change:
+def up(stack: str, env: Mapping[str, str], step: Step, *, refresh: bool = False) -> Change:
     """Bring the stack to what the program says, and note each resource's outcome on `step`.
+
+    With `refresh`, what the stack has lost is made anew.
 
     Raises:
         LocalError: The update failed; names the engine's log.
     """
+    _engine(env, "stack", "select", "--create", stack)
+    return _update("up", stack, env, step, *(["--refresh"] if refresh else []))
+
+
+def destroy(stack: str, env: Mapping[str, str], step: Step) -> Change:
+    """Delete all that the stack has made, and note each resource's outcome on `step`.
+
+    Raises:
+        LocalError: Something could not be deleted; names the engine's log.
+    """
+    return _update("destroy", stack, env, step)
+
+
+def _update(verb: str, stack: str, env: Mapping[str, str], step: Step, *options: str) -> Change:
     log = log_file(LOG)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
-    _engine(env, "stack", "select", "--create", stack)
     _unlock(stack, env)
-    argv = ["pulumi", "up", "--stack", stack, "--yes", "--skip-preview", "--non-interactive", "--color", "never"]
+    common = ("--yes", "--skip-preview", "--non-interactive", "--color", "never")
+    argv = ["pulumi", verb, "--stack", stack, *common, *options]
     with (
         log.open("a") as output,
         subprocess.Popen(
@@ -117,7 +122,7 @@ def up(stack: str, env: Mapping[str, str], step: Step) -> Change:
     ):
         touched = _follow(engine, output, step)
     if engine.returncode:
-        raise LocalError(f"pulumi up of the stack {stack} failed", log, _diagnosis(log.read_text()))
+        raise LocalError(f"pulumi {verb} of the stack {stack} failed", log, _diagnosis(log.read_text()))
     return Change(resources=touched)
 
 
@@ -161,10 +166,24 @@ def _note(line: str, step: Step) -> int:
 
 def outputs(stack: str, env: Mapping[str, str], *, secrets: bool = False) -> dict[str, Any]:
     """Return the stack's outputs, without its secrets unless they are asked for; empty if it was never brought up."""
-    if not list((state() / ".pulumi" / "stacks").glob(f"*/{stack}.json")):
+    if _checkpoint(stack) is None:
         return {}
     show = ["--show-secrets"] if secrets else []
     return json.loads(_engine(env, "stack", "output", "--json", "--stack", stack, *show))
+
+
+def is_up(stack: str) -> bool:
+    """Tell whether the stack has made anything that it hasn't destroyed again."""
+    checkpoint = _checkpoint(stack)
+    if checkpoint is None:
+        return False
+    latest = json.loads(checkpoint.read_text())["checkpoint"]["latest"] or {}
+    return any(resource["type"] != STACK_TYPE for resource in latest.get("resources", ()))
+
+
+def _checkpoint(stack: str) -> Path | None:
+    """Return the file of the stack's state; None if it was never brought up."""
+    return next((state() / ".pulumi" / "stacks").glob(f"*/{stack}.json"), None)
 
 
 def _unlock(stack: str, env: Mapping[str, str]) -> None:

@@ -10,8 +10,11 @@ from typing import Any
 
 import contracts
 from contracts import Exit
-from local import checks, cli, embedded, env, lock, paths, program, progress, summary, toolchain
+from local import checks, cli, embedded, env, lock, paths, program, progress, stacks, summary, toolchain
+from local.aws import embedded as emulated_aws
 from local.cluster import workloads
+from local.errors import LocalError
+from local.stacks import Stack
 
 # Long enough for every pod to start after `make down`; what still fails then may be what the update repairs.
 SETTLE_SECONDS = 90
@@ -20,6 +23,7 @@ UPDATE_SECONDS = 180
 
 EPILOG = """examples:
   python -m local.up                                the embedded cluster, and the stack `local` on it
+  python -m local.up --stack ci                     the stack `ci`: the shape of AWS, with an emulated AWS API
   python -m local.up --cluster-only                 the embedded cluster without a stack, such as for tests
   AEGIS_CONTEXT=kind-kind python -m local.up        the stack on a cluster of your kubeconfig
 
@@ -44,21 +48,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(
             f"--cluster-only brings up the embedded cluster, and {contracts.CONTEXT_ENV} names another: {context}"
         )
-    program.check(arguments.stack)
+    stack = stacks.read(arguments.stack)
+    _refuse(stack, context)
     if not context:
         checks.machine()
     with lock.only_one():
         if not context:
-            embedded.up(cluster_only=arguments.cluster_only)
+            embedded.up(None if arguments.cluster_only else stack)
         if arguments.cluster_only:
             progress.say(f"The cluster is ready: export KUBECONFIG={paths.kubeconfig()}")
             return Exit.OK
-        result = _stack(arguments.stack, context)
+        result = _bring_up(stack, context)
     print(json.dumps(result, indent=2) if arguments.json else summary.text(result))
     return Exit.OK
 
 
-def _stack(stack: str, context: str | None) -> dict[str, Any]:
+def _refuse(stack: Stack, context: str | None) -> None:
+    """Refuse a stack that has no place here.
+
+    Raises:
+        LocalError: Says what to do instead.
+    """
+    if stack.in_aws:
+        raise LocalError(
+            f"The stack {stack.name} is of the AWS account {stack.account_id}: `make preview STACK={stack.name}` shows "
+            f"what it would make, and `pulumi up --stack {stack.name}` with that account's credentials makes it."
+        )
+    if stack.emulated and context:
+        raise LocalError(
+            f"The stack {stack.name} needs the embedded cluster, whose pods reach the emulated AWS: unset "
+            f"{contracts.CONTEXT_ENV}, which is {context}."
+        )
+    # Both would have the same namespaces.
+    others = [name for name in stacks.names() if name != stack.name and program.is_up(name)]
+    if others and not context:
+        raise LocalError(
+            f"The stack {others[0]} is up, and this machine holds one at a time: run `make destroy STACK={others[0]}` "
+            f"first, which deletes its data, or `make clean`, which forgets the whole platform."
+        )
+
+
+def _bring_up(stack: Stack, context: str | None) -> dict[str, Any]:
     """Bring the stack up on a cluster that is there, and return its summary."""
     toolchain.ensure(*program.TOOLS, "kubectl")
     engine = env.engine_environment()
@@ -66,11 +96,14 @@ def _stack(stack: str, context: str | None) -> dict[str, Any]:
     # What is there already may be starting again, and the engine can't talk to a Vault that isn't there yet.
     with progress.step("Waiting for what runs already"):
         workloads.settle(engine, context, seconds=SETTLE_SECONDS)
-    with progress.step(f"Bringing the stack {stack} up", about_seconds=UPDATE_SECONDS) as step:
-        change = program.up(stack, engine, step)
+    refresh = stack.emulated and program.is_up(stack.name) and emulated_aws.has_lost(stack)
+    with progress.step(f"Bringing the stack {stack.name} up", about_seconds=UPDATE_SECONDS) as step:
+        change = program.up(stack.name, engine, step, refresh=refresh)
+    if stack.emulated:
+        emulated_aws.note(stack)
     with progress.step("Waiting until everything is in service"):
         workloads.wait(engine, context)
-    return summary.gather(stack, engine, change, progress.elapsed())
+    return summary.gather(stack.name, engine, change, progress.elapsed())
 
 
 if __name__ == "__main__":

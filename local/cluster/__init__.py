@@ -96,7 +96,7 @@ def start(where: Layout, tools: Mapping[str, Path], images: Mapping[str, str]) -
     # Before the other parts start: the manifests give them their roles.
     addons.apply(tools["kubectl"], where, images)
     lifecycle.start(_parts(where, tools, images))
-    addons.wait(tools["kubectl"], "coredns")
+    addons.wait(tools["kubectl"], "deployment/coredns")
 
 
 def stop() -> list[str]:

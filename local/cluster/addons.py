@@ -7,7 +7,7 @@ import base64
 import json
 import string
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,15 @@ def apply(kubectl: Path, layout: Layout, images: Mapping[str, str]) -> None:
     Raises:
         LocalError: The API server refuses an object; says which.
     """
-    objects = {"apiVersion": "v1", "kind": "List", "items": render(layout, images)}
+    apply_objects(kubectl, render(layout, images))
+
+
+def apply_objects(kubectl: Path, objects: Sequence[Mapping[str, Any]]) -> None:
+    """Apply objects on the server's side.
+
+    Raises:
+        LocalError: The API server refuses one; says which.
+    """
     _kubectl(
         kubectl,
         "apply",
@@ -40,30 +48,29 @@ def apply(kubectl: Path, layout: Layout, images: Mapping[str, str]) -> None:
         "--force-conflicts",
         f"--field-manager={FIELD_MANAGER}",
         "--filename=-",
-        stdin=json.dumps(objects),
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}),
     )
 
 
-def wait(kubectl: Path, deployment: str) -> None:
-    """Wait until a Deployment is up to date and available.
+def wait(kubectl: Path, workload: str, namespace: str = NAMESPACE) -> None:
+    """Wait until a workload, such as `deployment/coredns`, is up to date and available.
 
     Raises:
         LocalError: It isn't in time; says what its pods wait for.
     """
     try:
-        _kubectl(kubectl, "rollout", "status", f"deployment/{deployment}", f"--timeout={WAIT_SECONDS}s")
+        _kubectl(kubectl, "rollout", "status", workload, f"--timeout={WAIT_SECONDS}s", namespace=namespace)
     except LocalError as error:
-        events = _kubectl(
-            kubectl, "get", "events", "--field-selector=type=Warning", "--output=custom-columns=:.message"
-        )
+        warnings = ("--field-selector=type=Warning", "--output=custom-columns=:.message")
+        events = _kubectl(kubectl, "get", "events", *warnings, namespace=namespace)
         reason = (events.split("\n")[-2:-1] or [str(error)])[0]
-        message = f"{deployment} is not available after {WAIT_SECONDS} s: {reason}"
+        message = f"{workload} is not available after {WAIT_SECONDS} s: {reason}"
         raise LocalError(message, paths.logs() / "kubelet.log") from error
 
 
-def _kubectl(program: Path, *arguments: str, stdin: str | None = None) -> str:
+def _kubectl(program: Path, *arguments: str, stdin: str | None = None, namespace: str = NAMESPACE) -> str:
     result = subprocess.run(
-        [program, f"--kubeconfig={paths.kubeconfig()}", f"--namespace={NAMESPACE}", *arguments],
+        [program, f"--kubeconfig={paths.kubeconfig()}", f"--namespace={namespace}", *arguments],
         input=stdin,
         capture_output=True,
         text=True,
@@ -84,11 +91,12 @@ def render(layout: Layout, images: Mapping[str, str]) -> list[dict[str, Any]]:
         "metrics_key": _encoded(pki.key("metrics-server")),
         **{f"image_{name.replace('-', '_')}": images[name] for name in IMAGES},
     }
-    return [
-        manifest
-        for file in sorted(MANIFESTS.glob("*.yaml"))
-        for manifest in yaml.safe_load_all(string.Template(file.read_text()).safe_substitute(values))
-    ]
+    return [manifest for file in sorted(MANIFESTS.glob("*.yaml")) for manifest in fill_in(file, values)]
+
+
+def fill_in(file: Path, values: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the objects of a file of manifests, with `values` in the places of their names."""
+    return list(yaml.safe_load_all(string.Template(file.read_text()).safe_substitute(values)))
 
 
 def _encoded(file: Path) -> str:

@@ -13,6 +13,7 @@ ETCD_CLIENT = "127.0.0.1:2379"
 ETCD_PEER = "127.0.0.1:2380"
 CONTROLLER_MANAGER = "127.0.0.1:10257"
 SCHEDULER = "127.0.0.1:10259"
+ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 
 
 def parts(layout: Layout, tools: Mapping[str, Path]) -> tuple[Part, ...]:
@@ -95,7 +96,7 @@ def _identity() -> tuple[str, ...]:
         client_ca_file=pki.certificate(pki.CLUSTER_CA),
         authorization_mode="Node,RBAC",
         enable_admission_plugins="NodeRestriction",
-        service_account_issuer=f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}",
+        service_account_issuer=ISSUER,
         service_account_key_file=pki.public_key(pki.SERVICE_ACCOUNT_KEY),
         service_account_signing_key_file=pki.key(pki.SERVICE_ACCOUNT_KEY),
         requestheader_client_ca_file=pki.certificate(pki.FRONT_PROXY_CA),

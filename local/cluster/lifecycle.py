@@ -58,7 +58,7 @@ def _start_one(part: Part) -> bool:
     for address in part.listens:
         if holder := port_holder(address):
             raise LocalError(f"{part.name} needs {address}, which {holder} has: stop it and run `make up` again.")
-    processes.start(part.name, part.argv, env=_environment(), fingerprint=fingerprint)
+    processes.start(part.name, part.argv, env={**_environment(), **part.env}, fingerprint=fingerprint)
     return True
 
 

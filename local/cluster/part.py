@@ -9,7 +9,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.cluster import pki
@@ -29,8 +29,8 @@ class Part:
 
     `ready` returns why the part is not ready yet, or None. `after` names the parts that must be ready before it
     starts. `listens` are the addresses it takes, `host:port`. `files` returns its configuration, which is written
-    before it starts, and `reads` names other files that it takes at its start: a part whose program, arguments or files
-    have changed is started anew.
+    before it starts, and `reads` names other files that it takes at its start: a part whose program, arguments,
+    environment or files have changed is started anew. `env` is added to the environment that all parts have.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Part:
     listens: tuple[str, ...] = ()
     files: Callable[[], Mapping[Path, str]] = dict
     reads: tuple[Path, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def write_files(self) -> None:
         """Write the configuration files; they may hold keys, so only their owner reads them."""
@@ -52,6 +53,7 @@ class Part:
         started_with = {
             "program": [program.st_size, program.st_mtime_ns],
             "argv": self.argv,
+            "env": dict(self.env),
             "files": {str(path): text for path, text in self.files().items()},
             "reads": {str(path): path.read_text() for path in self.reads},
         }

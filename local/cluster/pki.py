@@ -7,6 +7,7 @@ opens neither the database nor the header-based identity of aggregated API serve
 import base64
 import ipaddress
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,17 +108,22 @@ def ensure(layout: Layout) -> None:
     """Make what is missing; issue anew what expires soon, or no longer says what it should."""
     paths.pki().mkdir(parents=True, exist_ok=True)
     paths.pki().chmod(0o700)
-    for name in (CLUSTER_CA, ETCD_CA, FRONT_PROXY_CA):
-        if not certificate(name).exists():
-            _make_authority(name)
-    now = datetime.now(UTC)
-    for leaf in leaves(layout):
-        if not _is_current(leaf, now):
-            _issue(leaf, now)
+    ensure_leaves(leaves(layout), authorities=(CLUSTER_CA, ETCD_CA, FRONT_PROXY_CA))
     if not public_key(SERVICE_ACCOUNT_KEY).exists():
         _make_service_account_key()
     if not encryption_key().exists():
         write_whole(encryption_key(), base64.b64encode(os.urandom(32)).decode(), 0o600)
+
+
+def ensure_leaves(wanted: Iterable[Leaf], *, authorities: Iterable[str]) -> None:
+    """Make the authorities that are missing, and issue each certificate that is missing or not current."""
+    for name in authorities:
+        if not certificate(name).exists():
+            _make_authority(name)
+    now = datetime.now(UTC)
+    for leaf in wanted:
+        if not _is_current(leaf, now):
+            _issue(leaf, now)
 
 
 def _make_authority(name: str) -> None:

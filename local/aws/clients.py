@@ -1,0 +1,60 @@
+"""The emulator from outside: how its process is started, and how clients find it and log in."""
+
+import json
+import secrets
+import string
+import sys
+import urllib.request
+from pathlib import Path
+
+import contracts
+from local import paths
+from local.aws.account import ACCOUNT_ENV, Account
+
+READY_PATH = "/aegis/ready"
+# The form of a user's access key: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+_PREFIX = "AKIA"
+_ALPHABET = string.ascii_uppercase + "234567"
+
+
+def command(file: Path) -> tuple[str, ...]:
+    """Return the command that serves the account of a file."""
+    return (sys.executable, "-m", "local.aws.serve", f"--account={file}")
+
+
+def server_environment(account: Account) -> dict[str, str]:
+    """Return what the server needs in its environment."""
+    return {
+        ACCOUNT_ENV: account.account_id,
+        "PYTHONPATH": str(paths.REPOSITORY),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def new_keys() -> dict[str, str]:
+    """Return a new pair of keys for the account's administrator."""
+    access_key = _PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(16))
+    return {"access_key": access_key, "secret_key": secrets.token_urlsafe(30)}
+
+
+def environment(account: Account) -> dict[str, str]:
+    """Return the variables with which clients act on the account as its administrator."""
+    return {
+        contracts.AWS_ENDPOINT_ENV: account.url,
+        "AWS_ENDPOINT_URL": account.url,
+        "AWS_ACCESS_KEY_ID": account.access_key,
+        "AWS_SECRET_ACCESS_KEY": account.secret_key,
+        "AWS_REGION": account.region,
+        "AWS_DEFAULT_REGION": account.region,
+        # No settings of the caller's, and no question to a cloud that this machine may be part of.
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def identity(account: Account) -> str:
+    """Return what tells this account from one that was made anew."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{account.url}{READY_PATH}", timeout=5) as answer:
+        return json.load(answer)["identity"]

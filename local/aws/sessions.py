@@ -1,0 +1,79 @@
+"""The sessions that STS has given out: whose keys they are, and what their role may do."""
+
+import json
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from moto.core.utils import utcnow
+from moto.iam.access_control import PermissionResult
+from moto.iam.models import iam_backends
+from moto.s3.models import FakeBucket, s3_backends
+from moto.sts.models import sts_backends
+
+from local.aws import policies
+from local.aws.account import PARTITION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """A role's session."""
+
+    role: str
+    arn: str
+    secret_key: str
+    token: str
+    expired: bool
+
+
+def install() -> None:
+    """Have moto leave the policies of buckets to this module: it takes a condition that doesn't hold for a denial."""
+    FakeBucket.get_permission = lambda self, action, resource: PermissionResult.NEUTRAL  # type: ignore[method-assign]  # noqa: ARG005
+
+
+def find(account_id: str, access_key: str) -> Session | None:
+    """Return the session that an access key belongs to."""
+    found = sts_backends[account_id][PARTITION].get_assumed_role_from_access_key(access_key)
+    if found is None:
+        return None
+    return Session(
+        role=found.role_arn.rpartition("/")[2],
+        arn=found.arn,
+        secret_key=found.secret_access_key,
+        token=found.session_token,
+        expired=found.expiration.replace(tzinfo=None) < utcnow().replace(tzinfo=None),
+    )
+
+
+def may(account_id: str, session: Session, call: policies.Call) -> bool:
+    """Tell whether the policies of a session's role allow a call, and no bucket's policy denies it to everybody."""
+    try:
+        return policies.allows(_role_policies(account_id, session.role), call) and not policies.denies(
+            _bucket_policies(account_id, call.resource), call
+        )
+    except policies.UnknownConditionError as error:
+        print(f"denied {call.action} to {session.arn}: {error}", flush=True)
+        return False
+
+
+def trust(account_id: str, role_arn: str) -> policies.Document | None:
+    """Return a role's trust policy; None if there is no such role."""
+    found = [role for role in iam_backends[account_id][PARTITION].get_roles() if role.arn == role_arn]
+    return _document(found[0].assume_role_policy_document) if found else None
+
+
+def _role_policies(account_id: str, name: str) -> Iterator[policies.Document]:
+    # Roles of the platform have policies of their own only, none that AWS manages.
+    roles = [role for role in iam_backends[account_id][PARTITION].get_roles() if role.name == name]
+    yield from (_document(text) for role in roles for text in role.policies.values())
+
+
+def _bucket_policies(account_id: str, resource: str) -> Iterator[policies.Document]:
+    name = resource.removeprefix(f"arn:{PARTITION}:s3:::").partition("/")[0]
+    bucket = s3_backends[account_id][PARTITION].buckets.get(name)
+    if bucket is not None and bucket.policy:
+        yield json.loads(bucket.policy)
+
+
+def _document(text: str) -> policies.Document:
+    return json.loads(urllib.parse.unquote(text) if text.startswith("%") else text)
