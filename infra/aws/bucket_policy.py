@@ -33,24 +33,27 @@ def encrypted_bucket(bucket_arn: str, key_arn: pulumi.Input[str]) -> Document:
     )
 
 
-def log_bucket(account: Account, bucket_arn: str, sources: Mapping[str, str]) -> Document:
-    """Return the policy of the bucket that takes access logs: of `sources`, prefix by bucket ARN, and nothing else.
+def log_bucket(account: Account, bucket_arn: str, prefixes: Mapping[str, str]) -> Document:
+    """Return the policy of the bucket that takes access logs: of each bucket in `prefixes`, by ARN, to its own prefix.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html#grant-log-delivery-permissions-general
     """
     return document(
         *_transport(bucket_arn),
-        {
-            "Sid": "AccessLogs",
-            "Effect": "Allow",
-            "Principal": {"Service": "logging.s3.amazonaws.com"},
-            "Action": "s3:PutObject",
-            "Resource": [f"{bucket_arn}/{prefix}*" for prefix in sources.values()],
-            "Condition": {
-                "ArnLike": {"aws:SourceArn": list(sources)},
-                "StringEquals": {"aws:SourceAccount": account.account_id},
-            },
-        },
+        *(
+            {
+                "Sid": f"AccessLogs{number}",
+                "Effect": "Allow",
+                "Principal": {"Service": "logging.s3.amazonaws.com"},
+                "Action": "s3:PutObject",
+                "Resource": f"{bucket_arn}/{prefix}*",
+                "Condition": {
+                    "ArnLike": {"aws:SourceArn": source},
+                    "StringEquals": {"aws:SourceAccount": account.account_id},
+                },
+            }
+            for number, (source, prefix) in enumerate(prefixes.items(), 1)
+        ),
     )
 
 
@@ -74,7 +77,7 @@ def _deny(sid: str, action: str, resource: str | list[str], condition: dict[str,
     return {
         "Sid": sid,
         "Effect": "Deny",
-        "Principal": "*",
+        "Principal": {"AWS": "*"},
         "Action": action,
         "Resource": resource,
         "Condition": condition,

@@ -142,14 +142,14 @@ def _log_bucket(name: str, args: PlatformBucketsArgs, child: ResourceOptions) ->
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
     """
     account = args.account
-    sources = {account.bucket_arn(account.bucket_name(purpose)): log_prefix(purpose) for purpose in PURPOSES.values()}
+    prefixes = {account.bucket_arn(account.bucket_name(purpose)): log_prefix(purpose) for purpose in PURPOSES.values()}
     return SecureBucket(
         f"{name}-{LOGS}",
         SecureBucketArgs(
             account=account,
             purpose=LOGS,
             protected=args.protected,
-            policy=bucket_policy.log_bucket(account, account.bucket_arn(account.bucket_name(LOGS)), sources),
+            policy=bucket_policy.log_bucket(account, account.bucket_arn(account.bucket_name(LOGS)), prefixes),
             lifecycle=bucket_lifecycle.housekeeping(expire_after_days=_LOG_DAYS),
         ),
         child,

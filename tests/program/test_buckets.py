@@ -132,9 +132,13 @@ def test_who_used_a_bucket_is_logged_in_its_region_once_the_logs_are_let_in(
     assert logging.inputs["targetPrefix"] == f"{purpose}/"
     entrance = of(graph, logs, "BucketPolicy")
     assert entrance.urn in logging.depends_on
-    delivery = policy(entrance)["AccessLogs"]
-    bucket = of(graph, f"{site}-{purpose}", "Bucket").inputs["bucket"]
-    assert f"arn:aws:s3:::{bucket}" in delivery["Condition"]["ArnLike"]["aws:SourceArn"]
+    source = f"arn:aws:s3:::{of(graph, f'{site}-{purpose}', 'Bucket').inputs['bucket']}"
+    (delivery,) = (
+        each
+        for each in policy(entrance).values()
+        if each.get("Condition", {}).get("ArnLike") == {"aws:SourceArn": source}
+    )
+    assert delivery["Resource"] == f"arn:aws:s3:::{logging.inputs['targetBucket']}/{purpose}/*"
 
 
 def test_a_log_bucket_does_not_log_that_it_logs(graph: Graph) -> None:
