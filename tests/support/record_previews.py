@@ -53,7 +53,12 @@ database = aws.rds.Instance(
 )
 aws.ec2.SecurityGroup("clients", description=database.arn, opts=on_aws)
 if "bucket" not in changes:
-    aws.s3.Bucket("artifacts", bucket="aegis-prod-artifacts", tags={"Owner": "ml"}, opts=on_aws)
+    aws.s3.Bucket(
+        "artifacts",
+        bucket="aegis-prod-artifacts",
+        tags={"Owner": "ml"},
+        opts=ResourceOptions(provider=cloud, protect="protected" in changes),
+    )
 namespace = kubernetes.core.v1.Namespace("mlflow", metadata={"name": "mlflow"}, opts=in_cluster)
 kubernetes.core.v1.Secret(
     "login",
@@ -86,7 +91,7 @@ def owned(args, report_violation):
 PolicyPack(
     "aegis",
     policies=[
-        ResourceValidationPolicy("protected-database", "Databases are protected.", protected, EnforcementLevel.MANDATORY),
+        ResourceValidationPolicy("protected-database", "Databases stay.", protected, EnforcementLevel.MANDATORY),
         ResourceValidationPolicy("owned-group", "Groups are owned.", owned, EnforcementLevel.ADVISORY),
     ],
 )
@@ -95,7 +100,7 @@ PolicyPack(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
-    """What one recording is of: changes that the program reads, in the stack as it is, or with the database protected."""
+    """What one recording is of: changes that the program reads, on top of a stack that is protected or not."""
 
     changes: str = ""
     protected: bool = False
@@ -116,6 +121,7 @@ SCENARIOS = {
     "no-drift": Scenario(command=REFRESH),
     "drift": Scenario(command=REFRESH, environment={stand_in_plugin.DRIFT: json.dumps(DRIFTED)}),
     "replaces-protected": Scenario(changes="database protected", protected=True),
+    "deletes-protected": Scenario(changes="bucket protected", protected=True),
 }
 
 

@@ -1,4 +1,4 @@
-"""A provider plugin that takes any resource type and makes nothing: `python -m tests.support.stand_in_plugin NAME ENGINE`.
+"""A provider plugin that takes any resource type and makes nothing: `python -m tests.support.stand_in_plugin`.
 
 It lets the real engine say what it says of types whose real plugin needs an account or a cluster. What replaces a
 resource is in the table below; what has drifted is the JSON object of the environment's DRIFT, by the resource's name,

@@ -1,0 +1,128 @@
+"""The pieces that both forms of a recorded preview share: steps, diagnostics, policy events."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from infra.review.preview import Violation
+from infra.review.steps import ACTIONS, Action, Difference, State, Step
+
+Json = Mapping[str, Any]
+_Kind = TypeVar("_Kind")
+_STACK_TYPE = "pulumi:pulumi:Stack"
+# The engine's last word on any failure: its reason, if it is not a policy's, is told before it.
+_NO_REASON = "preview failed"
+
+
+class FormError(Exception):
+    """The text isn't what the engine writes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawStep:
+    """One step as it was written, with the states before and after, which the two forms call differently."""
+
+    step: Json
+    old: Json | None
+    new: Json | None
+
+
+def checked(value: object, kind: type[_Kind], what: str) -> _Kind:
+    """Return `value` if it is of that kind, and refuse it otherwise."""
+    if not isinstance(value, kind):
+        raise FormError(f"{what} is {json.dumps(value)[:40]}")
+    return value
+
+
+def merged(raw_steps: Iterable[RawStep]) -> tuple[Step, ...]:
+    """Return one step for each change of a resource.
+
+    Events tell of a step as it begins and as it ends, and of a replacement as three: the one that tells most stays.
+    """
+    changes: dict[tuple[str, Action], Step] = {}
+    for raw in raw_steps:
+        action = _action(raw.step)
+        step_urn = urn(raw.step)
+        if action is None or f"::{_STACK_TYPE}::" in step_urn or not _custom(raw):
+            continue
+        step = Step(
+            action=action,
+            urn=step_urn,
+            old=_state(raw.old),
+            new=_state(raw.new),
+            differences=_differences(raw.step),
+        )
+        known = changes.get((step_urn, action))
+        if known is None or _told(step) >= _told(known):
+            changes[step_urn, action] = step
+    return tuple(changes.values())
+
+
+def urn(step: Json) -> str:
+    """Return a step's URN, `urn:pulumi:STACK::PROJECT::TYPE::NAME`."""
+    found = checked(step.get("urn"), str, "the urn of a step")
+    if not found.startswith("urn:pulumi:") or len(found.split("::", 3)) != 4:  # noqa: PLR2004 - the four parts above
+        raise FormError(f"the urn of a step is {found[:40]!r}")
+    return found
+
+
+def errors(diagnostics: Iterable[Json]) -> Iterator[str]:
+    """Yield what the engine or the program complained about."""
+    for each in diagnostics:
+        message = str(each.get("message", "")).removeprefix("error: ").strip()
+        if each.get("severity") == "error" and message != _NO_REASON:
+            yield message
+
+
+def violation(event: Json) -> Violation:
+    """Return the violation of a policy event."""
+    return Violation(
+        policy=str(event.get("policyName", "")),
+        urn=str(event.get("resourceUrn", "")),
+        message=str(event.get("message", "")).strip(),
+        mandatory=event.get("enforcementLevel") == "mandatory",
+    )
+
+
+def _told(step: Step) -> tuple[int, int]:
+    return len(step.differences), len(step.old.inputs)
+
+
+def _action(step: Json) -> Action | None:
+    """Return what a step does; an operation that isn't known might destroy data, so it is refused."""
+    op = checked(step.get("op"), str, "the op of a step")
+    if op not in ACTIONS:
+        raise FormError(f"the op of a step is {op!r}, and the known ones are {', '.join(ACTIONS)}")
+    return ACTIONS[op]
+
+
+def _custom(raw: RawStep) -> bool:
+    """Whether a provider has the resource: a component only groups others."""
+    return any(checked(each or {}, dict, "the state of a step").get("custom") for each in (raw.old, raw.new))
+
+
+def _state(state: Json | None) -> State:
+    state = state or {}
+    return State(
+        inputs=checked(state.get("inputs") or {}, dict, "the inputs of a step"),
+        outputs=checked(state.get("outputs") or {}, dict, "the outputs of a step"),
+        protected=bool(state.get("protect")),
+        retained=bool(state.get("retainOnDelete")),
+    )
+
+
+def _differences(step: Json) -> dict[str, Difference]:
+    """Return what differs by path; a provider that tells no paths at least tells the properties."""
+    detailed = checked(step.get("detailedDiff") or {}, dict, "the detailedDiff of a step")
+    if detailed:
+        return {path: _difference(checked(each, dict, "a detailedDiff")) for path, each in detailed.items()}
+    replacing = checked(step.get("replaceReasons") or step.get("keys") or [], list, "the replaceReasons of a step")
+    differing = checked(step.get("diffReasons") or step.get("diffs") or [], list, "the diffReasons of a step")
+    return {str(path): Difference(replaces=path in replacing) for path in [*replacing, *differing]}
+
+
+def _difference(detail: Json) -> Difference:
+    # The document calls it kind, the events diffKind.
+    kind = str(detail.get("kind") or detail.get("diffKind"))
+    return Difference(replaces=kind.endswith("-replace"), of_inputs=bool(detail.get("inputDiff")))

@@ -1,0 +1,114 @@
+"""Reads what the engine wrote of a preview, in either of its forms.
+
+`pulumi preview --json` writes one document,
+https://github.com/pulumi/pulumi/blob/master/pkg/display/json.go; with PULUMI_ENABLE_STREAMING_JSON_PREVIEW it writes
+one event a line, https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go. Only the events tell
+of policies. `pulumi refresh --preview-only --json` writes the same two.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from infra.review import engine_json
+from infra.review.engine_json import FormError, Json, RawStep, checked
+from infra.review.exits import Exit, ReviewError
+from infra.review.preview import Preview
+
+_DOCUMENT_KEYS = {"steps", "diagnostics", "changeSummary", "config"}
+_STEP_EVENTS = ("resourcePreEvent", "resOutputsEvent")
+
+
+def read(file: Path, stack: str | None = None) -> Preview:
+    """Return the preview that a file holds; an empty file is a preview that failed before it said anything.
+
+    Raises:
+        ReviewError: The file is missing, isn't the engine's, or is of another stack than `stack`.
+    """
+    try:
+        preview = _parsed(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _unusable(file, f"can't be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise _unusable(file, "is no text") from error
+    except FormError as error:
+        raise _unusable(file, f"isn't a preview: {error}") from error
+    if not (preview.stack or stack):
+        raise _unusable(file, "names no resource, and so no stack: say --stack")
+    if stack and preview.stack not in ("", stack):
+        raise _unusable(file, f"is of the stack {preview.stack}, and --stack says {stack}")
+    return replace(preview, stack=stack or preview.stack)
+
+
+def _unusable(file: Path, reason: str) -> ReviewError:
+    allowed = "allowed is what `python -m infra.review preview` or `pulumi preview --json` writes"
+    return ReviewError(f"{file} {reason}; {allowed}", Exit.USAGE)
+
+
+def _parsed(text: str) -> Preview:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError:
+        return _from_events(text)
+    if isinstance(document, dict) and "sequence" in document:
+        return _from_events(text)
+    return _from_document(checked(document, dict, "it"))
+
+
+def _from_document(document: Json) -> Preview:
+    if not _DOCUMENT_KEYS & document.keys():
+        raise FormError(f"it is an object with {', '.join(document)[:80] or 'nothing in it'}")
+    steps = [checked(each, dict, "a step") for each in checked(document.get("steps", []), list, "steps")]
+    diagnostics = checked(document.get("diagnostics", []), list, "diagnostics")
+    return _preview(
+        [RawStep(step=each, old=each.get("oldState"), new=each.get("newState")) for each in steps],
+        [checked(each, dict, "a diagnostic") for each in diagnostics],
+        document.get("changeSummary"),
+        succeeded="changeSummary" in document,
+    )
+
+
+def _from_events(text: str) -> Preview:
+    events = [_event(number, line) for number, line in enumerate(text.splitlines(), 1)]
+    steps = [
+        checked(event[kind].get("metadata"), dict, f"the metadata of a {kind}")
+        for event in events
+        for kind in _STEP_EVENTS
+        if kind in event
+    ]
+    summary = next((event["summaryEvent"] for event in events if "summaryEvent" in event), {})
+    preview = _preview(
+        [RawStep(step=each, old=each.get("old"), new=each.get("new")) for each in steps],
+        [event["diagnosticEvent"] for event in events if "diagnosticEvent" in event],
+        summary.get("resourceChanges"),
+        succeeded=summary.get("result") == "succeeded",
+    )
+    policies = [event["policyEvent"] for event in events if "policyEvent" in event]
+    return replace(preview, violations=tuple(engine_json.violation(each) for each in policies))
+
+
+def _event(number: int, line: str) -> dict[str, Any]:
+    try:
+        event = checked(json.loads(line), dict, f"line {number}")
+    except json.JSONDecodeError as error:
+        raise FormError(f"line {number} is {line[:40]!r}") from error
+    if "sequence" not in event:
+        raise FormError(f"line {number} is an object without a sequence number")
+    for kind, payload in event.items():
+        if kind.endswith("Event"):
+            checked(payload, dict, f"the {kind} of line {number}")
+    return event
+
+
+def _preview(steps: list[RawStep], diagnostics: list[Json], summary: object, *, succeeded: bool) -> Preview:
+    counts = checked(summary or {}, dict, "the summary of the changes")
+    first = engine_json.urn(steps[0].step) if steps else ""
+    return Preview(
+        stack=first.split("::")[0].removeprefix("urn:pulumi:"),
+        steps=engine_json.merged(steps),
+        unchanged=checked(counts.get("same", 0), int, "the number of unchanged resources"),
+        # The engine repeats a reason that several resources fail for.
+        errors=tuple(dict.fromkeys(engine_json.errors(diagnostics))),
+        succeeded=succeeded and not any(each.get("severity") == "error" for each in diagnostics),
+    )

@@ -1,0 +1,45 @@
+"""The table of what changes, one row for each resource."""
+
+from typing import Final
+
+from infra.review import values
+from infra.review.markdown import code, left_out, row
+from infra.review.steps import Difference, Step
+
+HEADING: Final = (row(["Change", "Resource", "Type", "What changes"]), row(["---"] * 4))
+_MOST_DIFFERENCES: Final = 10
+# Blinded even where the program forgot to say that the values are secret.
+_KUBERNETES_SECRET: Final = "kubernetes:core/v1:Secret"  # noqa: S105 - a type
+_SECRET_FIELDS: Final = ("data", "stringData")
+
+
+def row_of(step: Step, action: str, *, bold: bool = False) -> str:
+    """Return the row of a step, with what happens to the resource in the words of `action`."""
+    cells = [action, code(step.name)]
+    if bold:
+        cells = [f"**{cell}**" for cell in cells]
+    return row([*cells, code(step.type), _changes(step)])
+
+
+def _changes(step: Step) -> str:
+    # What forces a replacement first.
+    ordered = sorted(step.differences.items(), key=lambda item: (not item[1].replaces, item[0]))
+    shown = [_change(step, path, difference) for path, difference in ordered[:_MOST_DIFFERENCES]]
+    return "<br>".join([*shown, *left_out(len(ordered) - len(shown), "difference")])
+
+
+def _change(step: Step, path: str, difference: Difference) -> str:
+    old, new = _sides(step, path, difference)
+    forces = " (forces the replacement)" if difference.replaces else ""
+    return f"{code(path)}: {code(values.shown(old))} → {code(values.shown(new))}{forces}"
+
+
+def _sides(step: Step, path: str, difference: Difference) -> tuple[object, object]:
+    if step.type == _KUBERNETES_SECRET and path.startswith(_SECRET_FIELDS):
+        return values.SECRET, values.SECRET
+    old, new = (values.at(state.inputs, path) for state in (step.old, step.new))
+    if difference.of_inputs:
+        return old, new
+    # What is there differs from what the program asks for or, in a refresh, from what was there.
+    there = values.at(step.old.outputs, path)
+    return there, values.at(step.new.outputs, path) if new in (None, there) else new

@@ -1,0 +1,70 @@
+"""Property values as the engine writes them, for people: single places of a tree, and never a secret."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+SECRET: Final = "[secret]"  # noqa: S105 - what the engine itself writes in a secret's place
+UNKNOWN: Final = "(known after the update)"
+ABSENT: Final = "(none)"
+LONGEST: Final = 60
+
+# The marks of https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go and, for values that a
+# preview doesn't know yet, of https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go.
+_SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+_SECRET_MARK: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a public constant
+_UNKNOWN_MARKS: Final = frozenset(
+    {
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    }
+)
+# `spec.ports[0]`, `labels["app.kubernetes.io/name"]`: a key, an index, or a quoted key.
+_PART: Final = re.compile(r'\.?(?P<key>[^.\[\]"]+)|\[(?P<index>\d+)\]|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]')
+
+
+def at(tree: object, path: str) -> object:
+    """Return the value at a property path; None where there is none, `SECRET` where it is in a secret."""
+    for part in _PART.finditer(path):
+        tree = _bare(tree)
+        if tree == SECRET:
+            return SECRET
+        tree = _child(tree, part)
+    return _bare(tree)
+
+
+def shown(value: object) -> str:
+    """Return a value in one short line, secrets blinded at any depth."""
+    bare = _blinded(value)
+    if bare is None:
+        return ABSENT
+    text = bare if isinstance(bare, str) and bare.strip() else json.dumps(bare)
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}… ({len(line)} characters)"
+
+
+def _child(tree: object, part: re.Match[str]) -> object:
+    if part["index"] is not None:
+        index = int(part["index"])
+        return tree[index] if isinstance(tree, list) and index < len(tree) else None
+    key = part["key"] or part["quoted"].replace('\\"', '"')
+    return tree.get(key) if isinstance(tree, Mapping) else None
+
+
+def _bare(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, Mapping) and value.get(_SIGNATURE) == _SECRET_MARK:
+        return SECRET
+    return UNKNOWN if isinstance(value, str) and value in _UNKNOWN_MARKS else value
+
+
+def _blinded(value: object) -> object:
+    bare = _bare(value)
+    if isinstance(bare, Mapping):
+        return {key: _blinded(each) for key, each in bare.items()}
+    if isinstance(bare, list):
+        return [_blinded(each) for each in bare]
+    return bare

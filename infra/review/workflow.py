@@ -1,0 +1,63 @@
+"""What a GitHub workflow tells the commands that it runs, by its environment."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.review.exits import Exit, ReviewError
+from infra.review.github import GitHub
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PullRequest:
+    """The pull request that a workflow runs for, as it was when the workflow began."""
+
+    number: int
+    commit: str
+    labels: frozenset[str]
+
+
+def pull_request(environment: Mapping[str, str]) -> PullRequest | None:
+    """Return the pull request of the event; None where the workflow runs for something else, or there is none.
+
+    Raises:
+        ReviewError: The event's file isn't GitHub's.
+    """
+    file = environment.get("GITHUB_EVENT_PATH")
+    if not file:
+        return None
+    try:
+        found: dict[str, Any] | None = json.loads(Path(file).read_text(encoding="utf-8")).get("pull_request")
+        if found is None:
+            return None
+        return PullRequest(
+            number=found["number"],
+            commit=found["head"]["sha"],
+            labels=frozenset(label["name"] for label in found["labels"]),
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        message = f"GITHUB_EVENT_PATH is {file}, which is no event of GitHub ({type(error).__name__}: {error})"
+        raise ReviewError(message, Exit.USAGE) from error
+
+
+def api(environment: Mapping[str, str]) -> GitHub:
+    """Return the API for the repository that a workflow runs in.
+
+    Raises:
+        ReviewError: Not in a workflow, or without a token.
+    """
+    missing = [name for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN") if not environment.get(name)]
+    if missing:
+        raise ReviewError(f"{' and '.join(missing)} must be set, as they are in a workflow of GitHub", Exit.USAGE)
+    address = environment.get("GITHUB_API_URL") or GitHub.api
+    return GitHub(repository=environment["GITHUB_REPOSITORY"], token=environment["GITHUB_TOKEN"], api=address)
+
+
+def summarize(markdown: str) -> None:
+    """Add to the summary of the running job; nothing outside a workflow."""
+    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write(markdown)
