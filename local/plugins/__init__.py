@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 # The versions of the Python packages that the program imports, which are those that the engine asks for.
-EMBEDDED: Final = {"kubernetes": "4.28.0", "random": "4.19.1", "vault": "7.7.0"}
+EMBEDDED: Final = {"aws": "7.51.1", "kubernetes": "4.28.0", "random": "4.19.1", "vault": "7.7.0"}
 
 _BIN: Final = Path(__file__).resolve().parent / "bin"
 

@@ -143,5 +143,10 @@ class Provider(ABC):
     def delete(self, request: Request) -> None:
         """Delete the resource; one that is gone already is no error."""
 
+    def invoke(self, token: str, arguments: Bag) -> Bag:  # noqa: ARG002 - most packages have no functions.
+        """Return the result of a function of the package."""
+        message = f"the embedded plugin {self.name!r} has no functions, so not {token!r} either"
+        raise PluginError(message)
+
     def cancel(self) -> None:  # noqa: B027 - most providers have nothing that takes long.
         """Let running operations end early: the user has interrupted the engine."""

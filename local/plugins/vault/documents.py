@@ -2,9 +2,10 @@
 
 from typing import ClassVar, Final
 
+from local.plugins.fields import Fields
 from local.plugins.values import Bag
 from local.plugins.vault.client import Vault
-from local.plugins.vault.kind import Document, Fields, api_name, named
+from local.plugins.vault.kind import Document, api_name, named
 
 # The options of the tokens that a role hands out, the same for all authentication methods.
 _TOKENS: Final = dict.fromkeys(

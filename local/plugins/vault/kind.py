@@ -3,9 +3,9 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from local.plugins.fields import Fields
 from local.plugins.values import Bag
 from local.plugins.vault.client import Vault
 
@@ -15,35 +15,6 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 def api_name(name: str) -> str:
     """Return Vault's name of a property: `minDecryptionVersion` is `min_decryption_version`."""
     return _CAPITAL.sub("_", name).lower()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fields:
-    """The properties of a resource type by the role that they play; names as on Pulumi's wire."""
-
-    required: tuple[str, ...] = ()
-    # Other inputs, with the value that stands for "not given": None leaves it to Vault.
-    optional: Mapping[str, Any] = field(default_factory=dict)
-    # Outputs that only Vault knows.
-    computed: tuple[str, ...] = ()
-    # Inputs whose change makes a new resource.
-    replacing: frozenset[str] = frozenset()
-    # Lists whose order means nothing.
-    sets: frozenset[str] = frozenset()
-    # Inputs and outputs to be encrypted in the state.
-    secret: frozenset[str] = frozenset()
-    # Inputs that Vault takes and never shows again.
-    write_only: frozenset[str] = frozenset()
-
-    @property
-    def defaults(self) -> Bag:
-        """The inputs that have a default."""
-        return {name: value for name, value in self.optional.items() if value is not None}
-
-    @property
-    def inputs(self) -> frozenset[str]:
-        """All inputs."""
-        return frozenset(self.required) | frozenset(self.optional)
 
 
 class Kind(ABC):

@@ -4,10 +4,11 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from local.plugins.fields import Fields
 from local.plugins.provider import PluginError
 from local.plugins.values import Bag
 from local.plugins.vault.client import Vault
-from local.plugins.vault.kind import Fields, Kind, api_name, named
+from local.plugins.vault.kind import Kind, api_name, named
 
 # Inputs of a mount that Vault keeps in its `config`, by Vault's name.
 _TUNABLE: Final = {

@@ -46,12 +46,7 @@ class VaultProvider(Provider):
         inputs = dict(request.inputs)
         if "name" in fields.required and inputs.get("name") is None:
             inputs["name"] = request.old_inputs.get("name") or unique(f"{request.name}-", request.seed, digits=7)
-        failures = {name: f"{name} is required" for name in fields.required if inputs.get(name) is None}
-        failures |= {
-            name: f"{request.type} has no input {name!r}; it has {', '.join(sorted(fields.inputs))}"
-            for name in inputs
-            if name not in fields.inputs and not name.startswith("__")
-        }
+        failures = fields.failures(request.type, inputs)
         if failures:
             raise InvalidInputsError(failures)
         return inputs
@@ -59,7 +54,7 @@ class VaultProvider(Provider):
     def diff(self, request: Request) -> Diff:
         """Compare the inputs, spelled-out defaults and the order of sets aside."""
         kind = _kind(request.type)
-        old, new = (_ordered(kind, _complete(kind, bag)) for bag in (request.old_inputs, request.inputs))
+        old, new = (kind.fields.ordered(kind.fields.complete(bag)) for bag in (request.old_inputs, request.inputs))
         changes = without(compare(old, new, _same), request.ignore)
         replaces = frozenset(path for path in changes if path[0] in kind.fields.replacing)
         in_the_way = bool(replaces) and kind.identify(old) == kind.identify(new)
@@ -68,7 +63,7 @@ class VaultProvider(Provider):
     def create(self, request: Request) -> State:
         """Make the resource and read it back."""
         kind = _kind(request.type)
-        inputs = _complete(kind, request.inputs)
+        inputs = kind.fields.complete(request.inputs)
         if request.preview:
             return State(id="", outputs=_preview(kind, inputs, request.inputs))
         kind.create(self._server(), inputs)
@@ -78,7 +73,7 @@ class VaultProvider(Provider):
         """Read the resource; its inputs are the last ones, changed where Vault says something else."""
         kind = _kind(request.type)
         known = {**kind.locate(request.id), **reveal_bag(request.inputs)}
-        inputs = _complete(kind, known)
+        inputs = kind.fields.complete(known)
         found = kind.read(self._server(), inputs)
         if found is None:
             return None
@@ -89,7 +84,7 @@ class VaultProvider(Provider):
     def update(self, request: Request) -> State:
         """Change the resource and read it back."""
         kind = _kind(request.type)
-        old, new = _complete(kind, request.old_inputs), _complete(kind, request.inputs)
+        old, new = kind.fields.complete(request.old_inputs), kind.fields.complete(request.inputs)
         if request.preview:
             return State(id=request.id, outputs=_preview(kind, new, request.inputs))
         kind.update(self._server(), old, new)
@@ -98,7 +93,9 @@ class VaultProvider(Provider):
     def delete(self, request: Request) -> None:
         """Delete the resource."""
         kind = _kind(request.type)
-        kind.delete(self._server(), _complete(kind, {**kind.locate(request.id), **request.state, **request.inputs}))
+        kind.delete(
+            self._server(), kind.fields.complete({**kind.locate(request.id), **request.state, **request.inputs})
+        )
 
     def _outputs(self, kind: Kind, inputs: Bag, given: Bag) -> Bag:
         found = kind.read(self._server(), inputs)
@@ -122,19 +119,6 @@ def _kind(type_token: str) -> Kind:
         raise PluginError(message) from None
 
 
-def _complete(kind: Kind, inputs: Bag) -> Bag:
-    """Return the bare inputs of a kind, with defaults for those that aren't given."""
-    given = {name: reveal(value) for name, value in inputs.items() if name in kind.fields.inputs and value is not None}
-    return kind.fields.defaults | given
-
-
-def _ordered(kind: Kind, inputs: Bag) -> Bag:
-    return {
-        name: sorted(value, key=str) if name in kind.fields.sets and isinstance(value, list) else value
-        for name, value in inputs.items()
-    }
-
-
 def _same(path: Path, old: Tree, new: Tree) -> bool:
     if path[0] in ("path", "backend"):
         return str(old).strip("/") == str(new).strip("/")
@@ -148,8 +132,8 @@ def _observed(kind: Kind, found: Bag, known: Bag | None) -> Bag:
     """Return the inputs as Vault shows them: of an import all, else those that the program gave."""
     if known is None:
         return {name: value for name, value in found.items() if name in kind.fields.inputs}
-    old = _ordered(kind, known)
-    new = _ordered(kind, {name: found.get(name, value) for name, value in known.items()})
+    old = kind.fields.ordered(known)
+    new = kind.fields.ordered({name: found.get(name, value) for name, value in known.items()})
     return {name: known[name] if not compare(old[name], new[name], _same, (name,)) else found[name] for name in known}
 
 

@@ -22,13 +22,14 @@ def program(folder: Path, name: str) -> None:
 
 
 def test_all_are_embedded_where_none_is_installed() -> None:
-    assert [path.name for path in plugins.path_entries()] == ["kubernetes", "random", "vault"]
+    assert [path.name for path in plugins.path_entries()] == ["aws", "kubernetes", "random", "vault"]
     assert "kubernetes 4.28.0" in plugins.explanation()
 
 
 def test_an_official_one_on_path_or_in_pulumis_home_is_used(tmp_path: Path) -> None:
     program(tmp_path / "bin", "random")
     program(tmp_path / "home/plugins/resource-vault-v7.7.0", "vault")
+    program(tmp_path / "home/plugins/resource-aws-v7.51.1", "aws")
     program(tmp_path / "home/plugins/resource-kubernetes-v4.27.0", "kubernetes")
     assert [path.name for path in plugins.path_entries()] == ["kubernetes"], "another version doesn't count"
 
@@ -48,8 +49,8 @@ def test_each_embedded_plugin_is_a_program(monkeypatch: pytest.MonkeyPatch) -> N
 def test_embedded_ones_are_linked_under_pulumis_home_and_stay_embedded(tmp_path: Path) -> None:
     program(tmp_path / "bin", "random")
     home = tmp_path / "home"
-    assert plugins.install(home) == ["kubernetes", "vault"]
-    assert plugins.install(home) == ["kubernetes", "vault"], "a link of ours isn't taken for the official plugin"
+    assert plugins.install(home) == ["aws", "kubernetes", "vault"]
+    assert plugins.install(home) == ["aws", "kubernetes", "vault"], "a link of ours isn't taken for the official plugin"
     link = home / "plugins/resource-vault-v7.7.0/pulumi-resource-vault"
     assert link.resolve().name == "pulumi-resource-vault"
     assert not (home / "plugins/resource-random-v4.19.1").exists()

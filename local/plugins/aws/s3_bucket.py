@@ -1,0 +1,111 @@
+"""Buckets of AWS S3; what is set on a bucket are resources of their own."""
+
+from typing import Any, Final
+
+from local.plugins.aws.client import Aws, Client, found
+from local.plugins.aws.documents import tag_list, tag_map
+from local.plugins.aws.kind import Kind, changed, fields, tags
+from local.plugins.provider import PluginError
+from local.plugins.values import Bag
+
+# A HEAD request has no body, so its errors are bare numbers.
+_GONE: Final = ("NoSuchBucket", "404")
+# https://docs.aws.amazon.com/general/latest/gr/s3.html, of the regions that the project's stacks are likely to use.
+_WEBSITE_ZONES: Final = {
+    "eu-central-1": "Z21DNDUVLTQW6Q",
+    "eu-west-1": "Z1BKCTXD74EZPE",
+    "us-east-1": "Z3AQBSTGFYJSTF",
+    "us-east-2": "Z2O1EMRO9K5GLX",
+    "us-west-1": "Z2F56UZL2M1ACD",
+    "us-west-2": "Z3BJ6K6RIION7M",
+}
+
+
+class Bucket(Kind):
+    """`aws.s3.Bucket`: its id is its name."""
+
+    fields = fields(
+        optional={"bucket": None, "forceDestroy": False, "objectLockEnabled": False},
+        computed=("arn", "bucketDomainName", "bucketRegion", "bucketRegionalDomainName", "hostedZoneId"),
+        replacing=("bucket", "objectLockEnabled"),
+        write_only=("forceDestroy",),
+    )
+    named = "bucket"
+
+    def locate(self, identity: str) -> Bag:
+        """Take the id for the name."""
+        return {"bucket": identity}
+
+    def create(self, aws: Aws, inputs: Bag) -> str:
+        """Make the bucket."""
+        name = inputs["bucket"]
+        s3 = aws.client("s3")
+        if found(lambda: s3.head_bucket(Bucket=name), *_GONE) is not None:
+            # In us-east-1 S3 takes the creation of one's own bucket for a success.
+            message = f"{name}: BucketAlreadyOwnedByYou: the bucket exists already and isn't of this stack"
+            raise PluginError(message)
+        wanted: dict[str, Any] = {"Bucket": name, "ObjectLockEnabledForBucket": inputs["objectLockEnabled"]}
+        if aws.region != "us-east-1":
+            wanted["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
+        s3.create_bucket(**wanted)
+        return name
+
+    def settle(self, aws: Aws, identity: str, inputs: Bag) -> None:
+        """Wait until everyone sees the bucket, and set its tags."""
+        aws.wait("s3", "bucket_exists", 120, Bucket=identity)
+        if inputs.get("tags"):
+            aws.client("s3").put_bucket_tagging(Bucket=identity, Tagging={"TagSet": tag_list(inputs["tags"])})
+
+    def read(self, aws: Aws, identity: str, _inputs: Bag) -> Bag | None:
+        """Read the bucket."""
+        s3 = aws.client("s3")
+        head = found(lambda: s3.head_bucket(Bucket=identity), *_GONE)
+        if head is None:
+            return None
+        lock = found(lambda: s3.get_object_lock_configuration(Bucket=identity), "ObjectLockConfigurationNotFoundError")
+        tagging = found(lambda: s3.get_bucket_tagging(Bucket=identity), "NoSuchTagSet")
+        region = head.get("BucketRegion") or aws.region
+        suffix = "amazonaws.com.cn" if aws.partition == "aws-cn" else "amazonaws.com"
+        return {
+            "bucket": identity,
+            "arn": f"arn:{aws.partition}:s3:::{identity}",
+            "bucketDomainName": f"{identity}.s3.{suffix}",
+            "bucketRegion": region,
+            "bucketRegionalDomainName": f"{identity}.s3.{region}.{suffix}",
+            "hostedZoneId": _WEBSITE_ZONES.get(region, ""),
+            "objectLockEnabled": bool(lock and lock["ObjectLockConfiguration"].get("ObjectLockEnabled")),
+            **tags(tag_map(tagging["TagSet"] if tagging else [])),
+        }
+
+    def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
+        """Change the tags, which S3 keeps as one."""
+        if not changed(old, new, "tags"):
+            return
+        s3 = aws.client("s3")
+        if new.get("tags"):
+            s3.put_bucket_tagging(Bucket=identity, Tagging={"TagSet": tag_list(new["tags"])})
+        else:
+            s3.delete_bucket_tagging(Bucket=identity)
+
+    def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
+        """Delete the bucket; with `forceDestroy`, all versions of all objects first."""
+        s3 = aws.client("s3")
+        if found(lambda: s3.head_bucket(Bucket=identity), *_GONE) is None:
+            return
+        if inputs["forceDestroy"]:
+            _empty(s3, identity, locked=inputs["objectLockEnabled"])
+        found(lambda: s3.delete_bucket(Bucket=identity), *_GONE)
+
+
+def _empty(s3: Client, bucket: str, *, locked: bool) -> None:
+    """Delete all versions and delete markers, in S3's own batches; a lock that can be bypassed is."""
+    bypass = {"BypassGovernanceRetention": True} if locked else {}
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        if not versions:
+            continue
+        which = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": which, "Quiet": True}, **bypass)
+        for error in answer.get("Errors", []):
+            message = f"{bucket}: {error['Key']}: {error['Code']}: {error['Message']}"
+            raise PluginError(message)
