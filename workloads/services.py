@@ -9,13 +9,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.exceptions import MlflowException
 
 from contracts import Exit
-from workloads import retry
+from workloads import aws, retry
 from workloads.cli import WorkloadError
 
 T = TypeVar("T")
 
 # About two minutes with the waits of `retry`: a server whose pod was killed is back by then, on a busy node too.
 PATIENT_ATTEMPTS: Final = 18
+
+# A role's credentials that have run out are no denial: botocore renews them.
+_DENIALS = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
@@ -56,7 +59,8 @@ def once(action: Callable[[], T]) -> T:
         kind = UnavailableError if status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS else RefusedError
         raise kind(_reason(error)) from error
     except (BotoCoreError, Boto3Error, ClientError, OSError) as error:
-        raise UnavailableError(_reason(error)) from error
+        kind = RefusedError if _denied(error) else UnavailableError
+        raise kind(_reason(error)) from error
 
 
 def patiently(action: Callable[[], T], *, service: str, code: Exit, attempts: int = PATIENT_ATTEMPTS) -> T:
@@ -73,9 +77,19 @@ def patiently(action: Callable[[], T], *, service: str, code: Exit, attempts: in
         raise WorkloadError(f"{service} refuses: {error}", code) from error
 
 
+def _denied(error: BaseException) -> bool:
+    """Tell whether AWS refuses for want of a permission."""
+    root = _root(error)
+    return isinstance(root, ClientError) and aws.code(root) in _DENIALS
+
+
 def _reason(error: BaseException) -> str:
+    root = _root(error)
+    return aws.reason(root) if isinstance(root, Exception) else type(root).__name__
+
+
+def _root(error: BaseException) -> BaseException:
     """Return what is at the root of `error`: clients wrap "Connection refused" several times."""
     while cause := error.__cause__ or error.__context__:
         error = cause
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    return error

@@ -49,8 +49,9 @@ IMAGES: Mapping[str, Image] = {
         _image("postgres", about_seconds=25),
         _image("s3", about_seconds=3),
         _image("vault", about_seconds=5),
-        _image("mlflow", about_seconds=60),
-        _image("workloads-deps", base="mlflow", about_seconds=20),
+        _image("mlflow-deps", about_seconds=60),
+        _image("mlflow", base="mlflow-deps", about_seconds=3),
+        _image("workloads-deps", base="mlflow-deps", about_seconds=20),
         # The embedded platform has no GPU: leaving out what only a GPU needs saves 2 GB in each copy of the image.
         _image("trainer-deps", base="workloads-deps", args={"ACCELERATOR": "cpu"}, about_seconds=200),
         _image("workloads", base="workloads-deps", about_seconds=3),

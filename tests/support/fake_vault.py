@@ -20,6 +20,7 @@ class FakeVault:
         self.address = ""
         self.signer = LocalSigner()
         self.key_type = "ecdsa-p256"
+        self.auth_mount = "kubernetes"
         # Statuses that the next requests get instead of an answer.
         self.failures: list[int] = []
         self.requests: list[tuple[str, str, Any]] = []
@@ -29,7 +30,7 @@ class FakeVault:
         if self.failures:
             status = self.failures.pop(0)
             return status, {"errors": [f"made to fail with {status}"]}
-        if path == "/v1/auth/kubernetes/login":
+        if path == f"/v1/auth/{self.auth_mount}/login":
             return 200, {"auth": {"client_token": TOKEN}}
         if token != TOKEN:
             return 403, {"errors": ["permission denied"]}

@@ -1,7 +1,8 @@
 """What may work later is told from what never will, in one line that gives the root of it."""
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from mlflow.exceptions import MlflowException, RestException
 
 from contracts import Exit
@@ -43,6 +44,17 @@ def test_a_refusal_is_told_at_once(code: str) -> None:
         services.patiently(action, service="the store", code=Exit.OBJECT_STORE)
     assert failure.value.code == Exit.OBJECT_STORE
     assert len(asked) == 1
+
+
+def test_a_permission_that_the_role_lacks_is_told_at_once() -> None:
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
+    with pytest.raises(WorkloadError, match="the store refuses: PutObject is refused: AccessDenied: no") as failure:
+        services.patiently(
+            lambda: failing(S3UploadFailedError("Failed to upload"), denied),
+            service="the store",
+            code=Exit.OBJECT_STORE,
+        )
+    assert failure.value.code == Exit.OBJECT_STORE
 
 
 def test_the_reason_is_the_root_cause_in_one_line() -> None:

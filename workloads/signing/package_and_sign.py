@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from contracts import Env, Exit
+from contracts import KUBERNETES_AUTH_MOUNT, Env, Exit
 from workloads import cli
 from workloads.signing import console, packing, transit
 
@@ -17,7 +17,8 @@ written beside OUT.tar.gz:
   cosign-vN.pub                 the public key of each version N that Vault accepts
 
 environment:
-  {Env.VAULT_ADDR}, and {Env.VAULT_TOKEN} or {Env.VAULT_ROLE} (the role that the pod's service account logs in to)
+  {Env.VAULT_ADDR}, and {Env.VAULT_TOKEN} or {Env.VAULT_ROLE} (the role that the pod's token logs in to)
+  {Env.VAULT_AUTH_MOUNT}  where that role is, if not at {KUBERNETES_AUTH_MOUNT}; VAULT_CACERT  Vault's authority
 
 verified anywhere, and without a network:
   python -m workloads.signing.verify OUT.tar.gz --key cosign-v1.pub

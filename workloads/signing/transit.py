@@ -109,12 +109,15 @@ class Transit:
             raise WorkloadError(
                 f"Vault at {self.address} has no key {self.key} in the transit engine {self.mount}.", Exit.VAULT
             ) from error
-        except (exceptions.VaultError, requests.RequestException) as error:
+        # An OSError beside those of `requests` is a file of VAULT_CACERT that isn't there.
+        except (exceptions.VaultError, OSError) as error:
             raise WorkloadError(f"Vault at {self.address} refuses to {purpose}: {_line(error)}", Exit.VAULT) from error
 
 
 def from_environment(key: str = TRANSIT_KEY, mount: str = TRANSIT_MOUNT) -> Transit:
-    """Return the signer that the environment names: `VAULT_ADDR`, and `VAULT_TOKEN` or the pod's Kubernetes role.
+    """Return the signer that the environment names: `VAULT_ADDR`, and `VAULT_TOKEN` or a role for the pod's token.
+
+    `VAULT_CACERT` and `VAULT_CAPATH` are hvac's to read.
 
     Raises:
         WorkloadError: A variable is missing.
@@ -123,7 +126,8 @@ def from_environment(key: str = TRANSIT_KEY, mount: str = TRANSIT_MOUNT) -> Tran
     if token := os.environ.get(Env.VAULT_TOKEN):
         return Transit(address=address, login=lambda: _client(address, token), mount=mount, key=key)
     if role := os.environ.get(Env.VAULT_ROLE):
-        return Transit(address=address, login=lambda: _kubernetes_client(address, role), mount=mount, key=key)
+        auth = os.environ.get(Env.VAULT_AUTH_MOUNT) or KUBERNETES_AUTH_MOUNT
+        return Transit(address=address, login=lambda: _pod_client(address, auth, role), mount=mount, key=key)
     raise WorkloadError(
         f"Neither {Env.VAULT_TOKEN} nor {Env.VAULT_ROLE} is set: one of them says how to log in to Vault.", Exit.USAGE
     )
@@ -133,7 +137,7 @@ def _client(address: str, token: str | None) -> hvac.Client:
     return hvac.Client(address, token=token, timeout=_TIMEOUT_SECONDS, namespace=os.environ.get("VAULT_NAMESPACE"))
 
 
-def _kubernetes_client(address: str, role: str) -> hvac.Client:
+def _pod_client(address: str, auth: str, role: str) -> hvac.Client:
     try:
         jwt = Path(VAULT_TOKEN_PATH).read_text(encoding="ascii")
     except OSError as error:
@@ -141,7 +145,8 @@ def _kubernetes_client(address: str, role: str) -> hvac.Client:
             f"The pod's token for Vault, {VAULT_TOKEN_PATH}, cannot be read: {error.strerror}", Exit.VAULT
         ) from error
     client = _client(address, None)
-    client.auth.kubernetes.login(role=role, jwt=jwt, mount_point=KUBERNETES_AUTH_MOUNT)
+    # Vault's `jwt` method takes the same request as its `kubernetes` one.
+    client.auth.kubernetes.login(role=role, jwt=jwt, mount_point=auth)
     return client
 
 

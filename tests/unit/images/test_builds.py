@@ -60,7 +60,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_empty_cache_builds_an_image_and_what_it_stands_on_in_order(machine: Machine) -> None:
     images.ensure(["workloads"])
-    assert machine.built == ["debian", "base", "mlflow", "workloads-deps", "workloads"]
+    assert machine.built == ["debian", "base", "mlflow-deps", "workloads-deps", "workloads"]
 
 
 def test_a_full_cache_builds_nothing_and_gives_the_same_references(machine: Machine) -> None:
@@ -111,7 +111,7 @@ def test_a_failed_build_stops_there_and_is_tried_again_by_the_next_call(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(image: Image, *arguments: object) -> None:
-        if image.name == "mlflow":
+        if image.name == "mlflow-deps":
             raise LocalError("no such package")
         machine.build(image, *arguments)  # pyright: ignore[reportArgumentType]
 
@@ -121,4 +121,4 @@ def test_a_failed_build_stops_there_and_is_tried_again_by_the_next_call(
     monkeypatch.setattr(images, "build", machine.build)
     machine.built.clear()
     images.ensure(["workloads"])
-    assert machine.built == ["mlflow", "workloads-deps", "workloads"]
+    assert machine.built == ["mlflow-deps", "workloads-deps", "workloads"]

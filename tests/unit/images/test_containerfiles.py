@@ -39,7 +39,8 @@ def test_the_workloads_image_holds_every_package_of_the_workloads() -> None:
 
 def test_an_image_comes_after_what_it_stands_on() -> None:
     names = [image.name for image in in_build_order(RUNNABLE)]
-    assert names.index("debian") < names.index("base") < names.index("mlflow") < names.index("workloads-deps")
+    assert names.index("debian") < names.index("base") < names.index("mlflow-deps") < names.index("workloads-deps")
+    assert names.index("mlflow-deps") < names.index("mlflow")
     assert names.index("workloads-deps") < names.index("trainer-deps") < names.index("trainer")
     assert len(names) == len(set(names))
 

@@ -41,20 +41,36 @@ def test_all_versions_of_the_public_key_are_read(vault: FakeVault) -> None:
     }
 
 
-def test_a_pod_logs_in_with_its_service_account(
-    vault: FakeVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A pod's token for Vault, and the role that it may log in to."""
     token = tmp_path / "token"
     token.write_text("the.pod.token")
     monkeypatch.delenv("VAULT_TOKEN")
     monkeypatch.setenv("AEGIS_VAULT_ROLE", "signer")
     monkeypatch.setattr(transit, "VAULT_TOKEN_PATH", str(token))
+
+
+def test_a_pod_logs_in_with_its_service_account(vault: FakeVault, pod: None) -> None:
     assert transit.from_environment().key_ring().latest == 1
-    assert vault.requests[0] == (
-        "POST",
-        "/v1/auth/kubernetes/login",
-        {"role": "signer", "jwt": "the.pod.token"},
-    )
+    assert vault.requests[0] == ("POST", "/v1/auth/kubernetes/login", {"role": "signer", "jwt": "the.pod.token"})
+
+
+def test_a_pod_logs_in_at_the_mount_that_the_stack_names(
+    vault: FakeVault, pod: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.auth_mount = "jwt-eks"
+    monkeypatch.setenv("AEGIS_VAULT_AUTH_MOUNT", "jwt-eks")
+    assert transit.from_environment().key_ring().latest == 1
+    assert vault.requests[0] == ("POST", "/v1/auth/jwt-eks/login", {"role": "signer", "jwt": "the.pod.token"})
+
+
+def test_a_missing_authority_of_vault_is_one_clear_line(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_ADDR", vault.address.replace("http:", "https:"))
+    monkeypatch.setattr("hvac.v1.VAULT_CACERT", "/nowhere/ca.pem")
+    error = failure(transit.from_environment().key_ring)
+    assert error.code == Exit.VAULT
+    assert "/nowhere/ca.pem" in str(error)
 
 
 def test_a_missing_service_account_token_is_named(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
