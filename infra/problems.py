@@ -53,11 +53,13 @@ def _shown(value: object) -> str:
 
 
 def _field_at(model: type[BaseModel], location: Sequence[int | str]) -> FieldInfo | None:
-    """Return the innermost field on the way to `location`: an item of a list is described by its list."""
+    """Return the innermost field on the way to `location`: a plain item of a list is described by its list."""
     found = None
     current: type[BaseModel] | None = model
     for part in location:
-        field = _by_alias(current, str(part)) if current is not None else None
+        if isinstance(part, int):
+            continue
+        field = _by_alias(current, part) if current is not None else None
         if field is None:
             break
         found = field
@@ -66,8 +68,8 @@ def _field_at(model: type[BaseModel], location: Sequence[int | str]) -> FieldInf
 
 
 def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel]:
-    for part in location:
-        field = _by_alias(model, str(part))
+    for part in (each for each in location if isinstance(each, str)):
+        field = _by_alias(model, part)
         section = _section(field) if field is not None else None
         if section is None:
             break

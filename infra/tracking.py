@@ -55,7 +55,8 @@ def tracking_server(
                 memory_target=settings.memory_target,
             ),
             cluster_domain=wanted.cluster.domain,
-            clients=topology.MLFLOW_CLIENTS,
+            # What doesn't run is let in nowhere.
+            clients=topology.MLFLOW_CLIENTS if wanted.release.enabled else (),
             client_namespaces=(*settings.client_namespaces, *team_namespaces(wanted)),
             client_networks=tuple(settings.client_networks),
             public_hosts=tuple(settings.public_hosts),

@@ -22,8 +22,8 @@ def fill_in(given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, 
     Raises:
         ImagesFileError: Names the file.
     """
-    # The schema's default of a section that the stack file leaves out.
-    written = {key: value for key, value in given.items() if value != {}}
+    # The schema's default, {}, means that the stack file leaves the section out: it has nothing in AWS.
+    written = {key: value for key, value in given.items() if value != {} or key not in ("environment", "aws")}
     filled = _images(_cluster(_aws(written, environment), environment), environment)
     if _emulated(filled):
         return _section(filled, "database", {"authorities": environment.get(contracts.DATABASE_AUTHORITIES_ENV)})

@@ -2,11 +2,10 @@
 
 import math
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cluster.mlflow_sizing import IN_CLUSTER_CONNECTIONS, connection_pool, most_processes, resources
+from infra.cluster.mlflow_sizing import resources
 from infra.quantities import mebibytes
 
 # Working set of a pod of 4 workers after it had served a training run.
@@ -40,15 +39,3 @@ def test_the_limit_is_never_below_the_request_nor_below_the_design(workers: int,
 
 def test_fewer_workers_ask_for_less() -> None:
     assert mebibytes(resources(2, 2, 80).memory) < mebibytes(resources(4, 2, 80).memory)
-
-
-@given(st.integers(1, 16), st.integers(1, 50))
-def test_the_pools_of_the_largest_deployment_never_exhaust_the_database(workers: int, replicas: int) -> None:
-    if workers * replicas > most_processes(IN_CLUSTER_CONNECTIONS):
-        with pytest.raises(ValueError, match="allowed are 47"):
-            connection_pool(workers, replicas, IN_CLUSTER_CONNECTIONS)
-        return
-    pool = connection_pool(workers, replicas, IN_CLUSTER_CONNECTIONS)
-    assert pool.size >= 1
-    assert pool.overflow >= 1
-    assert workers * replicas * 2 * (pool.size + pool.overflow) <= IN_CLUSTER_CONNECTIONS - 10

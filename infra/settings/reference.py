@@ -1,0 +1,101 @@
+"""Writes `docs/settings.md`, the reference of every setting, from the types that check them.
+
+`python -m infra.settings.reference` writes it, and `--check` only says whether it is current.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from infra.settings.model import Settings
+
+PATH = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
+
+_HEAD = """# Settings
+
+Every setting of a stack file, `stacks/Pulumi.<environment>.yaml`, under `config:` with the prefix `aegis:`. Made from
+the types in `infra/settings` by `make settings`. An unknown key, a wrong type or a value out of range fails the
+preview, and so do settings that can't work together. A setting without a default is required in a section that is given.
+"""
+
+
+def text() -> str:
+    """Return the reference, as Markdown."""
+    return "\n".join(
+        [_HEAD, *(line for name, field in Settings.model_fields.items() for line in _section(name, field))]
+    )
+
+
+def _section(name: str, field: FieldInfo) -> Iterator[str]:
+    model = _model(field)
+    key = f"aegis:{field.alias or name}"
+    yield f"## {key}\n"
+    yield f"{_sentence(model)} Allowed: {field.description}.\n"
+    yield "| setting | default | allowed |"
+    yield "| --- | --- | --- |"
+    yield from _rows(model, "")
+    yield ""
+
+
+def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        yield f"| `{key}` | {_default(field)} | {(field.description or '').replace('|', '&#124;')} |"
+        inner = _model_or_none(field)
+        if inner is not None:
+            yield from _rows(inner, f"{key}.")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "none" if field.default is None else f"`{_shown(field.default)}`"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - a default of any setting
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _sentence(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def _model(field: FieldInfo) -> type[BaseModel]:
+    model = _model_or_none(field)
+    if model is None:
+        raise TypeError(f"{field} is no section.")
+    return model
+
+
+def _model_or_none(field: FieldInfo) -> type[BaseModel] | None:
+    kinds = [field.annotation]
+    while kinds:
+        kind = kinds.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+        kinds += get_args(kind)
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the reference, or check it."""
+    parser = argparse.ArgumentParser(prog="python -m infra.settings.reference", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit with 1 where docs/settings.md is not current")
+    arguments = parser.parse_args(argv)
+    if not arguments.check:
+        PATH.write_text(text())
+        return 0
+    if PATH.exists() and PATH.read_text() == text():
+        return 0
+    print(f"{PATH.name} is not current: run `make settings`.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""How the database's connections are shared out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.cluster.connection_budget import (
+    IN_CLUSTER_CONNECTIONS,
+    LEAST_POOL,
+    ConnectionPool,
+    demand,
+    fitting_pool,
+    most_replicas,
+)
+
+WORKERS, PODS = st.integers(1, 16), st.integers(1, 50)
+
+
+@given(WORKERS, PODS, st.integers(50, 5000))
+def test_the_pools_of_the_largest_deployment_never_exhaust_the_database(workers: int, pods: int, limit: int) -> None:
+    if pods > most_replicas(workers, limit):
+        with pytest.raises(ValueError, match=f"allowed are {most_replicas(workers, limit)} pods"):
+            fitting_pool(workers, pods, limit)
+        return
+    pool = fitting_pool(workers, pods, limit)
+    assert pool.size >= 1
+    assert pool.overflow >= 1
+    assert demand(workers, pods, pool) <= limit
+
+
+@given(WORKERS, st.integers(50, 5000))
+def test_one_pod_more_than_the_most_needs_more_than_there_is(workers: int, limit: int) -> None:
+    most = most_replicas(workers, limit)
+    assert demand(workers, most + 1, LEAST_POOL) > limit
+
+
+def test_the_design_fits_the_database_in_the_cluster() -> None:
+    assert most_replicas(4, IN_CLUSTER_CONNECTIONS) == 10
+
+
+def test_a_large_database_gives_no_pool_more_than_sqlalchemy_would() -> None:
+    assert fitting_pool(1, 1, 5000) == ConnectionPool(size=5, overflow=10)
+
+
+def test_a_rollout_counts_with_one_pod_more() -> None:
+    assert demand(4, 10, ConnectionPool(size=1, overflow=1)) == 11 * 4 * 2 * 2 + 10
