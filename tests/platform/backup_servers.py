@@ -24,8 +24,8 @@ WAIT_SECONDS = 60
 
 
 @contextmanager
-def postgres() -> Iterator[dict[str, str]]:
-    """Run PostgreSQL 15 and give libpq's variables of its administrator."""
+def postgres(superuser: str = "mlflow") -> Iterator[dict[str, str]]:
+    """Run PostgreSQL 15 and give libpq's variables of its superuser; its log is beside its data directory."""
     binaries = Path("/usr/lib/postgresql/15/bin")
     assert binaries.is_dir(), "install the Debian package postgresql-15"
     with _folder() as folder:
@@ -34,14 +34,14 @@ def postgres() -> Iterator[dict[str, str]]:
         password.write_text(PASSWORD)
         data = folder / "data"
         subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "mlflow", "-A", "scram-sha-256", f"--pwfile={password}",
+            [binaries / "initdb", "-D", data, "-U", superuser, "-A", "scram-sha-256", f"--pwfile={password}",
              "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
             check=True, capture_output=True, user=user, cwd=folder,
         )  # fmt: skip
         port = _free_port()
         settings = ["-c", f"port={port}", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
                     "-c", "fsync=off"]  # fmt: skip
-        variables = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "mlflow", "PGPASSWORD": PASSWORD}
+        variables = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": superuser, "PGPASSWORD": PASSWORD}
         with _process([binaries / "postgres", "-D", data, *settings], folder, user=user):
             _wait(
                 lambda: psycopg.connect(dsn(variables | {"PGDATABASE": "postgres"})).close(), psycopg.OperationalError
