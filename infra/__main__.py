@@ -32,7 +32,7 @@ cluster = ResourceOptions(
 
 namespace = ClosedNamespace("mlflow", ClosedNamespaceArgs(name=contracts.MLFLOW_NAMESPACE), cluster).name
 repositories = image_repositories(wanted, aws)
-storage_class(wanted, cluster)
+storage_class(wanted, aws, cluster)
 
 databases = database_store(wanted, namespace, aws, cluster)
 buckets = bucket_store(wanted, namespace, aws, cluster)

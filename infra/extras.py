@@ -24,7 +24,7 @@ def image_repositories(wanted: Settings, cloud: Cloud | None) -> Mapping[str, pu
     return ImageRepositories("images", arguments, cloud.opts).urls
 
 
-def storage_class(wanted: Settings, opts: ResourceOptions) -> None:
+def storage_class(wanted: Settings, cloud: Cloud | None, opts: ResourceOptions) -> None:
     """Make the class of encrypted gp3 volumes, where the settings want it."""
     if wanted.cluster.gp3_class:
-        Gp3StorageClass("gp3", Gp3StorageClassArgs(), opts)
+        Gp3StorageClass("gp3", Gp3StorageClassArgs(tags=cloud.account.tags if cloud else {}), opts)

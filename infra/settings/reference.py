@@ -21,7 +21,7 @@ _HEAD = """# Settings
 
 Every setting of a stack file, `stacks/Pulumi.<environment>.yaml`, under `config:` with the prefix `aegis:`. Made from
 the types in `infra/settings` by `make settings`. An unknown key, a wrong type or a value out of range fails the
-preview, and so do settings that can't work together. A setting without a default is required in a section that is given.
+preview, and so do settings that can't work together. A setting without a default is required in its section.
 """
 
 

@@ -1,8 +1,10 @@
 """A stack's surroundings: an Output in a string is an error, and the files that the environment names are there."""
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -36,7 +38,15 @@ def module_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
-@pytest.fixture(scope="module", params=STACK_FILES, ids=lambda path: path.name.split(".")[1])
-def graph(request: pytest.FixtureRequest, module_surroundings: None) -> Graph:
-    """The whole program, run once for each stack file."""
-    return run_program(stack_config(request.param), stack=request.param.name.split(".")[1])
+@functools.cache
+def stack_graph(stack_file: Path) -> Graph:
+    """The whole program, run once for each stack file: the tests only read what it registered."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        surround(monkeypatch, Path(folder))
+        return run_program(stack_config(stack_file), stack=stack_file.name.split(".")[1])
+
+
+@pytest.fixture(params=STACK_FILES, ids=lambda path: path.name.split(".")[1])
+def graph(request: pytest.FixtureRequest) -> Graph:
+    """The whole program, for each stack file."""
+    return stack_graph(request.param)

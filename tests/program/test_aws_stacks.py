@@ -1,0 +1,158 @@
+"""The AWS environments, each by its stack file: how much there is of them, what is protected, and who may do what."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.program.conftest import stack_graph
+from tests.support.engine import ROOT, Graph, Registered, run_program, stack_config
+
+# Resources of each provider that an environment has: a change here is a change of what is paid for and kept up.
+COUNTS = {
+    "ci": {"aws": 62, "kubernetes": 46, "random": 4, "vault": 6},
+    "dev": {"aws": 62, "kubernetes": 37, "random": 3, "vault": 5},
+    "staging": {"aws": 62, "kubernetes": 39, "random": 3, "vault": 5},
+    "prod": {"aws": 102, "kubernetes": 39, "random": 3, "vault": 5},
+}
+PROTECTED = ("staging", "prod")
+# What holds data, and what guards it: a destroy must stop at all of them.
+KEPT = {"Bucket", "BucketPolicy", "BucketPublicAccessBlock", "BucketVersioning", "Key", "Instance", "Repository"}
+TAGS = {"Project", "Environment", "Owner", "CostCenter", "ManagedBy"}
+
+
+@pytest.fixture
+def environments() -> dict[str, Graph]:
+    """The whole program, for each AWS environment."""
+    return {name: stack_graph(_file(name)) for name in COUNTS}
+
+
+def _file(name: str) -> Path:
+    return ROOT / "stacks" / f"Pulumi.{name}.yaml"
+
+
+def in_aws(graph: Graph) -> list[Registered]:
+    return [each for each in graph.custom() if each.type.startswith("aws:")]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_an_environment_has_as_many_resources_as_before(environments: dict[str, Graph], name: str) -> None:
+    assert Counter(each.type.partition(":")[0] for each in environments[name].custom()) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", PROTECTED)
+def test_what_holds_data_is_protected(environments: dict[str, Graph], name: str) -> None:
+    unprotected = [each.name for each in environments[name].of_kind(*KEPT) if not each.protect]
+    assert unprotected == []
+    database = environments[name].one("Instance").inputs
+    assert (database["deletionProtection"], database["skipFinalSnapshot"]) == (True, False)
+
+
+def test_a_setting_and_no_other_code_lets_a_test_destroy_its_data(environments: dict[str, Graph]) -> None:
+    graph = environments["ci"]
+    assert [each.name for each in in_aws(graph) if each.protect] == []
+    database = graph.one("Instance").inputs
+    assert (database["deletionProtection"], database["skipFinalSnapshot"]) == (False, True)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_everything_that_takes_tags_says_whose_it_is(environments: dict[str, Graph], name: str) -> None:
+    tagged = [each for each in in_aws(environments[name]) if each.kind in {"Bucket", "Key", "Role", "Instance"}]
+    assert tagged
+    for each in tagged:
+        assert each.inputs["tags"].keys() >= TAGS, each.name
+        assert each.inputs["tags"]["Environment"] == name
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_each_role_trusts_one_service_account_that_exists(environments: dict[str, Graph], name: str) -> None:
+    graph = environments[name]
+    accounts = {
+        f"system:serviceaccount:{each.namespace}:{each.object_name}" for each in graph.of_kind("ServiceAccount")
+    }
+    subjects = [
+        subject
+        for role in graph.of_kind("Role")
+        if "oidc-provider" in role.inputs["assumeRolePolicy"]
+        for statement in json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+        for key, subject in statement["Condition"]["StringEquals"].items()
+        if key.endswith(":sub")
+    ]
+    assert subjects
+    assert set(subjects) <= accounts
+    assert len(subjects) == len(set(subjects))
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_no_pod_gets_a_key_of_aws_or_a_password_of_the_database(environments: dict[str, Graph], name: str) -> None:
+    for secret in environments[name].of_kind("Secret"):
+        held = secret.inputs.get("stringData", {})
+        assert not held.keys() & {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"}, secret.name
+        assert "://mlflow:" not in str(held), secret.name
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_pod_with_a_role_gets_the_token_for_it(environments: dict[str, Graph], name: str) -> None:
+    graph = environments[name]
+    roles = {
+        each.object_name: each.inputs["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+        for each in graph.of_kind("ServiceAccount")
+        if "annotations" in each.inputs["metadata"] and each.namespace == "mlflow"
+    }
+    with_role = [
+        (pod, roles[pod["serviceAccountName"]]) for _, pod, _ in graph.pods() if pod.get("serviceAccountName") in roles
+    ]
+    assert len(with_role) >= 4
+    for pod, arn in with_role:
+        variables = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+        assert variables["AWS_ROLE_ARN"] == arn
+        volume = next(each for each in pod["volumes"] if each["name"] == "aws-iam-token")
+        assert volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] == "sts.amazonaws.com"
+
+
+def test_the_replica_is_made_in_its_own_region(environments: dict[str, Graph]) -> None:
+    providers = {
+        each.name: each.inputs["region"]
+        for each in environments["prod"].resources
+        if each.type == "pulumi:providers:aws"
+    }
+    assert providers == {"aws": "us-west-2", "aws-replica": "us-east-2"}
+    replicas = [each for each in environments["prod"].of_kind("Bucket") if each.provider.endswith("::aws-replica")]
+    assert all(each.inputs["bucket"].endswith("-us-east-2") for each in replicas)
+    assert len(replicas) == 4
+
+
+def test_gpu_trainers_run_on_the_nodes_that_are_kept_for_them(environments: dict[str, Graph]) -> None:
+    pod = next(pod for workload, pod, _ in environments["dev"].pods() if workload.name == "trainer-run")
+    assert pod["nodeSelector"] == {"karpenter.sh/nodepool": "gpu"}
+    assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+BAD = [
+    ("aegis:environment", {"name": "Prod", "owner": "o", "costCenter": "c"}, 'aegis:environment.name: got "Prod"'),
+    ("aegis:environment", {"name": "prod", "owner": "", "costCenter": "c"}, 'aegis:environment.owner: got ""'),
+    ("aegis:aws", {"accountId": "1234"}, 'aegis:aws.accountId: got "1234"; allowed: the 12 digits'),
+    ("aegis:aws", {"accountId": "123456789012", "region": "mars"}, 'aegis:aws.region: got "mars"'),
+    ("aegis:aws", {"accountId": "123456789012", "region": "us-east-2"}, 'replicaRegion: got "us-east-2", where the'),
+    ("aegis:database", {"kind": "rds", "instanceClass": "db.t4g.huge"}, "aegis:database.instanceClass:"),
+    ("aegis:database", {"kind": "rds", "instanceClass": "db.t4g.micro"}, "and db.t4g.micro accepts 78; allowed: at"),
+    ("aegis:database", {"kind": "rds", "storage": "10Gi"}, "aegis:database.storage: got 10Gi; allowed with kind"),
+    ("aegis:database", {"kind": "rds", "storage": "95Gi"}, "maxStorage: got 100Gi with storage 95Gi; allowed: at"),
+    ("aegis:database", {"kind": "rds", "backupDays": 3}, "aegis:database.backupDays: got 3 in a protected environment"),
+    ("aegis:database", {"kind": "rds", "subnetIds": ["subnet-1"]}, "aegis:database.subnetIds: got 1; allowed: 2 or"),
+    ("aegis:artifactStore", {"kind": "s3", "backupLockDays": 60}, "backupLockDays: got 60, and"),
+    ("aegis:egress", {"vault": ["10.0.0.0/8", "10.1.0.0/16"]}, "egress.vault: got 10.0.0.0/8 and 10.1.0.0/16,"),
+    ("aegis:egress", {}, "aegis:egress.vault: not set; allowed: a list of the networks in which the external Vault"),
+    ("aegis:teams", [{"name": "a-team-with-a-very-long-name-ok"}], "which makes the role name"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value", "line"), BAD, ids=[line for _, _, line in BAD])
+def test_what_cannot_work_in_aws_is_refused_with_numbers(
+    module_surroundings: None, key: str, value: object, line: str
+) -> None:
+    with pytest.raises(Exception, match="The settings of stack prod have") as caught:
+        run_program(stack_config(_file("prod"), {key: value}), stack="prod")
+    assert line in str(caught.value)
