@@ -3,7 +3,7 @@ STACK ?= local
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help up down destroy status env clean preview test test-unit lint bench-signing lock
+.PHONY: help up down destroy status env clean preview test test-unit lint bench-signing settings lock
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ lint: $(READY)  ## Check format, lint and types
 
 bench-signing: $(READY)  ## Time packaging and signing beside openssl, tar and cosign
 	@$(PYTHON) -m benchmarks.bench_signing
+
+settings: $(READY)  ## Write docs/settings.md from the typed settings
+	@$(PYTHON) -m infra.settings.reference
 
 lock: $(READY)  ## Resolve requirements.in into requirements.txt
 	@$(PYTHON) -m uv pip compile -q --python-version 3.11 requirements.in -o requirements.txt
