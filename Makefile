@@ -8,7 +8,7 @@ READY := .venv/.ready
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
-$(READY): requirements.txt local/bootstrap.sh
+$(READY): requirements.txt local/bootstrap.sh tests/support/iam_simulator/package-lock.json
 	@local/bootstrap.sh
 
 up: $(READY)  ## Bring the whole platform up, train, sign and verify a model (STACK=local)
