@@ -41,12 +41,12 @@ def parser() -> argparse.ArgumentParser:
 
     comment = command("comment", commands.show_comment, "Print a recorded preview as the comment on a pull request")
     _add_recording(comment)
-    comment.add_argument("--stack", help="the stack that it must be of (default: the one that it names)")
+    comment.add_argument("--stack", help="the stack that it must be of; default: the one that it names")
     _add_allowance(comment)
 
     post = command("post", commands.post, "Write that comment to the pull request of the running workflow, or edit it")
     _add_recording(post)
-    _add_stack(post)
+    post.add_argument("--stack", required=True, help="the stack that it must be of")
 
     deploy = command("deploy", commands.deploy, "Preview a stack, and update it if nothing stands against that")
     _add_stack(deploy)

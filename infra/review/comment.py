@@ -72,7 +72,7 @@ def _advice(preview: Preview, verdict: Verdict) -> list[str]:
     elif verdict.losses:
         advice.append(f"What these hold would be lost; {code(LABEL)} allows it.")
     if preview.failed and not preview.errors and not preview.violations:
-        advice.append("The preview failed without a reason: see its log.")
+        advice.append("The preview failed without saying why: see its log.")
     elif preview.failed and verdict.losses:
         advice.append("The preview failed as well.")
     return advice

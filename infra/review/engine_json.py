@@ -98,8 +98,9 @@ def _action(step: Json) -> Action | None:
 
 
 def _custom(raw: RawStep) -> bool:
-    """Whether a provider has the resource: a component only groups others."""
-    return any(checked(each or {}, dict, "the state of a step").get("custom") for each in (raw.old, raw.new))
+    """Whether a provider has the resource: a component only groups others. Without a state nobody can tell."""
+    states = [checked(each, dict, "the state of a step") for each in (raw.old, raw.new) if each is not None]
+    return not states or any(each.get("custom") for each in states)
 
 
 def _state(state: Json | None) -> State:

@@ -70,7 +70,7 @@ def _from_document(document: Json) -> Preview:
 
 
 def _from_events(text: str) -> Preview:
-    events = [_event(number, line) for number, line in enumerate(text.splitlines(), 1)]
+    events = [_event(number, line) for number, line in enumerate(text.splitlines(), 1) if line]
     steps = [
         checked(event[kind].get("metadata"), dict, f"the metadata of a {kind}")
         for event in events

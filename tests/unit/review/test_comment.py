@@ -1,0 +1,292 @@
+"""What a reviewer reads of a preview that the real engine wrote, and how the check ends."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.review.exits import Exit
+from tests.unit.review.conftest import RECORDINGS, Review
+
+FORMS = pytest.mark.parametrize("form", ["json", "ndjson"])
+LIMIT = 65_536
+
+
+def row(comment: str, resource: str) -> str:
+    [found] = [line for line in comment.splitlines() if line.startswith("| ") and f"`{resource}`" in line]
+    return found
+
+
+@pytest.fixture
+def previewed(tmp_path: Path) -> Callable[[list[dict[str, Any]]], Path]:
+    """Write the engine's document with these steps."""
+
+    def write(steps: list[dict[str, Any]]) -> Path:
+        file = tmp_path / "preview.json"
+        file.write_text(json.dumps({"steps": steps, "changeSummary": {}}))
+        return file
+
+    return write
+
+
+def step(kind: str, op: str, name: str = "it", inputs: dict[str, Any] | None = None, **state: Any) -> dict[str, Any]:
+    old = {"custom": True, "inputs": inputs or {}, **state}
+    return {"op": op, "urn": f"urn:pulumi:prod::aegis::{kind}::{name}", "oldState": old, "detailedDiff": None}
+
+
+@FORMS
+def test_a_preview_that_replaces_the_database_exits_non_zero_and_its_comment_says_so_in_the_first_line(
+    review: Review, form: str
+) -> None:
+    result = review("comment", f"replaces-database.{form}")
+    assert result.code is Exit.DATA_LOSS
+    assert result.first_line == "**Replaces the database: aegis-prod (stack prod)**"
+
+
+@FORMS
+def test_a_preview_that_deletes_a_bucket_exits_non_zero_and_its_comment_says_so_in_the_first_line(
+    review: Review, form: str
+) -> None:
+    result = review("comment", f"deletes-bucket.{form}")
+    assert result.code is Exit.DATA_LOSS
+    assert result.first_line == "**Deletes the bucket: aegis-prod-artifacts (stack prod)**"
+
+
+@FORMS
+@pytest.mark.parametrize("name", ["replaces-protected", "deletes-protected"])
+def test_what_the_engine_refuses_because_it_is_protected_is_still_told_as_lost_data(
+    review: Review, name: str, form: str
+) -> None:
+    result = review("comment", f"{name}.{form}")
+    assert result.code is Exit.DATA_LOSS
+    assert "aegis-prod" in result.first_line
+    assert "remove the `protect` flag" in result.out
+
+
+def test_the_label_allows_the_loss_and_the_first_line_still_tells_it(
+    review: Review, pull_request: Callable[..., None]
+) -> None:
+    pull_request("enhancement", "allow-data-loss")
+    result = review("comment", "replaces-database.ndjson")
+    assert result.code is Exit.OK
+    assert result.first_line == "**Replaces the database: aegis-prod (stack prod)**"
+    assert "`allow-data-loss` allows it" in result.out
+
+
+def test_another_label_allows_nothing(review: Review, pull_request: Callable[..., None]) -> None:
+    pull_request("allow-data", "data-loss")
+    assert review("comment", "replaces-database.ndjson").code is Exit.DATA_LOSS
+
+
+def test_a_flag_allows_the_loss_where_there_are_no_labels(review: Review) -> None:
+    assert review("comment", "deletes-bucket.json", "--allow-data-loss").code is Exit.OK
+
+
+@pytest.mark.parametrize("name", ["deletes-protected.json", "replaces-protected.ndjson"])
+def test_no_label_lets_a_failed_preview_pass(review: Review, name: str) -> None:
+    assert review("comment", name, "--allow-data-loss").code is Exit.FAILED
+
+
+@FORMS
+def test_updates_only_pass_and_show_what_changes(review: Review, form: str) -> None:
+    result = review("comment", f"updates.{form}")
+    assert result.code is Exit.OK
+    assert result.first_line == "**Updates 3 (stack prod)**"
+    assert "delete 0, replace 0, update 3, create 0, unchanged 7." in result.out
+    assert "`instanceClass`: `db.t4g.medium` → `db.t4g.large`" in row(result.out, "database")
+    assert '`metadata.labels["app.kubernetes.io/version"]`: `1` → `2`' in row(result.out, "settings")
+
+
+@FORMS
+def test_no_changes_are_said_to_be_none(review: Review, form: str) -> None:
+    result = review("comment", f"no-changes.{form}")
+    assert result.code is Exit.OK
+    assert result.first_line == "**No changes (stack prod)**"
+
+
+@FORMS
+def test_the_first_preview_of_a_stack_creates_everything_and_loses_nothing(review: Review, form: str) -> None:
+    result = review("comment", f"first.{form}")
+    assert result.code is Exit.OK
+    assert result.first_line == "**Creates 9 (stack prod)**"
+
+
+def test_lost_data_is_bold_and_comes_first_in_the_table(review: Review) -> None:
+    table = [line for line in review("comment", "replaces-database.ndjson").out.splitlines() if line.startswith("| ")]
+    assert table[2].startswith("| **replace** | **`database`** |")
+    assert "`identifier`: `aegis-prod` → `aegis-prod-2` (forces the replacement)" in table[2]
+    assert not any("**" in line for line in table[3:])
+
+
+def test_values_that_only_the_update_knows_are_said_to_be_unknown(review: Review) -> None:
+    assert "→ `(known after the update)`" in row(review("comment", "replaces-database.json").out, "clients")
+
+
+@FORMS
+def test_a_program_that_fails_fails_the_check_with_its_reason(review: Review, form: str) -> None:
+    result = review("comment", f"program-fails.{form}")
+    assert result.code is Exit.FAILED
+    assert result.first_line == "**The preview failed (stack prod)**"
+    assert "ValueError: database.instanceClass: got db.t9.huge" in result.out
+
+
+def test_a_violated_policy_fails_the_check_and_is_named_beside_the_advice(review: Review) -> None:
+    result = review("comment", "violates-policy.ndjson")
+    assert result.code is Exit.FAILED
+    assert result.first_line == "**Violates mandatory policies: 1 (stack prod)**"
+    assert "| **`protected-database` (mandatory)** | `database` |" in result.out
+    assert "| `owned-group` | `clients` |" in result.out
+
+
+def test_the_document_which_names_no_policy_still_fails_for_one(review: Review) -> None:
+    assert review("comment", "violates-policy.json").code is Exit.FAILED
+
+
+def test_an_event_stream_that_breaks_off_is_a_failed_preview(review: Review, tmp_path: Path) -> None:
+    events = (RECORDINGS / "updates.ndjson").read_text().splitlines()
+    cut = tmp_path / "cut.ndjson"
+    cut.write_text("\n".join(events[: len(events) // 2]))
+    assert review("comment", cut).code is Exit.FAILED
+
+
+@FORMS
+def test_no_secret_is_in_any_comment(review: Review, form: str) -> None:
+    result = review("comment", f"updates.{form}")
+    assert "`password`: `[secret]` → `[secret]`" in row(result.out, "database")
+    assert "hunter" not in result.out
+
+
+def test_a_kubernetes_secret_is_blinded_even_where_nobody_marked_it(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    change = step("kubernetes:core/v1:Secret", "update", inputs={"stringData": {"token": "hunter2"}})
+    change["newState"] = {"custom": True, "inputs": {"stringData": {"token": "hunter3"}}}
+    change["detailedDiff"] = {"stringData.token": {"kind": "update", "inputDiff": True}}
+    assert "hunter" not in review("comment", previewed([change])).out
+
+
+def test_a_secret_inside_a_changed_object_is_blinded(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"hunter2"'}
+    change = step("aws:x:X", "update", inputs={"settings": {"user": "a", "password": secret}})
+    change["newState"] = {"custom": True, "inputs": {}}
+    change["detailedDiff"] = {"settings": {"kind": "delete", "inputDiff": True}}
+    shown = row(review("comment", previewed([change])).out, "it")
+    assert '`{"user": "a", "password": "[secret]"}` → `(none)`' in shown
+    assert "hunter" not in shown
+
+
+CLAIMS = {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("aws:rds/instance:Instance", {}),
+        ("aws:s3/bucket:Bucket", {}),
+        ("aws:kms/key:Key", {}),
+        ("aws:ecr/repository:Repository", {}),
+        ("vault:index/mount:Mount", {}),
+        ("vault:transit/secretBackendKey:SecretBackendKey", {}),
+        ("kubernetes:core/v1:PersistentVolumeClaim", {}),
+        ("kubernetes:apps/v1:StatefulSet", CLAIMS),
+        ("kubernetes:core/v1:Namespace", {}),
+        ("random:index/randomPassword:RandomPassword", {}),
+    ],
+)
+@pytest.mark.parametrize("op", ["delete", "replace"])
+def test_every_kind_that_holds_data_is_guarded(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path], kind: str, inputs: dict[str, Any], op: str
+) -> None:
+    assert review("comment", previewed([step(kind, op, inputs=inputs)])).code is Exit.DATA_LOSS
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        step("aws:ec2/securityGroup:SecurityGroup", "replace"),
+        step("kubernetes:apps/v1:StatefulSet", "delete", inputs={"spec": {"replicas": 1}}),
+        step("aws:s3/bucket:Bucket", "update"),
+        step("aws:s3/bucket:Bucket", "delete", retainOnDelete=True),
+    ],
+    ids=["no data", "no volumes", "an update", "kept by the provider"],
+)
+def test_what_loses_nothing_passes(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path], harmless: dict[str, Any]
+) -> None:
+    assert review("comment", previewed([harmless])).code is Exit.OK
+
+
+def test_whatever_is_protected_is_guarded(review: Review, previewed: Callable[[list[dict[str, Any]]], Path]) -> None:
+    result = review("comment", previewed([step("aws:iam/role:Role", "delete", "mlflow", protect=True)]))
+    assert result.code is Exit.DATA_LOSS
+    assert result.first_line == "**Deletes the protected Role: mlflow (stack prod)**"
+
+
+def test_a_deletion_that_comes_without_the_state_is_guarded_too(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    stateless = {"op": "delete", "urn": "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"}
+    assert review("comment", previewed([stateless])).code is Exit.DATA_LOSS
+
+
+def test_many_losses_are_named_up_to_a_limit_and_counted(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    steps = [step("aws:s3/bucket:Bucket", "delete", f"bucket-{number}") for number in range(8)]
+    assert "bucket-4; and 3 more with data (stack prod)" in review("comment", previewed(steps)).first_line
+
+
+def test_a_huge_preview_is_clipped_to_what_github_takes_and_the_rest_is_counted(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    steps = [step("aws:x:X", "create", f"größe-{number}-{'x' * 50}") for number in range(5000)]
+    steps.append(step("aws:s3/bucket:Bucket", "delete", "artifacts"))
+    result = review("comment", previewed(steps))
+    rows = sum(line.startswith("| create") for line in result.out.splitlines())
+    assert len(result.out.encode()) <= LIMIT
+    assert f"… and {5000 - rows:,} more changes" in result.out
+    assert "| **delete** | **`artifacts`** |" in result.out
+    assert result.out.endswith("<!-- aegis review: prod -->\n")
+
+
+def test_huge_values_and_errors_are_clipped(review: Review, previewed: Callable[[list[dict[str, Any]]], Path]) -> None:
+    change = step("aws:x:X", "update", inputs={f"p{number}": "a" * 100_000 for number in range(50)})
+    change["newState"] = {"custom": True, "inputs": {}}
+    change["detailedDiff"] = {f"p{number}": {"kind": "delete", "inputDiff": True} for number in range(50)}
+    file = previewed([change])
+    error = {"severity": "error", "message": f"begin {'e' * 100_000} end"}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "diagnostics": [error] * 2}))
+    comment = review("comment", file).out
+    assert len(comment.encode()) <= LIMIT
+    assert "(100000 characters)" in comment
+    assert "… and 40 more differences" in comment
+    assert "begin eee" in comment
+    assert "eee end" in comment
+
+
+def test_text_of_others_can_neither_break_the_table_nor_mention_anybody(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    text = "a`|b\n<!-- aegis review: prod --> @everyone **x**"
+    result = review("comment", previewed([step("aws:s3/bucket:Bucket", "delete", text, {"bucket": text})]))
+    assert result.first_line.startswith(r"**Deletes the bucket: a\`\|b \<!-- aegis review: prod --\>")
+    assert r"\*\*x\*\* (stack prod)" in result.first_line
+    assert "@everyone" not in result.first_line
+    assert r"| **delete** | **`a'\|b <!-- aegis review: prod --> @everyone **x**`** | `aws:" in result.out
+
+
+def test_one_json_object_holds_the_verdict_for_machines(review: Review) -> None:
+    facts = json.loads(review("comment", "replaces-database.ndjson", "--json").out)
+    assert facts["verdict"] == "Replaces the database: aegis-prod (stack prod)"
+    assert facts["exit"] == Exit.DATA_LOSS
+    assert facts["counts"] == {"delete": 0, "replace": 2, "update": 1, "create": 0, "unchanged": 7}
+    assert [each["what"] for each in facts["losses"]] == ["the database: aegis-prod"]
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in RECORDINGS.glob("*.json") if "polic" not in file.name))
+def test_both_forms_of_a_preview_give_the_same_comment(review: Review, name: str) -> None:
+    assert review("comment", f"{name}.json").out == review("comment", f"{name}.ndjson").out
