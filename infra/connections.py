@@ -121,7 +121,8 @@ class Identity:
             "AWS_STS_REGIONAL_ENDPOINTS": "regional",
         }
         if self.region is not None:
-            variables["AWS_REGION"] = self.region
+            # boto3 reads the second name alone, and every other SDK the first.
+            variables |= {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         if self.endpoint is not None:
             variables["AWS_ENDPOINT_URL"] = self.endpoint
         return variables

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from typing import Final, cast
 
-from pulumi_kubernetes.core.v1 import ContainerArgsDict, PodSpecArgsDict, VolumeArgsDict, VolumeMountArgsDict
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgsDict,
+    EnvVarArgsDict,
+    PodSpecArgsDict,
+    VolumeArgsDict,
+    VolumeMountArgsDict,
+)
 
 import contracts
 from infra.cluster.pods import environment
@@ -63,11 +69,15 @@ def _mounted(spec: PodSpecArgsDict, volume: VolumeArgsDict, folder: str) -> PodS
 
 
 def _with_variables(spec: PodSpecArgsDict, identity: Identity) -> PodSpecArgsDict:
-    variables = environment(identity.environment())
-    containers: list[ContainerArgsDict] = [
-        {**each, "env": [*cast("Sequence", each.get("env", ())), *variables]} for each in _containers(spec)
-    ]
-    return {**spec, "containers": containers}
+    return {**spec, "containers": [_told(each, identity) for each in _containers(spec)]}
+
+
+def _told(container: ContainerArgsDict, identity: Identity) -> ContainerArgsDict:
+    own = cast("Sequence[EnvVarArgsDict]", container.get("env", ()))
+    # Each name once: the API server refuses a second one.
+    names = {each.get("name") for each in own}
+    added = [each for each in environment(identity.environment()) if each.get("name") not in names]
+    return {**container, "env": [*own, *added]}
 
 
 def _containers(spec: PodSpecArgsDict) -> Sequence[ContainerArgsDict]:

@@ -256,3 +256,9 @@ def test_an_update_replaces_a_pod_that_cannot_get_ready(graph: Graph) -> None:
 def test_what_has_a_fixed_name_and_immutable_parts_is_deleted_before_it_is_replaced(graph: Graph) -> None:
     for each in graph.of_kind("StatefulSet", "Deployment"):
         assert each.delete_before_replace, each.name
+
+
+def test_no_container_is_told_a_variable_twice(graph: Graph) -> None:
+    for name, container in containers(graph):
+        counts = Counter(each["name"] for each in container["env"])
+        assert [variable for variable, count in counts.items() if count > 1] == [], name
