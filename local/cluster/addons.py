@@ -68,9 +68,10 @@ def wait(kubectl: Path, workload: str, namespace: str = NAMESPACE) -> None:
         raise LocalError(message, paths.logs() / "kubelet.log") from error
 
 
-def _kubectl(program: Path, *arguments: str, stdin: str | None = None, namespace: str = NAMESPACE) -> str:
+def _kubectl(program: Path, *arguments: str, stdin: str | None = None, namespace: str | None = None) -> str:
+    scope = [f"--namespace={namespace}"] if namespace else []
     result = subprocess.run(
-        [program, f"--kubeconfig={paths.kubeconfig()}", f"--namespace={namespace}", *arguments],
+        [program, f"--kubeconfig={paths.kubeconfig()}", *scope, *arguments],
         input=stdin,
         capture_output=True,
         text=True,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from local import paths
-from tests.engine.servers import Kubernetes, Vault
+from local.servers import Kubernetes
+from tests.engine.servers import Vault
 from tests.engine.stack import Stack
 
 

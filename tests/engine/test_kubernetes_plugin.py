@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.servers import Kubernetes
+from local.servers import Kubernetes
 from tests.engine.stack import EngineError, Stack
 
 HEAD = """

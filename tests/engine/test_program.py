@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import contracts
-from tests.engine.servers import Kubernetes
+from local.servers import Kubernetes
 from tests.engine.stack import EngineError, Stack
 
 ROOT = Path(__file__).parents[2]
