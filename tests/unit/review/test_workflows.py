@@ -1,0 +1,192 @@
+"""What the workflows may do: run this project's commands, with pinned actions and no more rights than they need."""
+
+import ast
+import importlib.metadata
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.review.__main__ import parser
+
+ROOT = Path(__file__).resolve().parents[3]
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+ENGINE = GITHUB / "actions" / "engine"
+REVIEW = "python -m infra.review "
+# Of ci.yml, which prepares a bare Debian and runs the README's test command.
+CI_COMMANDS = {"apt-get update -q && apt-get install -y -q --no-install-recommends ca-certificates git make", ".ci/run"}
+each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+each_file = pytest.mark.parametrize("file", [*WORKFLOWS, *ACTIONS], ids=lambda file: f"{file.parent.name}-{file.stem}")
+
+
+def parsed(file: Path) -> dict[str, Any]:
+    # YAML 1.1 takes the key `on` for true.
+    return {"on" if key is True else key: value for key, value in yaml.safe_load(file.read_text()).items()}
+
+
+def jobs(file: Path) -> dict[str, dict[str, Any]]:
+    return parsed(file)["jobs"]
+
+
+def steps(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield each step, and each job that another workflow runs."""
+    content = parsed(file)
+    yield from content.get("runs", {}).get("steps", [])
+    for job in content.get("jobs", {}).values():
+        yield job
+        yield from job.get("steps", [])
+
+
+def stacks(job: dict[str, Any]) -> list[str]:
+    """Return the stacks that a job is about."""
+    called = [job["with"]["stack"]] if "stack" in job.get("with", {}) else []
+    return job.get("strategy", {}).get("matrix", {}).get("stack", called)
+
+
+@each_file
+def test_every_action_is_pinned_by_a_commit_whose_version_is_said(file: Path) -> None:
+    lines = [line for line in file.read_text().splitlines() if "uses:" in line]
+    for line in lines:
+        outside = r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
+        assert re.fullmatch(rf"\s*(- )?uses: (\./\S+|{outside})", line), line
+
+
+@each_file
+def test_what_a_workflow_uses_of_this_repository_exists(file: Path) -> None:
+    own = [step["uses"] for step in steps(file) if step.get("uses", "").startswith("./")]
+    for path in own:
+        assert (ROOT / path).is_file() or (ROOT / path / "action.yml").is_file(), path
+
+
+def test_all_workflows_use_the_same_commit_of_an_action() -> None:
+    pins: dict[str, set[str]] = {}
+    for file in [*WORKFLOWS, *ACTIONS]:
+        for step in steps(file):
+            name, _, commit = step.get("uses", "").partition("@")
+            pins.setdefault(name, set()).add(commit)
+    assert [name for name, commits in pins.items() if len(commits) > 1] == []
+
+
+@each_workflow
+def test_a_workflow_has_no_rights_until_a_job_asks_for_them(file: Path) -> None:
+    assert parsed(file)["permissions"] == {}
+
+
+@each_workflow
+def test_only_the_job_that_comments_may_write(file: Path) -> None:
+    for job in jobs(file).values():
+        rights = {right: value for right, value in job.get("permissions", {}).items() if value == "write"}
+        posts = any(step.get("run", "").startswith(f"{REVIEW}post ") for step in job.get("steps", []))
+        # A token that proves to AWS and Vault which workflow this is; it changes nothing on GitHub.
+        assert rights.keys() - {"id-token"} == ({"pull-requests"} if posts else set())
+
+
+@each_workflow
+def test_an_identity_is_bound_to_a_github_environment(file: Path) -> None:
+    for job in jobs(file).values():
+        if job.get("permissions", {}).get("id-token") == "write" and "uses" not in job:
+            assert job.get("environment")
+
+
+@each_workflow
+def test_the_code_of_a_fork_never_runs_with_rights(file: Path) -> None:
+    triggers = parsed(file)["on"]
+    assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(triggers)
+
+
+@each_workflow
+def test_every_job_ends_in_time(file: Path) -> None:
+    for name, job in jobs(file).items():
+        assert "uses" in job or 0 < job["timeout-minutes"] <= 120, name
+
+
+@each_workflow
+def test_workflows_run_nothing_but_the_commands_of_the_project(file: Path) -> None:
+    for job in jobs(file).values():
+        for step in job.get("steps", []):
+            command = step.get("run")
+            assert command is None or command in CI_COMMANDS or command.startswith(REVIEW), command
+
+
+@each_workflow
+def test_the_commands_take_the_arguments_that_workflows_give(file: Path) -> None:
+    for job in jobs(file).values():
+        commands = [step["run"] for step in job.get("steps", []) if step.get("run", "").startswith(REVIEW)]
+        for command in commands:
+            for stack in stacks(job) or ["prod"]:
+                parser().parse_args(shlex.split(command.removeprefix(REVIEW).replace("$STACK", stack)))
+
+
+@each_file
+def test_nothing_of_github_is_put_into_a_command(file: Path) -> None:
+    """An expression in a script is executed as a part of it, and shows what it holds to every process."""
+    for step in steps(file):
+        assert "${{" not in step.get("run", "")
+
+
+@each_file
+def test_no_workflow_holds_a_secret(file: Path) -> None:
+    assert "secrets." not in file.read_text()
+
+
+@each_workflow
+def test_no_checkout_leaves_its_token_behind(file: Path) -> None:
+    for step in steps(file):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_a_preview_runs_for_branches_of_this_repository_only() -> None:
+    job = jobs(GITHUB / "workflows" / "preview.yml")["preview"]
+    assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+
+
+def test_the_comment_is_judged_by_the_code_that_is_merged_already() -> None:
+    job = jobs(GITHUB / "workflows" / "preview.yml")["comment"]
+    assert job["steps"][0]["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+
+
+def test_an_environment_is_updated_only_after_the_one_before_it() -> None:
+    deploy = jobs(GITHUB / "workflows" / "deploy.yml")
+    assert [stacks(job) for job in deploy.values()] == [["dev"], ["staging"], ["prod"]]
+    assert [job.get("needs") for job in deploy.values()] == [None, "dev", "staging"]
+
+
+@pytest.mark.parametrize("name", ["preview", "drift"])
+def test_every_environment_is_previewed_and_watched(name: str) -> None:
+    for job in jobs(GITHUB / "workflows" / f"{name}.yml").values():
+        assert stacks(job) == ["dev", "staging", "prod"]
+
+
+def test_the_workflows_run_the_engine_of_the_repositorys_sdk() -> None:
+    [version] = re.findall(r"^pulumi==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    [engine] = [step for step in steps(ENGINE / "action.yml") if step.get("uses", "").startswith("pulumi/actions@")]
+    assert engine["with"]["pulumi-version"] == version
+
+
+def test_the_workflows_install_all_that_the_program_imports() -> None:
+    lines = (ENGINE / "requirements.txt").read_text().splitlines()
+    installed = {line for line in lines if not line.startswith(("#", "-c"))}
+    distributions = importlib.metadata.packages_distributions()
+    outside = imported(ROOT / "infra") - sys.stdlib_module_names - {"infra", "contracts"}
+    missing = {name for name in outside if not {each.replace("_", "-") for each in distributions[name]} & installed}
+    assert missing == set()
+
+
+def imported(folder: Path) -> set[str]:
+    """Return the packages that the modules of a folder import."""
+    found: set[str] = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split(".")[0])
+    return found
