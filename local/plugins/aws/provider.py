@@ -1,6 +1,7 @@
 """The provider `aws`: the resources of one account of an emulated AWS."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from local.plugins.announce import announce
 from local.plugins.aws import settings
@@ -12,6 +13,9 @@ from local.plugins.aws.observed import observed
 from local.plugins.diffs import compare, without
 from local.plugins.provider import Diff, InvalidInputsError, NotReadyError, PluginError, Provider, Request, State
 from local.plugins.values import UNKNOWN, Bag, Secret, mark_like, reveal, reveal_bag
+
+# The official plugin's mark among the inputs, which the engine doesn't show: the names that the program doesn't give.
+_MADE_UP: Final = "__defaults"
 
 
 class AwsProvider(Provider):
@@ -33,6 +37,7 @@ class AwsProvider(Provider):
         inputs = dict(request.inputs)
         if kind.named and inputs.get(kind.named) is None:
             inputs[kind.named] = request.old_inputs.get(kind.named) or kind.make_up(request.name, request.seed)
+            inputs[_MADE_UP] = [kind.named]
         inputs |= {name: text(inputs[name]) for name in kind.fields.documents if inputs.get(name) is not None}
         failures = kind.fields.failures(request.type, inputs) or kind.failures(kind.fields.complete(inputs))
         if failures:
@@ -45,9 +50,10 @@ class AwsProvider(Provider):
         old, new = (kind.normal(kind.fields.complete(bag)) for bag in (request.old_inputs, request.inputs))
         changes = without(compare(old, new, kind.same), request.ignore)
         replaces = frozenset(path for path in changes if kind.replaces(path, old, new))
-        return Diff(
-            changes=changes, replaces=replaces, delete_before_replace=bool(replaces) and kind.in_the_way(old, new)
-        )
+        # A made-up name is another one for another resource.
+        lasting = kind.named not in (request.inputs.get(_MADE_UP) or [])
+        first = bool(replaces) and lasting and kind.in_the_way(old, new)
+        return Diff(changes=changes, replaces=replaces, delete_before_replace=first)
 
     def create(self, request: Request) -> State:
         """Make the resource and read it back."""
@@ -68,15 +74,16 @@ class AwsProvider(Provider):
     def read(self, request: Request) -> State | None:
         """Read the resource; its inputs are the last ones, changed where AWS says something else."""
         kind = _kind(request.type)
-        known = reveal_bag(request.inputs)
-        inputs = kind.fields.complete({**kind.locate(request.id), **reveal_bag(request.state), **known})
+        # Nothing in the state is an import.
+        known = reveal_bag(request.inputs) if request.state else None
+        inputs = kind.fields.complete({**kind.locate(request.id), **reveal_bag(request.state), **(known or {})})
         aws = self._aws(request, inputs)
         with refusals(f"reading {_label(request)}"):
             found = kind.read(aws, request.id, inputs)
         if found is None:
             return None
-        now = observed(kind, found, known if request.inputs else None)
-        outputs = _everything(kind, aws, inputs if request.inputs else {}, found, now)
+        now = observed(kind, found, known)
+        outputs = _everything(kind, aws, {} if known is None else inputs, found, now)
         return State(id=request.id, outputs=_marked(kind, outputs, request), inputs=mark_like(now, request.inputs))
 
     def update(self, request: Request) -> State:
