@@ -13,12 +13,13 @@ from infra.review.verdict import LABEL, Verdict
 # Of a comment's body, in characters (https://github.com/orgs/community/discussions/27190); counted in bytes, so that
 # it holds whatever GitHub takes for a character.
 LIMIT: Final = 65_536
+# For what comes after the table, and the empty lines.
+_ROOM_TO_END: Final = 500
 # Enough to find out what is wrong; all of it is in the log.
 _MOST_ERRORS: Final = 10
 _ERROR_CHARACTERS: Final = 2_000
 _MOST_VIOLATIONS: Final = 30
 _VIOLATION_CHARACTERS: Final = 300
-_MOST_DIFFERENCES: Final = 10
 _DRIFT: Final = {Action.UPDATE: "changed", Action.DELETE: "gone", Action.CREATE: "came back"}
 
 
@@ -108,12 +109,10 @@ def _violation_row(violation: Violation) -> str:
 
 def _within_limit(head: Iterable[str], rows: Sequence[str], last: str) -> str:
     """Join the parts; rows that don't fit are counted instead."""
-    opening = "\n\n".join(head)
+    opening = _clipped("\n\n".join(head), LIMIT - _ROOM_TO_END)
     if not rows:
         return f"{opening}\n\n{last}\n"
-    heading = table.HEADING
-    # Room for the sentence about what is left out, too.
-    room = LIMIT - sum(_size(part) for part in (opening, *heading, last)) - 200
+    room = LIMIT - _ROOM_TO_END - sum(_size(part) for part in (opening, *table.HEADING))
     fitting = 0
     for each in rows:
         room -= _size(each)
@@ -121,7 +120,12 @@ def _within_limit(head: Iterable[str], rows: Sequence[str], last: str) -> str:
             break
         fitting += 1
     rest = left_out(len(rows) - fitting, "change")
-    return "\n\n".join([opening, "\n".join([*heading, *rows[:fitting]]), *rest, last]) + "\n"
+    return "\n\n".join([opening, "\n".join([*table.HEADING, *rows[:fitting]]), *rest, last]) + "\n"
+
+
+def _clipped(text: str, most: int) -> str:
+    """Cut text that is longer than any that people write."""
+    return text if _size(text) <= most else text.encode()[:most].decode(errors="ignore")
 
 
 def _size(text: str) -> int:

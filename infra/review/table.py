@@ -35,11 +35,13 @@ def _change(step: Step, path: str, difference: Difference) -> str:
 
 
 def _sides(step: Step, path: str, difference: Difference) -> tuple[object, object]:
-    if step.type == _KUBERNETES_SECRET and path.startswith(_SECRET_FIELDS):
-        return values.SECRET, values.SECRET
     old, new = (values.at(state.inputs, path) for state in (step.old, step.new))
+    there, found = (values.at(state.outputs, path) for state in (step.old, step.new))
+    marked = values.SECRET in (old, new, there, found)
+    if marked or (step.type == _KUBERNETES_SECRET and path.startswith(_SECRET_FIELDS)):
+        # A value that becomes a secret, or ends to be one, is one.
+        return values.SECRET, values.SECRET
     if difference.of_inputs:
         return old, new
     # What is there differs from what the program asks for or, in a refresh, from what was there.
-    there = values.at(step.old.outputs, path)
-    return there, values.at(step.new.outputs, path) if new in (None, there) else new
+    return there, found if new in (None, there) else new

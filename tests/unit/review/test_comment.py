@@ -179,6 +179,15 @@ def test_a_secret_inside_a_changed_object_is_blinded(
     assert "hunter" not in shown
 
 
+def test_a_value_that_becomes_a_secret_is_blinded_on_both_sides(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    change = step("aws:x:X", "update", inputs={"password": "hunter2"})
+    change["newState"] = {"custom": True, "inputs": {"password": "[secret]"}}
+    change["detailedDiff"] = {"password": {"kind": "update", "inputDiff": True}}
+    assert "`password`: `[secret]` → `[secret]`" in row(review("comment", previewed([change])).out, "it")
+
+
 CLAIMS = {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
 
 
@@ -259,13 +268,26 @@ def test_huge_values_and_errors_are_clipped(review: Review, previewed: Callable[
     change["detailedDiff"] = {f"p{number}": {"kind": "delete", "inputDiff": True} for number in range(50)}
     file = previewed([change])
     error = {"severity": "error", "message": f"begin {'e' * 100_000} end"}
-    file.write_text(json.dumps({**json.loads(file.read_text()), "diagnostics": [error] * 2}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "diagnostics": [error]}))
     comment = review("comment", file).out
     assert len(comment.encode()) <= LIMIT
     assert "(100000 characters)" in comment
     assert "… and 40 more differences" in comment
     assert "begin eee" in comment
     assert "eee end" in comment
+
+
+def test_a_flood_of_errors_and_violations_still_fits(review: Review, tmp_path: Path) -> None:
+    long = "ü|" * 5_000
+    events = [{"sequence": 1, "diagnosticEvent": {"severity": "error", "message": f"{n}{long}"}} for n in range(99)]
+    policy = {"policyName": "p" * 500, "resourceUrn": long, "message": long, "enforcementLevel": "mandatory"}
+    events += [{"sequence": 2, "policyEvent": policy}] * 99
+    file = tmp_path / "flood.ndjson"
+    file.write_text("\n".join(json.dumps(event) for event in events))
+    comment = review("comment", file, "--stack", "prod").out
+    assert len(comment.encode()) <= LIMIT
+    assert "… and 89 more errors" in comment
+    assert comment.endswith("<!-- aegis review: prod -->\n")
 
 
 def test_text_of_others_can_neither_break_the_table_nor_mention_anybody(

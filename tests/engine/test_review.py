@@ -1,0 +1,65 @@
+"""The review, with the real engine in between: what it writes today is what the review reads."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from infra.review import __main__ as command_line
+from infra.review import commands
+from infra.review.exits import Exit
+from tests.engine.stack import Stack
+
+STREAMING = "PULUMI_ENABLE_STREAMING_JSON_PREVIEW"
+PROGRAM = """
+import pulumi_random as random
+
+random.RandomPassword("admin", length={length})
+"""
+
+
+@pytest.fixture
+def reviewed(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """A stack that is up, with the review looking at it."""
+    for name, value in stack._environment().items():
+        monkeypatch.setenv(name, value)
+    (stack.folder / "stacks").mkdir()
+    (stack.folder / "stacks" / "Pulumi.test.yaml").touch()
+    monkeypatch.setattr(commands, "PROJECT", stack.folder)
+    stack.program(PROGRAM.format(length=20))
+    stack.up()
+    return stack
+
+
+@pytest.mark.parametrize("streamed", ["true", "false"])
+def test_a_password_that_would_be_replaced_is_told_and_stopped(
+    reviewed: Stack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    streamed: str,
+) -> None:
+    monkeypatch.setattr(reviewed, "_environment", lambda: os.environ | {STREAMING: streamed})
+    reviewed.program(PROGRAM.format(length=30))
+    (tmp_path / "preview.json").write_text(reviewed.run("preview", "--json", "--non-interactive"))
+    assert command_line.main(["comment", str(tmp_path / "preview.json")]) == Exit.DATA_LOSS
+    comment = capsys.readouterr().out
+    assert comment.startswith("**Replaces the password: admin (stack test)**\n")
+    assert "`length`: `20` → `30` (forces the replacement)" in comment
+
+
+def test_an_environment_that_is_as_its_stack_says_has_no_drift(
+    reviewed: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.main(["drift", "--stack", "test"]) == Exit.OK
+    assert capsys.readouterr().out.startswith("**No drift (stack test)**\n")
+
+
+def test_a_policy_pack_that_cannot_be_loaded_stops_the_deployment(
+    reviewed: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reviewed.program(PROGRAM.format(length=30))
+    before = reviewed.state()
+    assert command_line.main(["deploy", "--stack", "test", "--allow-data-loss"]) == Exit.FAILED
+    assert "infra/policy" in capsys.readouterr().out
+    assert reviewed.state() == before
