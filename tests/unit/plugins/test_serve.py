@@ -36,6 +36,9 @@ class Scripted(Provider):
     def configure(self, config: Bag) -> None:
         self._do(config)
 
+    def invoke(self, token: str, arguments: Bag) -> Any:
+        return self._do((token, arguments)) or super().invoke(token, arguments)
+
     check = diff = create = read = update = delete = _do
 
 
@@ -142,7 +145,16 @@ def test_the_official_version_is_told(stub: provider_pb2_grpc.ResourceProviderSt
     assert stub.GetPluginInfo(Empty()).version == "1.2.3"
 
 
-def test_functions_are_refused_by_name(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+def test_a_function_gets_its_arguments_and_its_result_is_told(
+    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
+) -> None:
+    provider.answer = {"id": "vpc-1"}
+    answer = stub.Invoke(proto.InvokeRequest(tok="pkg:mod:getThing", args=encode({"name": "a"})))
+    assert provider.seen == ("pkg:mod:getThing", {"name": "a"})
+    assert decode(getattr(answer, "return")) == {"id": "vpc-1"}
+
+
+def test_functions_of_a_package_that_has_none_are_refused_by_name(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         stub.Invoke(proto.InvokeRequest(tok="pkg:mod:getThing"))
     assert "pkg:mod:getThing" in str(caught.value.details())
