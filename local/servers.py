@@ -165,9 +165,7 @@ class Kubernetes:
         """Delete an object behind Pulumi's back."""
         return self._call("DELETE", path)
 
-    def _call(
-        self, method: str, path: str, data: bytes | None = None, kind: str = "", *, parse: bool = True
-    ) -> Any:  # noqa: ANN401
+    def _call(self, method: str, path: str, data: bytes | None = None, kind: str = "", *, parse: bool = True) -> Any:  # noqa: ANN401
         request = urllib.request.Request(f"https://127.0.0.1:{self._port}{path}", data, method=method)
         request.add_header("Authorization", f"Bearer {self._token}")
         if kind:

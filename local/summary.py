@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local import program, progress
+from local.env import STACK
 from local.program import Change
 
 # The keys of the release's result, see workloads/release.
@@ -57,7 +58,8 @@ def text(summary: Mapping[str, Any]) -> str:
     rows.append(("Time taken", progress.duration(summary["seconds"])))
     width = max(len(title) for title, _ in rows)
     lines = [f"  {title:<{width}}  {value}" for title, value in rows]
-    return "\n".join([f"Aegis is up (stack {summary['stack']})", *lines, '  Next: eval "$(make -s env)"'])
+    command = "make -s env" if summary["stack"] == STACK else f"make -s env STACK={summary['stack']}"
+    return "\n".join([f"Aegis is up (stack {summary['stack']})", *lines, f'  Next: eval "$({command})"'])
 
 
 def _kubectl(env: Mapping[str, str], namespace: str, *arguments: str) -> str:

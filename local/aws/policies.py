@@ -123,4 +123,6 @@ _OPERATORS: Mapping[str, tuple[bool, Callable[[str, str], bool]]] = {
     "ArnLike": (True, _like),
     "ArnNotLike": (False, _like),
     "Bool": (True, _same_truth),
+    "NumericLessThan": (True, lambda wanted, actual: float(actual) < float(wanted)),
+    "NumericGreaterThanEquals": (True, lambda wanted, actual: float(actual) >= float(wanted)),
 }

@@ -39,7 +39,12 @@ _OF_BUCKET = {
     "versioning": "BucketVersioning",
 }
 # Request headers that are condition keys.
-_HEADERS = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-acl")
+_HEADERS = (
+    "x-amz-acl",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +63,7 @@ def calls(request: Request) -> list[Call]:
     bucket, _, key = request.path.removeprefix("/").partition("/")
     query = dict(urllib.parse.parse_qsl(request.query, keep_blank_values=True))
     # The emulator speaks plain HTTP in TLS's place.
-    context = {"aws:securetransport": "true"} | {
+    context = {"aws:securetransport": "true", "s3:tlsversion": "1.3"} | {
         f"s3:{name}": request.headers[name] for name in _HEADERS if name in request.headers
     }
     if not bucket:

@@ -3,7 +3,7 @@
 import json
 import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moto.core.utils import utcnow
 from moto.iam.access_control import PermissionResult
@@ -47,6 +47,9 @@ def find(account_id: str, access_key: str) -> Session | None:
 
 def may(account_id: str, session: Session, call: policies.Call) -> bool:
     """Tell whether the policies of a session's role allow a call, and no bucket's policy denies it to everybody."""
+    # Whatever is here belongs to the one account.
+    owner = {"aws:resourceaccount": account_id, "s3:resourceaccount": account_id}
+    call = replace(call, context={**call.context, **owner})
     try:
         return policies.allows(_role_policies(account_id, session.role), call) and not policies.denies(
             _bucket_policies(account_id, call.resource), call

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from moto import backends
 from moto.core.base_backend import BackendDict
 from moto.s3.models import FakeKey, s3_backends
+from moto.s3.utils import _VersionedKeyStore
 
 from local.aws.account import Account
 
@@ -126,6 +127,9 @@ class _Pickler(pickle.Pickler):
         """Return how to make `obj` again, or leave it to pickle."""
         if isinstance(obj, FakeKey):
             return copyreg.__newobj__, (FakeKey,), self._object(obj)  # type: ignore[attr-defined]
+        if isinstance(obj, _VersionedKeyStore):
+            # As a dictionary it shows the last version of each object only.
+            return _versions, ({key: obj.getlist(key) for key in obj},)
         if isinstance(obj, type(threading.RLock())):
             return threading.RLock, ()
         if isinstance(obj, type(threading.Lock())):
@@ -153,6 +157,13 @@ class _Pickler(pickle.Pickler):
         # What moto's own way to pickle an object leaves out, too.
         left_out = ("_value_buffer", "lock")
         return {field: value for field, value in vars(key).items() if field not in left_out} | {"value": _Body(name)}
+
+
+def _versions(given: dict[str, list[object]]) -> _VersionedKeyStore:
+    store = _VersionedKeyStore()
+    for key, versions in given.items():
+        store.setlist(key, versions)
+    return store
 
 
 def _private_key(pem: bytes) -> PrivateKeyTypes:
