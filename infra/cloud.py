@@ -29,13 +29,17 @@ class Cloud:
     issuer: str
     oidc_provider_arn: str
     cluster: EksCluster | None
+    protected: bool
     api: tuple[Peer, ...]
     endpoint: str | None
 
     @property
-    def kubeconfig(self) -> str | None:
-        """The kubeconfig of the EKS cluster, where it is one."""
-        return None if self.cluster is None else kubeconfig(self.cluster, self.account.region)
+    def eks(self) -> tuple[str, str] | None:
+        """The kubeconfig and the ARN of the EKS cluster, where it is one."""
+        if self.cluster is None:
+            return None
+        arn = self.account.arn("eks", f"cluster/{self.cluster.name}")
+        return kubeconfig(self.cluster, self.account.region), arn
 
 
 def cloud(wanted: Settings) -> Cloud | None:
@@ -57,6 +61,7 @@ def cloud(wanted: Settings) -> Cloud | None:
         issuer=issuer,
         oidc_provider_arn=eks.oidc_provider_arn if eks else look_up_identity_provider(issuer, here, provider),
         cluster=eks,
+        protected=wanted.environment.protected,
         api=_api(wanted.aws.endpoint, tuple(wanted.egress.aws)),
         endpoint=wanted.aws.endpoint,
     )

@@ -15,12 +15,11 @@ from infra.settings import Settings
 _CLOUD_IMAGES = tuple(image for image in contracts.IMAGES if image not in ("postgres", "s3", "vault"))
 
 
-def image_repositories(wanted: Settings, cloud: Cloud | None) -> Mapping[str, pulumi.Output[str]]:
+def image_repositories(cloud: Cloud | None) -> Mapping[str, pulumi.Output[str]]:
     """Make a repository for each image of the platform, and return where to push it."""
     if cloud is None:
         return {}
-    protected = wanted.environment is None or wanted.environment.protected
-    arguments = ImageRepositoriesArgs(account=cloud.account, images=_CLOUD_IMAGES, protected=protected)
+    arguments = ImageRepositoriesArgs(account=cloud.account, images=_CLOUD_IMAGES, protected=cloud.protected)
     return ImageRepositories("images", arguments, cloud.opts).urls
 
 

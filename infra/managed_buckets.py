@@ -16,7 +16,7 @@ def managed_buckets(wanted: Settings, cloud: Cloud) -> BucketStore:
         "buckets",
         PlatformBucketsArgs(
             account=cloud.account,
-            protected=wanted.environment is None or wanted.environment.protected,
+            protected=cloud.protected,
             retention_days=wanted.backup.retention_days,
             cold_after_days=settings.cold_after_days,
             backup_lock_days=settings.backup_lock_days,

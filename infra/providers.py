@@ -13,17 +13,23 @@ from infra.aws.account import Account
 from infra.settings.cluster import Cluster
 
 # What the provider calls: without an endpoint of its own, one of these would go to AWS itself.
-_SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "rds", "s3", "sts")
+_SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "rds", "s3", "s3control", "sts")
 
 
-def cluster_provider(settings: Cluster, eks_kubeconfig: str | None) -> pulumi_kubernetes.Provider:
-    """Return the provider of the stack's cluster, by a kubeconfig's path or text that holds no credentials."""
+def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_kubernetes.Provider:
+    """Return the provider of the stack's cluster, by a kubeconfig's path or text that holds no credentials.
+
+    `eks` are the kubeconfig and the ARN of an EKS cluster.
+    """
+    stack = f"{pulumi.get_project()}-{pulumi.get_stack()}"
+    kubeconfig, identifier = eks or (None, stack)
     return pulumi_kubernetes.Provider(
         "cluster",
-        kubeconfig=settings.kubeconfig or eks_kubeconfig,
+        kubeconfig=settings.kubeconfig or kubeconfig,
         context=settings.context,
-        # A renewed certificate or a moved kubeconfig is the same cluster: nothing in it is replaced.
-        cluster_identifier=f"{pulumi.get_project()}-{pulumi.get_stack()}",
+        # A renewed certificate or a moved kubeconfig is the same cluster, and nothing in it is replaced; another EKS
+        # cluster is another one, and everything is made there.
+        cluster_identifier=identifier,
         # A changed ConfigMap or Secret gets a new name, so that pods roll, and a pod of the last rollout that restarts
         # half-way still finds what it was made for.
         enable_config_map_mutable=False,
@@ -34,7 +40,7 @@ def cluster_provider(settings: Cluster, eks_kubeconfig: str | None) -> pulumi_ku
 def aws_provider(name: str, account: Account, endpoint: str | None) -> pulumi_aws.Provider:
     """Return the provider of an account's region, which refuses the credentials of any other account.
 
-    With an `endpoint`, an emulated API's, nothing of the machine's own AWS configuration is looked at.
+    With an `endpoint`, an emulated API's, all that it calls goes there.
     """
     emulated = endpoint is not None
     return pulumi_aws.Provider(

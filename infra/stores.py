@@ -17,7 +17,9 @@ def database_store(
     wanted: Settings, namespace: pulumi.Input[str], cloud: Cloud | None, opts: ResourceOptions
 ) -> DatabaseStore:
     """Make the database that the settings want."""
-    if wanted.database.kind == "rds" and cloud is not None and cloud.cluster is not None:
+    if wanted.database.kind == "rds":
+        if cloud is None or cloud.cluster is None:
+            raise ValueError("database.kind is rds: allowed with an EKS cluster only.")
         return managed_database(wanted, namespace, cloud, cloud.cluster, opts)
     server = Postgres(
         "postgres",

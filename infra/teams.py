@@ -29,21 +29,16 @@ def team_namespaces(wanted: Settings) -> tuple[str, ...]:
 def _space(team: TeamSettings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions) -> None:
     name = f"{contracts.TEAM_NAMESPACE_PREFIX}{team.name}"
     namespace = ClosedNamespace(name, ClosedNamespaceArgs(name=name), opts).name
-    in_aws = cloud is not None and buckets.key_arn is not None
-    Team(
-        f"{name}-space",
-        TeamArgs(
-            namespace=namespace,
-            cpu=team.cpu,
-            memory=team.memory,
-            gpus=team.gpus,
-            servers=(topology.MLFLOW_FROM_TEAMS, *(cloud.api if in_aws and cloud else ())),
-        ),
-        opts,
-    )
+    servers = [topology.MLFLOW_FROM_TEAMS]
     if cloud is not None and buckets.key_arn is not None:
+        servers += cloud.api
         account, names = cloud.account, {purpose: access.bucket for purpose, access in buckets.buckets.items()}
         policy = buckets.key_arn.apply(
             lambda key: permissions.trainer(account, encrypted(names, key)[contracts.ARTIFACTS_BUCKET], name)
         )
         identity(f"{name}-trainer", cloud, namespace, name, contracts.TRAINER_SERVICE_ACCOUNT, policy, opts)
+    Team(
+        f"{name}-space",
+        TeamArgs(namespace=namespace, cpu=team.cpu, memory=team.memory, gpus=team.gpus, servers=servers),
+        opts,
+    )

@@ -19,7 +19,8 @@ class LookUpError(pulumi.RunError):
 class EksCluster:
     """An EKS cluster: its API server, the issuer of its service-account tokens, and its network.
 
-    `certificate_authority` is PEM in base64, `security_group_id` the group that all of its nodes are in.
+    `certificate_authority` is PEM in base64, `security_group_id` the group that EKS made for it,
+    which nodes are in unless their launch template says otherwise.
     """
 
     name: str

@@ -68,17 +68,18 @@ class ManagedPostgres(pulumi.ComponentResource):
             tags=args.account.tags,
             opts=ResourceOptions(parent=self),
         )
-        vpc.SecurityGroupIngressRule(
-            f"{name}-clients",
-            security_group_id=group.id,
-            description="PostgreSQL from the cluster",
-            referenced_security_group_id=args.client_security_group_id,
-            ip_protocol="tcp",
-            from_port=self.port,
-            to_port=self.port,
-            tags=args.account.tags,
-            opts=ResourceOptions(parent=self),
-        )
+        for client in args.client_security_group_ids:
+            vpc.SecurityGroupIngressRule(
+                f"{name}-clients-{client}",
+                security_group_id=group.id,
+                description="PostgreSQL from the cluster",
+                referenced_security_group_id=client,
+                ip_protocol="tcp",
+                from_port=self.port,
+                to_port=self.port,
+                tags=args.account.tags,
+                opts=ResourceOptions(parent=self),
+            )
         return group
 
     def _server(

@@ -34,7 +34,7 @@ class ManagedPostgresArgs:
 
     account: Account
     vpc_id: pulumi.Input[str]
-    client_security_group_id: pulumi.Input[str]
+    client_security_group_ids: tuple[str, ...]
     subnet_ids: tuple[str, ...]
     instance_class: str
     storage_gib: int

@@ -14,9 +14,9 @@ from infra.cluster.traffic import Peer, egress_rules
 
 COMPONENT: Final = "team"
 
-# What a container gets that asks for nothing: enough for a notebook, and never a whole node by mistake.
+# What a container asks for that says nothing, as the quota counts requests. No default limit: it would refuse the
+# containers that ask for more and set no limit.
 _DEFAULT_REQUEST: Final = {"cpu": "100m", "memory": "256Mi"}
-_DEFAULT_LIMIT: Final = {"cpu": "1", "memory": "2Gi"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,17 +54,19 @@ class Team(pulumi.ComponentResource):
         LimitRange(
             f"{name}-defaults",
             metadata=metadata(args.namespace, COMPONENT, "defaults"),
-            spec={
-                "limits": [
-                    {"type": "Container", "default": dict(_DEFAULT_LIMIT), "default_request": dict(_DEFAULT_REQUEST)}
-                ]
-            },
+            spec={"limits": [{"type": "Container", "default_request": dict(_DEFAULT_REQUEST)}]},
             opts=child,
         )
         NetworkPolicy(
             f"{name}-traffic",
             metadata=metadata(args.namespace, COMPONENT, COMPONENT),
-            spec={"pod_selector": {}, "policy_types": ["Egress"], "egress": egress_rules(args.servers)},
+            spec={
+                "pod_selector": {},
+                "policy_types": ["Ingress", "Egress"],
+                # The pods of a training on several nodes talk to one another, on ports of their own choice.
+                "ingress": [{"from_": [{"pod_selector": {}}]}],
+                "egress": [{"to": [{"pod_selector": {}}]}, *egress_rules(args.servers)],
+            },
             opts=child,
         )
         self.register_outputs({})

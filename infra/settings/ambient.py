@@ -16,22 +16,26 @@ class ImagesFileError(Exception):
     """The file of image references that the environment names can't be read."""
 
 
-def fill_in(given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+def fill_in(given: dict[str, Any], environment: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
     """Return the settings `given`, with what they leave open and `environment` knows.
+
+    A preview of any stack may be sent to an emulated AWS; an update only where the stack file says so, so that no
+    variable left over in a shell can redirect it.
 
     Raises:
         ImagesFileError: Names the file.
     """
     # The schema's default, {}, means that the stack file leaves the section out: it has nothing in AWS.
     written = {key: value for key, value in given.items() if value != {} or key not in ("environment", "aws")}
-    filled = _images(_cluster(_aws(written, environment), environment), environment)
+    filled = _images(_cluster(_aws(written, environment, preview=preview), environment), environment)
     if _emulated(filled):
         return _section(filled, "database", {"authorities": environment.get(contracts.DATABASE_AUTHORITIES_ENV)})
     return filled
 
 
-def _aws(given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    if not given.get("aws"):
+def _aws(given: dict[str, Any], environment: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
+    section = given.get("aws")
+    if not isinstance(section, dict) or not (preview or section.get("emulated") is True):
         return given
     return _section(given, "aws", {"endpoint": environment.get(contracts.AWS_ENDPOINT_ENV)})
 

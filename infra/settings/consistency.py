@@ -59,12 +59,24 @@ def _identities(wanted: Settings) -> Iterator[str]:
         yield 'database.kind: got "rds"; allowed with cluster.eksName only, as its VPC is where the database is made'
     if wanted.database.kind == "in-cluster" and wanted.database.auth == "iam":
         yield 'database.auth: got "iam"; allowed with kind rds only, as only RDS knows the roles of AWS'
+    if wanted.database.auth == "iam" and wanted.artifact_store.kind != "s3":
+        yield (
+            'database.auth: got "iam"; allowed with artifactStore.kind s3 only, as the workloads\' '
+            "roles are made for both"
+        )
     if wanted.artifact_store.kind == "s3" and cluster.eks_name is None and cluster.oidc_issuer is None:
         yield (
             'artifactStore.kind: got "s3"; allowed with cluster.eksName or cluster.oidcIssuer only, as '
             "pods get their AWS "
             "roles by the tokens of the cluster's issuer"
         )
+    emulated = wanted.aws is not None and wanted.aws.endpoint is not None
+    if cluster.eks_name is not None and not emulated:
+        for key, given in (("kubeconfig", cluster.kubeconfig), ("context", cluster.context)):
+            if given is not None:
+                yield (
+                    f"cluster.{key}: given with eksName; allowed: one of them, as an EKS cluster is reached by its name"
+                )
     if cluster.eks_name is not None and cluster.oidc_issuer is not None:
         yield "cluster.oidcIssuer: given with eksName; allowed: one of them, as an EKS cluster's issuer is looked up"
 
@@ -91,6 +103,13 @@ def _camel(name: str) -> str:
 
 def _vault(wanted: Settings) -> Iterator[str]:
     vault = wanted.vault
+    in_eks = wanted.cluster.eks_name is not None and (wanted.aws is None or wanted.aws.endpoint is None)
+    if vault.kind == "in-cluster" and in_eks:
+        yield (
+            'vault.kind: got "in-cluster"; allowed with cluster.kubeconfig only: it answers on the '
+            "cluster's own network, "
+            "where an EKS cluster's Pulumi is not"
+        )
     if vault.kind == "external" and vault.address is None:
         yield "vault.address: not set; allowed: the https address of a Vault, such as https://vault.example.com:8200"
     if vault.kind == "external" and not wanted.egress.vault:
@@ -117,7 +136,16 @@ _SHAPE: Final = (
     _only_with(
         "database",
         "rds",
-        ("instance_class", "max_storage", "multi_az", "backup_days", "subnet_ids", "apply_immediately", "authorities"),
+        (
+            "instance_class",
+            "max_storage",
+            "multi_az",
+            "backup_days",
+            "subnet_ids",
+            "client_security_group_ids",
+            "apply_immediately",
+            "authorities",
+        ),
     ),
     _only_with("artifact_store", "in-cluster", ("storage", "region")),
     _only_with("artifact_store", "s3", ("replica_region", "cold_after_days", "backup_lock_days")),

@@ -46,7 +46,15 @@ class Aws(Section):
     )
     endpoint: str | None = Field(
         default=None,
-        pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$",
-        description="the address of an emulated AWS API, such as http://127.0.0.1:5555 (the environment's "
-        "AEGIS_AWS_ENDPOINT fills in); default: AWS itself",
+        pattern=r"^https?://[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}$",
+        description="the address of an emulated AWS API by IPv4 address and port, such as http://127.0.0.1:5555 (the "
+        "environment's AEGIS_AWS_ENDPOINT fills in for a preview, and where emulated is true); default: AWS itself",
+    )
+    only_repositories: bool = Field(
+        default=False,
+        description="true or false: whether the stack has the image repositories and nothing else, as before the first "
+        "images are pushed; the protection of what a stack has beside them refuses it later",
+    )
+    emulated: bool = Field(
+        default=False, description="true or false: whether an update goes to an emulated AWS API instead of AWS"
     )

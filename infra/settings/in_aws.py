@@ -7,6 +7,8 @@ from typing import Final
 
 import contracts
 from infra.aws.account import LONGEST_BUCKET_NAME, LONGEST_ROLE_NAME, Account
+from infra.aws.database_authorities import regions
+from infra.cluster.storage_class import NAME as GP3_CLASS
 from infra.quantities import gibibytes
 from infra.settings.environment import Aws, Environment
 from infra.settings.model import Settings
@@ -46,7 +48,9 @@ def problems(wanted: Settings, project: str) -> Iterator[str]:
         return
     here = account(project, wanted.environment, wanted.aws)
     yield from _names(here, [team.name for team in wanted.teams])
-    yield from _database(wanted)
+    yield from _database(wanted, wanted.aws)
+    if wanted.cluster.storage_class == GP3_CLASS and not wanted.cluster.gp3_class:
+        yield f'cluster.storageClass: got "{GP3_CLASS}"; allowed with gp3Class true only, which makes it'
     yield from _regions(wanted, wanted.aws)
     for key, networks in (
         ("egress.aws", wanted.egress.aws),
@@ -74,10 +78,15 @@ def _names(here: Account, teams: Sequence[str]) -> Iterator[str]:
             )
 
 
-def _database(wanted: Settings) -> Iterator[str]:
+def _database(wanted: Settings, aws: Aws) -> Iterator[str]:
     database = wanted.database
     if database.kind == "in-cluster":
         return
+    if database.authorities is None and aws.region not in regions():
+        yield f'aws.region: got "{aws.region}"; allowed with RDS: {", ".join(regions())}, or set database.authorities'
+    for key, size in (("storage", database.storage), ("maxStorage", database.max_storage)):
+        if gibibytes(size) % 1:
+            yield f"database.{key}: got {size}; allowed with kind rds: a whole number of Gi or Ti"
     least = gibibytes(database.storage) * _LEAST_GROWTH
     if gibibytes(database.storage) < _LEAST_RDS_GIB:
         yield f"database.storage: got {database.storage}; allowed with kind rds: {_LEAST_RDS_GIB}Gi to 16Ti"

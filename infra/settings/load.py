@@ -26,7 +26,7 @@ def load() -> Settings:
             every problem at once.
     """
     try:
-        given = ambient.fill_in(_given(pulumi.get_project()), os.environ)
+        given = ambient.fill_in(_given(pulumi.get_project()), os.environ, preview=pulumi.runtime.is_dry_run())
     except ambient.ImagesFileError as error:
         raise SettingsError(str(error)) from None
     return parse(given, pulumi.get_project(), pulumi.get_stack())

@@ -27,6 +27,11 @@ class Settings(Section):
     teams: list[Team] = Field(default=[], max_length=100, description="a list of at most 100 objects")
 
     @property
+    def only_repositories(self) -> bool:
+        """Whether the stack is at its first step, at which there are no images to run yet."""
+        return self.aws is not None and self.aws.only_repositories
+
+    @property
     def uses_aws(self) -> bool:
         """Whether anything of the stack is in AWS."""
         return self.database.kind == "rds" or self.artifact_store.kind == "s3" or self.cluster.eks_name is not None

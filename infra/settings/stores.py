@@ -37,9 +37,16 @@ class Database(Section):
     subnet_ids: list[str] = Field(
         default=[], description="RDS only: a list of two or more subnets' IDs; default: those of the EKS cluster"
     )
+    client_security_group_ids: list[str] = Field(
+        default=[],
+        description="RDS only: a list of the IDs of the security groups that pods are in; default: the "
+        "EKS cluster's own",
+    )
     apply_immediately: bool = Field(
-        default=False,
-        description="RDS only: true or false: whether changes wait for the maintenance window (false) or not",
+        default=True,
+        description="RDS only: true or false: whether a change, such as of the class, is made and the "
+        "server restarted during "
+        "the update; with false it waits for the maintenance window, and the cluster counts on it at once",
     )
     authorities: ExistingFile | None = Field(
         default=None,

@@ -22,6 +22,7 @@ def surround(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     images.write_text(json.dumps(IMAGES | {"pause": "localhost/aegis/pause:1"}))
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv(contracts.IMAGES_FILE_ENV, str(images))
+    monkeypatch.setenv(contracts.AWS_ENDPOINT_ENV, "http://127.0.0.1:5555")
     monkeypatch.delenv(contracts.CONTEXT_ENV, raising=False)
     monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "true")
 

@@ -130,7 +130,27 @@ def test_gpu_trainers_run_on_the_nodes_that_are_kept_for_them(environments: dict
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
+def test_a_variable_left_in_the_shell_redirects_no_update(environments: dict[str, Graph]) -> None:
+    endpoints = {
+        name: [each.inputs.get("endpoints") for each in graph.resources if each.type == "pulumi:providers:aws"]
+        for name, graph in environments.items()
+    }
+    assert all(endpoint for endpoint in endpoints.pop("ci"))
+    assert all(endpoint is None for each in endpoints.values() for endpoint in each)
+
+
+def test_another_eks_cluster_is_another_cluster_to_pulumi(environments: dict[str, Graph]) -> None:
+    provider = next(each for each in environments["prod"].resources if each.type == "pulumi:providers:kubernetes")
+    assert provider.inputs["clusterIdentifier"] == "arn:aws:eks:us-west-2:333333333333:cluster/aegis-prod"
+
+
 BAD = [
+    ("aegis:artifactStore", {"kind": "in-cluster"}, 'database.auth: got "iam"; allowed with artifactStore.kind s3'),
+    ("aegis:vault", {"kind": "in-cluster"}, 'aegis:vault.kind: got "in-cluster"; allowed with cluster.kubeconfig only'),
+    ("aegis:cluster", {"eksName": "e", "context": "c"}, "aegis:cluster.context: given with eksName; allowed: one"),
+    ("aegis:cluster", {"eksName": "e", "storageClass": "aegis-gp3"}, "allowed with gp3Class true only, which makes it"),
+    ("aegis:database", {"kind": "rds", "storage": "20500Mi"}, "aegis:database.storage: got 20500Mi; allowed with"),
+    ("aegis:aws", {"accountId": "123456789012", "region": "ap-southeast-5"}, 'aegis:aws.region: got "ap-southeast-5";'),
     ("aegis:environment", {"name": "Prod", "owner": "o", "costCenter": "c"}, 'aegis:environment.name: got "Prod"'),
     ("aegis:environment", {"name": "prod", "owner": "", "costCenter": "c"}, 'aegis:environment.owner: got ""'),
     ("aegis:aws", {"accountId": "1234"}, 'aegis:aws.accountId: got "1234"; allowed: the 12 digits'),
@@ -156,3 +176,10 @@ def test_what_cannot_work_in_aws_is_refused_with_numbers(
     with pytest.raises(Exception, match="The settings of stack prod have") as caught:
         run_program(stack_config(_file("prod"), {key: value}), stack="prod")
     assert line in str(caught.value)
+
+
+def test_before_the_first_images_there_are_their_repositories_and_nothing_else(module_surroundings: None) -> None:
+    account = {"accountId": "333333333333", "onlyRepositories": True}
+    graph = run_program(stack_config(_file("prod"), {"aegis:aws": account}), stack="prod")
+    assert {each.kind for each in graph.custom()} == {"Repository", "LifecyclePolicy", "Key", "Alias"}
+    assert set(graph.outputs) == {"image_repositories"}

@@ -1,0 +1,35 @@
+"""The parts of the platform, in the order in which they need one another."""
+
+from pulumi import ResourceOptions
+
+import contracts
+from infra import outputs, providers
+from infra.cloud import Cloud
+from infra.cluster.namespace import ClosedNamespace, ClosedNamespaceArgs
+from infra.extras import storage_class
+from infra.lifecycle import release_model
+from infra.roles import Roles
+from infra.settings import Settings
+from infra.signing import model_signing
+from infra.stores import bucket_store, database_store
+from infra.teams import team_spaces
+from infra.tracking import tracking_server
+
+
+def platform(wanted: Settings, aws: Cloud | None) -> None:
+    """Make what the settings want, and export its outputs."""
+    cluster = ResourceOptions(
+        providers=[providers.cluster_provider(wanted.cluster, aws and aws.eks), providers.random_provider()]
+    )
+    namespace = ClosedNamespace("mlflow", ClosedNamespaceArgs(name=contracts.MLFLOW_NAMESPACE), cluster).name
+    storage_class(wanted, aws, cluster)
+
+    databases = database_store(wanted, namespace, aws, cluster)
+    buckets = bucket_store(wanted, namespace, aws, cluster)
+    roles = Roles(cloud=aws, namespace=namespace, databases=databases, buckets=buckets, opts=cluster)
+    server = tracking_server(wanted, namespace, databases, buckets, roles, cluster)
+    signing = model_signing(wanted, aws, namespace, roles.signer(), cluster)
+    team_spaces(wanted, aws, buckets, cluster)
+    outputs.of_platform(wanted, namespace, server, databases, buckets, signing)
+    if wanted.release.enabled:
+        outputs.of_release(wanted, release_model(wanted, namespace, server, buckets, signing, roles, cluster))
