@@ -11,9 +11,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from infra import outputs, settings
+from infra.assembly import platform
 from infra.cloud import cloud
 from infra.extras import image_repositories
-from infra.assembly import platform
 
 wanted = settings.load()
 aws = cloud(wanted)
