@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from infra.policy.known import UNKNOWN, differs, dig, known_items
+from infra.policy.known import UNKNOWN, Value, differs, dig, known_items
 from infra.policy.pods import WORKLOADS, containers, pod
-from infra.policy.rule import Resource, each
+from infra.policy.rule import Resource, Rule, each
 
 # The one capability that the Pod Security Standard `restricted` lets a container add.
 _ADDABLE: Final = ("NET_BIND_SERVICE",)
@@ -21,7 +21,7 @@ def _user(workload: Resource) -> Iterator[str]:
             yield f"{container.get('name')}: runAsUser is 0."
 
 
-def _security(workload: Resource, container: dict[str, Any], setting: str) -> Any:
+def _security(workload: Resource, container: dict[str, Any], setting: str) -> Value:
     own = dig(container, "securityContext", setting)
     return dig(pod(workload), "securityContext", setting) if own is None else own
 
@@ -74,7 +74,7 @@ def _node(workload: Resource) -> Iterator[str]:
                 yield f"{container.get('name')}: hostPort is {port['hostPort']:.0f}."
 
 
-def _rule(name: str, description: str, check: Callable[[Resource], Iterable[str]]) -> Any:
+def _rule(name: str, description: str, check: Callable[[Resource], Iterable[str]]) -> Rule:
     return each(name, description, WORKLOADS, check)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.policy.known import UNKNOWN, known_items
+from infra.policy.known import UNKNOWN, Value, known_items
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class Statement:
         return any("*" in principals for principals in self.principals.values())
 
 
-def statements(document: Any) -> list[Statement]:
+def statements(document: Value) -> list[Statement]:
     """Return the statements of a document; an unknown one has none, nor has what is no document: AWS refuses it."""
     if isinstance(document, str):
         try:
@@ -42,12 +42,12 @@ def statements(document: Any) -> list[Statement]:
     return [_statement(index, member) for index, member in enumerate(members) if isinstance(member, dict)]
 
 
-def allowed(document: Any) -> list[Statement]:
+def allowed(document: Value) -> list[Statement]:
     """Return the statements that allow something."""
     return [statement for statement in statements(document) if statement.effect == "Allow"]
 
 
-def texts(value: Any) -> list[str]:
+def texts(value: Value) -> list[str]:
     """Return the known texts of what is one text or a list of them."""
     return [item for item in (known_items(value) if isinstance(value, list) else [value]) if isinstance(item, str)]
 
@@ -65,7 +65,7 @@ def _statement(index: int, member: dict[str, Any]) -> Statement:
     )
 
 
-def _principals(value: Any) -> dict[str, list[str]]:
+def _principals(value: Value) -> dict[str, list[str]]:
     if isinstance(value, dict):
         return {kind: texts(principals) for kind, principals in value.items()}
     return {"*": texts(value)}

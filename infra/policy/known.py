@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from pulumi_policy.proxy import UnknownValueError
 
+# Whatever a property may hold: a text, a number, a list or a dictionary of such, or UNKNOWN.
+Value = Any
+
 
 class Unknown:
     """The type of `UNKNOWN`."""
@@ -21,7 +24,7 @@ class Unknown:
 UNKNOWN: Final = Unknown()
 
 
-def plain(value: Any) -> Any:
+def plain(value: Value) -> Value:
     """Return what the SDK hands to a rule as plain dictionaries and lists, with `UNKNOWN` in the place of unknowns."""
     if isinstance(value, Mapping):
         return {key: _member(value, key) for key in value}
@@ -30,14 +33,14 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _member(container: Any, key: Any) -> Any:
+def _member(container: Value, key: str | int) -> Value:
     try:
         return plain(container[key])
     except UnknownValueError:
         return UNKNOWN
 
 
-def dig(value: Any, *path: str) -> Any:
+def dig(value: Value, *path: str) -> Value:
     """Return what lies at `path` of nested dictionaries: None where there is nothing, UNKNOWN below an unknown."""
     for key in path:
         if value is UNKNOWN:
@@ -46,11 +49,11 @@ def dig(value: Any, *path: str) -> Any:
     return value
 
 
-def known_items(value: Any) -> list[Any]:
+def known_items(value: Value) -> list[Value]:
     """Return the known members of a list; what is no list, such as UNKNOWN or None, has none."""
     return [item for item in value if item is not UNKNOWN] if isinstance(value, list) else []
 
 
-def differs(value: Any, wanted: object) -> bool:
+def differs(value: Value, wanted: object) -> bool:
     """Tell whether `value` is known, and another one than `wanted`."""
     return value is not UNKNOWN and value != wanted

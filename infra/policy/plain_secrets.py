@@ -5,10 +5,10 @@ What counts as a secret is told by its name or by its form. A breach names where
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from infra.policy.documents import texts
-from infra.policy.known import known_items
+from infra.policy.known import Value, known_items
 from infra.policy.pods import WORKLOADS, containers
 from infra.policy.rule import Resource, each
 
@@ -41,7 +41,7 @@ def _plain(resource: Resource) -> Iterator[str]:
                 yield from _forms(f"{container.get('name')}: {part}", text)
 
 
-def _variable(where: str, name: Any, value: Any) -> Iterator[str]:
+def _variable(where: str, name: Value, value: Value) -> Iterator[str]:
     if not isinstance(value, str):
         return
     if isinstance(name, str) and _NAME.search(name) and not _REFERENCE.match(value):

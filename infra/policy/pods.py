@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from infra.policy.known import known_items
+from infra.policy.known import Value, known_items
 from infra.policy.rule import Resource
 
 _TEMPLATE: Final = ("spec", "template", "spec")
@@ -21,7 +21,7 @@ _PATHS: Final[Mapping[str, tuple[str, ...]]] = {
 WORKLOADS: Final = tuple(_PATHS)
 
 
-def pod(workload: Resource) -> Any:
+def pod(workload: Resource) -> Value:
     """Return the spec of the workload's pods."""
     return workload.get(*_PATHS[workload.type])
 

@@ -1,12 +1,12 @@
 """IAM roles: who may take one, and the boundary of what any of them may do."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from pulumi_policy import PolicyConfigSchema
 
 from infra.policy.documents import Statement, allowed, texts
-from infra.policy.known import UNKNOWN, differs
+from infra.policy.known import UNKNOWN, Value, differs
 from infra.policy.rule import Resource, Stack, each, together
 
 _ROLE: Final = "aws:iam/role:Role"
@@ -31,7 +31,7 @@ def _is_exact(statement: Statement, claim: str) -> bool:
     )
 
 
-def _is_full(value: Any) -> bool:
+def _is_full(value: Value) -> bool:
     # StringEquals compares a `*` as a letter, so that such a condition is a mistake rather than a hole.
     return value is UNKNOWN or (bool(texts(value)) and not any("*" in text for text in texts(value)))
 

@@ -18,7 +18,7 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from infra.policy.known import UNKNOWN, dig, plain
+from infra.policy.known import UNKNOWN, Value, dig, plain
 
 Rule = ResourceValidationPolicy | StackValidationPolicy
 
@@ -34,7 +34,7 @@ class Resource:
     protect: bool
     sources: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
-    def get(self, *path: str) -> Any:
+    def get(self, *path: str) -> Value:
         """Return the property at `path`, as `known.dig` does."""
         return dig(self.properties, *path)
 
