@@ -29,8 +29,8 @@ env: $(READY)  ## Print the exports with which pulumi, kubectl, mlflow and vault
 clean: $(READY)  ## Stop everything and forget the state; the cache of tools and images stays
 	@$(PYTHON) -m local.clean
 
-preview: $(READY)  ## Show what `pulumi up` would change (STACK=local)
-	@eval "$$($(PYTHON) -m local.env)" && pulumi preview --stack $(STACK)
+preview: $(READY)  ## Show what `pulumi up` would change; for dev, staging and prod without an AWS account (STACK=local)
+	@$(PYTHON) -m local.preview --stack $(STACK)
 
 test-unit: $(READY)  ## Run the tests that need no network and no root
 	@$(PYTHON) -m pytest -q -n 2 tests/unit tests/program

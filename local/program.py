@@ -78,25 +78,23 @@ def _pulumi_home() -> Path:
     return paths.pulumi() / "home"
 
 
-def up(stack: str, env: Mapping[str, str], step: Step, *, refresh: bool = False) -> Change:
+def up(stack: str, env: Mapping[str, str], step: Step) -> Change:
     """Bring the stack to what the program says, and note each resource's outcome on `step`.
-
-    With `refresh`, what the stack has lost is made anew.
 
     Raises:
         LocalError: The update failed; names the engine's log.
     """
     _engine(env, "stack", "select", "--create", stack)
-    return _update("up", stack, env, step, *(["--refresh"] if refresh else []))
+    return _update("up", stack, env, step)
 
 
 def destroy(stack: str, env: Mapping[str, str], step: Step) -> Change:
-    """Delete all that the stack has made, and note each resource's outcome on `step`.
+    """Delete all that the stack has made and that is still there, and note each resource's outcome on `step`.
 
     Raises:
         LocalError: Something could not be deleted; names the engine's log.
     """
-    return _update("destroy", stack, env, step)
+    return _update("destroy", stack, env, step, "--refresh")
 
 
 def _update(verb: str, stack: str, env: Mapping[str, str], step: Step, *options: str) -> Change:

@@ -88,10 +88,26 @@ class Kubernetes:
         self._tools = tools
         self._port = free_port()
         self._token = secrets.token_hex(16)
+        self._key = folder / "service-account.key"
         self.kubeconfig = folder / "kubeconfig"
+
+    @property
+    def address(self) -> str:
+        """The address of the API server."""
+        return f"https://127.0.0.1:{self._port}"
+
+    @property
+    def certificate(self) -> bytes:
+        """The API server's certificate, in PEM: it is its own authority."""
+        return (self._folder / "certificates" / "apiserver.crt").read_bytes()
 
     def start(self) -> None:
         """Start the store, the API server and the controllers, and wait for them."""
+        self.start_api()
+        self._start_controllers()
+
+    def start_api(self) -> None:
+        """Start the store and the API server alone, which is all that dry runs need."""
         etcd, peer = free_port(), free_port()
         self._processes.start(
             "etcd",
@@ -106,7 +122,7 @@ class Kubernetes:
                 "--unsafe-no-fsync",
             ],
         )
-        key = self._write_key()
+        self._write_key()
         (self._folder / "tokens.csv").write_text(f"{self._token},admin,1,system:masters\n")
         self._processes.start(
             "kube-apiserver",
@@ -121,19 +137,21 @@ class Kubernetes:
                 "--authorization-mode=RBAC",
                 f"--token-auth-file={self._folder / 'tokens.csv'}",
                 "--service-account-issuer=https://kubernetes.default.svc",
-                f"--service-account-key-file={key}",
-                f"--service-account-signing-key-file={key}",
+                f"--service-account-key-file={self._key}",
+                f"--service-account-signing-key-file={self._key}",
                 "--disable-admission-plugins=ServiceAccount",
             ],
         )
         self._processes.until(lambda: bool(self.get("/readyz", parse=False)), "kube-apiserver")
         self._write_kubeconfig()
+
+    def _start_controllers(self) -> None:
         self._processes.start(
             "kube-controller-manager",
             [
                 self._tools["kube-controller-manager"],
                 f"--kubeconfig={self.kubeconfig}",
-                f"--service-account-private-key-file={key}",
+                f"--service-account-private-key-file={self._key}",
                 "--use-service-account-credentials=false",
                 "--leader-elect=false",
                 "--bind-address=127.0.0.1",
@@ -166,7 +184,7 @@ class Kubernetes:
         return self._call("DELETE", path)
 
     def _call(self, method: str, path: str, data: bytes | None = None, kind: str = "", *, parse: bool = True) -> Any:  # noqa: ANN401
-        request = urllib.request.Request(f"https://127.0.0.1:{self._port}{path}", data, method=method)
+        request = urllib.request.Request(f"{self.address}{path}", data, method=method)  # noqa: S310
         request.add_header("Authorization", f"Bearer {self._token}")
         if kind:
             request.add_header("Content-Type", kind)
@@ -182,21 +200,19 @@ class Kubernetes:
             raise ServerError(error.read().decode()) from error
         return json.loads(text) if parse else text
 
-    def _write_key(self) -> Path:
+    def _write_key(self) -> None:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        path = self._folder / "service-account.key"
-        path.write_bytes(
+        self._key.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.TraditionalOpenSSL,
                 serialization.NoEncryption(),
             )
         )
-        return path
 
     def _write_kubeconfig(self) -> None:
-        authority = base64.b64encode((self._folder / "certificates/apiserver.crt").read_bytes()).decode()
-        cluster = {"server": f"https://127.0.0.1:{self._port}", "certificate-authority-data": authority}
+        authority = base64.b64encode(self.certificate).decode()
+        cluster = {"server": self.address, "certificate-authority-data": authority}
         config = {
             "apiVersion": "v1",
             "kind": "Config",

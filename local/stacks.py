@@ -1,6 +1,7 @@
 """What the files of the stacks say that decides how a stack is brought up here; the rest is the program's matter."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,22 +13,35 @@ from local.errors import LocalError
 EMULATED_ACCOUNT = "000000000001"
 DEFAULT_REGION = "us-west-2"
 _KEY_SERVICE = "awskms://"
+_FOLDER = paths.REPOSITORY / "stacks"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stack:
-    """A stack; `account_id` is None outside AWS, and `secrets_key` is what KMS knows the key of its secrets by."""
+    """A stack; `account_id` is None outside AWS, and `secrets_provider` where its secrets are those of a passphrase."""
 
     name: str
     account_id: str | None = None
     region: str = DEFAULT_REGION
     eks_name: str | None = None
-    secrets_key: str | None = None
+    secrets_provider: str | None = None
 
     @property
     def emulated(self) -> bool:
         """Whether `make up` has an AWS account for it."""
         return self.account_id == EMULATED_ACCOUNT
+
+    @property
+    def file(self) -> Path:
+        """Its file."""
+        return _FOLDER / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def secrets_key(self) -> str | None:
+        """What KMS knows the key of its secrets by: `alias/name` of `awskms://alias/name?region=...`."""
+        if self.secrets_provider is None or not self.secrets_provider.startswith(_KEY_SERVICE):
+            return None
+        return self.secrets_provider.removeprefix(_KEY_SERVICE).partition("?")[0]
 
     @property
     def in_aws(self) -> bool:
@@ -37,8 +51,7 @@ class Stack:
 
 def names() -> list[str]:
     """Return the names of the stacks that have a file."""
-    files = (paths.REPOSITORY / "stacks").glob("Pulumi.*.yaml")
-    return sorted(file.stem.removeprefix("Pulumi.") for file in files)
+    return sorted(file.stem.removeprefix("Pulumi.") for file in _FOLDER.glob("Pulumi.*.yaml"))
 
 
 def read(name: str) -> Stack:
@@ -49,8 +62,7 @@ def read(name: str) -> Stack:
     """
     if name not in names():
         raise LocalError(f"There is no stack {name!r}: the stacks are {', '.join(names())}.")
-    text = (paths.REPOSITORY / "stacks" / f"Pulumi.{name}.yaml").read_text()
-    given: dict[str, Any] = yaml.safe_load(text) or {}
+    given: dict[str, Any] = yaml.safe_load((_FOLDER / f"Pulumi.{name}.yaml").read_text()) or {}
     config = given.get("config") or {}
     aws, cluster = config.get("aegis:aws") or {}, config.get("aegis:cluster") or {}
     return Stack(
@@ -58,12 +70,5 @@ def read(name: str) -> Stack:
         account_id=str(aws["accountId"]) if "accountId" in aws else None,
         region=aws.get("region", DEFAULT_REGION),
         eks_name=cluster.get("eksName"),
-        secrets_key=_secrets_key(given.get("secretsprovider", "")),
+        secrets_provider=given.get("secretsprovider"),
     )
-
-
-def _secrets_key(provider: str) -> str | None:
-    """Return the key of `awskms://alias/name?region=...`, or of `awskms:///arn:...`."""
-    if not provider.startswith(_KEY_SERVICE):
-        return None
-    return provider.removeprefix(_KEY_SERVICE).partition("?")[0].removeprefix("/")

@@ -96,11 +96,14 @@ def _bring_up(stack: Stack, context: str | None) -> dict[str, Any]:
     # What is there already may be starting again, and the engine can't talk to a Vault that isn't there yet.
     with progress.step("Waiting for what runs already"):
         workloads.settle(engine, context, seconds=SETTLE_SECONDS)
-    refresh = stack.emulated and program.is_up(stack.name) and emulated_aws.has_lost(stack)
-    with progress.step(f"Bringing the stack {stack.name} up", about_seconds=UPDATE_SECONDS) as step:
-        change = program.up(stack.name, engine, step, refresh=refresh)
+    if stack.emulated and program.is_up(stack.name) and emulated_aws.has_lost(stack):
+        # The runs in the database and the buckets are gone; what is left in the cluster would not fit new ones.
+        with progress.step("The emulated AWS has lost its state: destroying what is left of the stack") as step:
+            program.destroy(stack.name, engine, step)
     if stack.emulated:
         emulated_aws.note(stack)
+    with progress.step(f"Bringing the stack {stack.name} up", about_seconds=UPDATE_SECONDS) as step:
+        change = program.up(stack.name, engine, step)
     with progress.step("Waiting until everything is in service"):
         workloads.wait(engine, context)
     return summary.gather(stack.name, engine, change, progress.elapsed())

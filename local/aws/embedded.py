@@ -84,7 +84,7 @@ def has_lost(stack: Stack) -> bool:
 
 
 def note(stack: Stack) -> None:
-    """Note that the stack has been brought up in this account."""
+    """Note that the stack is brought up in this account."""
     write_whole(_noted_identity(stack), clients.identity(account.read(_file())))
 
 
