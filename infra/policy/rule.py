@@ -39,11 +39,12 @@ class Resource:
         return dig(self.properties, *path)
 
     def refers_to(self, other: "Resource", property_: str, *identities: str) -> bool:
-        """Tell whether a property is one of the `identities` of `other`, or, where it is unknown, made from `other`."""
+        """Tell whether a property is one of the `identities` of `other`, or, where neither is known, made from `other`."""
         value = self.get(property_)
-        if value is UNKNOWN:
+        known = [other.get(identity) for identity in identities if other.get(identity) not in (None, UNKNOWN)]
+        if value is UNKNOWN or not known:
             return other.urn in self.sources.get(property_, ())
-        return value is not None and any(value == other.get(identity) for identity in identities)
+        return value in known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,10 @@ _PROVIDER = "pulumi:providers:"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Registered:
-    """A resource as the program registered it: `inputs` in wire names, with secrets unwrapped."""
+    """A resource as the program registered it, in wire names and with secrets unwrapped.
+
+    `outputs` are the inputs with what the provider computed; `sources` are the resources that each input comes from.
+    """
 
     urn: str
     type: str
@@ -38,6 +41,8 @@ class Registered:
     parent: str
     custom: bool
     inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    sources: dict[str, frozenset[str]]
     secrets: frozenset[str]
     provider: str
     providers: frozenset[str]
@@ -106,6 +111,7 @@ class _Monitor(mocks.MockMonitor):
     def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> resource_pb2.RegisterResourceResponse:  # noqa: N802 - gRPC's name
         response = super().RegisterResource(request)
         wire = json_format.MessageToDict(request.object)
+        inputs = {key: _plain(value) for key, value in wire.items()}
         if request.type != STACK:
             self._graph.resources.append(
                 Registered(
@@ -114,7 +120,9 @@ class _Monitor(mocks.MockMonitor):
                     name=request.name,
                     parent=request.parent,
                     custom=request.custom,
-                    inputs={key: _plain(value) for key, value in wire.items()},
+                    inputs=inputs,
+                    outputs=inputs | _plain(json_format.MessageToDict(response.object)),
+                    sources={key: frozenset(of.urns) for key, of in request.propertyDependencies.items()},
                     secrets=frozenset(key for key, value in wire.items() if _has_secret(value)),
                     provider=request.provider.rpartition("::")[0],
                     providers=frozenset(request.providers),
