@@ -3,7 +3,9 @@
 import importlib
 import inspect
 import re
+from pathlib import Path
 
+import pulumi_aws
 import pytest
 
 from local.plugins.aws.catalogue import FUNCTIONS, KINDS
@@ -28,5 +30,7 @@ def test_a_type_has_the_official_token_inputs_and_outputs(token: str) -> None:
 
 def test_the_functions_have_the_official_tokens() -> None:
     modules = ("ec2.get_vpc", "eks.get_cluster", "iam.get_open_id_connect_provider", "get_caller_identity")
-    sources = [inspect.getsource(importlib.import_module(f"pulumi_aws.{name}")) for name in modules]
+    # Read and not imported: the module would take the place of the function of the same name.
+    package = Path(pulumi_aws.__file__).parent
+    sources = [(package / f"{name.replace('.', '/')}.py").read_text() for name in modules]
     assert all(any(f"'{token}'" in source for source in sources) for token in FUNCTIONS)
