@@ -4,11 +4,12 @@ Each protection is a resource of its own beside the bucket, so that most of thes
 together.
 """
 
+import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from infra.policy.documents import Statement, statements
-from infra.policy.known import UNKNOWN, differs, dig, known_items
+from infra.policy.documents import Statement, may_deny, statements
+from infra.policy.known import UNKNOWN, Value, differs, dig, known_items
 from infra.policy.rule import Resource, Stack, each, together
 
 # The second one is the name that version 6 of pulumi-aws gave to the first, and that version 7 still takes.
@@ -26,6 +27,9 @@ _VERSIONING: Final = (
     "aws:s3/bucketVersioningV2:BucketVersioningV2",
 )
 _CLOSED: Final = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+# What an ARN names after its last `:::`; S3 refuses the policy of one bucket that names another one.
+_BUCKET: Final = re.compile(r"[^/]+")
+_OBJECTS: Final = re.compile(r"[^/]*\*|[^/]+/\*")
 _ALGORITHMS: Final = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
@@ -53,7 +57,7 @@ def _acl(resource: Resource) -> Iterator[str]:
         if differs(owner, "BucketOwnerEnforced"):
             yield f"objectOwnership is {owner}, which lets access control lists count."
     # A provider fills `acl` in by itself with S3's default.
-    elif resource.get("acl") not in (None, UNKNOWN, "private") or resource.get("grants"):
+    elif resource.get("acl") not in (None, UNKNOWN, "private") or known_items(resource.get("grants")):
         yield "It sets acl or grants."
 
 
@@ -62,7 +66,8 @@ def _encryption(stack: Stack) -> Iterator[tuple[Resource, str]]:
         if not configurations:
             yield bucket, "It has no BucketServerSideEncryptionConfiguration."
         for configuration in configurations:
-            for rule in known_items(configuration.get("rules")):
+            # No rule at all is one that sets nothing.
+            for rule in known_items(configuration.get("rules") or [None]):
                 algorithm = dig(rule, "applyServerSideEncryptionByDefault", "sseAlgorithm")
                 if algorithm not in (UNKNOWN, *_ALGORITHMS):
                     yield bucket, f"{configuration.name} has the algorithm {algorithm}."
@@ -83,31 +88,28 @@ def _tls(stack: Stack) -> Iterator[tuple[Resource, str]]:
         if not policies:
             yield bucket, "It has no BucketPolicy."
         for policy in policies:
-            if policy.get("policy") is not UNKNOWN and not _denies_plain_http(statements(policy.get("policy"))):
+            document = policy.get("policy")
+            if not may_deny(document) and not _denies_plain_http(statements(document)):
                 yield bucket, f"{policy.name} lets requests in without TLS."
 
 
 def _denies_plain_http(policy: list[Statement]) -> bool:
-    """Tell whether every action of anybody is denied without TLS, on the bucket and on its objects."""
+    """Tell whether every action of anybody is denied without TLS, on the bucket and on all of its objects."""
     denied = [
-        resource
+        resource.rpartition(":::")[2]
         for statement in policy
         if statement.effect == "Deny" and statement.is_for_anybody() and _is_without_tls(statement.condition)
         if {"s3:*", "*"} & set(statement.actions)
         for resource in statement.resources
     ]
-    return any(resource.endswith("*") for resource in denied) and any(
-        resource == "*" or not resource.endswith("*") for resource in denied
+    return any(_BUCKET.fullmatch(resource) for resource in denied) and any(
+        _OBJECTS.fullmatch(resource) for resource in denied
     )
 
 
-def _is_without_tls(condition: dict[str, Any]) -> bool:
+def _is_without_tls(condition: Value) -> bool:
     # With a second condition the denial would hold for some requests only.
-    return (
-        set(condition) == {"Bool"}
-        and set(condition["Bool"]) == {"aws:SecureTransport"}
-        and condition["Bool"]["aws:SecureTransport"] in ("false", False, ["false"])
-    )
+    return condition in [{"Bool": {"aws:SecureTransport": value}} for value in ("false", False, ["false"])]
 
 
 RULES: Final = (

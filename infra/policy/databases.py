@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from infra.policy.known import UNKNOWN, differs, known_items
+from infra.policy.known import UNKNOWN, differs, holds_unknown, known_items
 from infra.policy.rule import Resource, Stack, each, together
 
 INSTANCE: Final = "aws:rds/instance:Instance"
@@ -41,12 +41,9 @@ def _tls(stack: Stack) -> Iterator[tuple[Resource, str]]:
 
 
 def _forces_tls(group: Resource) -> bool:
-    if group.get("parameters") is UNKNOWN:
-        return True
-    return any(
-        parameter.get("value") in (UNKNOWN, *_FORCED[parameter["name"]])
-        for parameter in known_items(group.get("parameters"))
-        if parameter.get("name") in _FORCED
+    parameters = group.get("parameters")
+    return holds_unknown(parameters) or any(
+        parameter.get("value") in _FORCED.get(parameter.get("name"), ()) for parameter in known_items(parameters)
     )
 
 

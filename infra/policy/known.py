@@ -54,6 +54,13 @@ def known_items(value: Value) -> list[Value]:
     return [item for item in value if item is not UNKNOWN] if isinstance(value, list) else []
 
 
+def holds_unknown(value: Value) -> bool:
+    """Tell whether something is unknown in a value, however deep."""
+    if isinstance(value, dict | list):
+        return any(map(holds_unknown, value.values() if isinstance(value, dict) else value))
+    return value is UNKNOWN
+
+
 def differs(value: Value, wanted: object) -> bool:
     """Tell whether `value` is known, and another one than `wanted`."""
     return value is not UNKNOWN and value != wanted

@@ -1,10 +1,11 @@
 """What IAM policies allow: actions and resources by their names, to principals by their names."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from infra.policy.documents import Statement, allowed
-from infra.policy.known import UNKNOWN, known_items
+from infra.policy.documents import Statement, allowed, texts
+from infra.policy.known import known_items
 from infra.policy.rule import Resource, each
 
 _ROLE: Final = "aws:iam/role:Role"
@@ -30,6 +31,7 @@ _ATTACHMENTS: Final = (
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html
 _WITHOUT_RESOURCE: Final = frozenset({"ecr:GetAuthorizationToken", "sts:GetCallerIdentity"})
+_WILD: Final = re.compile(r"[*?]")
 _ARN_FIELDS: Final = 6
 
 
@@ -53,15 +55,14 @@ def _hands_a_key_to_iam(resource: Resource, statement: Statement) -> bool:
     principals = [principal for each in statement.principals.values() for principal in each]
     return (
         resource.type in _KEYS
-        and set(statement.principals) == {"AWS"}
-        and bool(principals)
+        and set(statement.principals) <= {"AWS"}
         and all(principal.endswith(":root") and "*" not in principal for principal in principals)
     )
 
 
 def _actions(resource: Resource) -> Iterator[str]:
     for statement in _allowed(resource):
-        if wild := [action for action in statement.actions if "*" in action]:
+        if wild := [action for action in statement.actions if _WILD.search(action)]:
             yield f"{statement.label} allows {', '.join(wild)}."
         if "NotAction" in statement.inverted:
             yield f"{statement.label} allows all but its NotAction."
@@ -79,12 +80,13 @@ def _resources(resource: Resource) -> Iterator[str]:
 
 
 def _is_wild(arn: str) -> bool:
-    """Tell whether an ARN leaves open which service, region, account or resource it is; a part of one may be open."""
-    fields = arn.split(":", _ARN_FIELDS - 1)
-    resource = fields[-1]
-    # The type of a resource comes first, as in role/NAME and secret:NAME; a bucket's name does, too.
-    _, _, name = resource.replace(":", "/").partition("/")
-    return any("*" in field for field in fields[:-1]) or resource.startswith("*") or (name == "*" and ":::" not in arn)
+    """Tell whether an ARN leaves open which resource it is; the end of a name, or what is below it, may be open."""
+    *place, resource = arn.split(":", _ARN_FIELDS - 1)
+    # A bucket's ARN starts with its name, others with a type, as in role/NAME and secret:NAME.
+    first, second, *_ = [*re.split("[:/]", resource), ""]
+    if place[2:3] == ["s3"]:
+        return bool(_WILD.search(first) or any(map(_WILD.search, place)))
+    return any(map(_WILD.search, place)) or any(_WILD.match(name) for name in (first, second))
 
 
 def _principals(resource: Resource) -> Iterator[str]:
@@ -95,9 +97,9 @@ def _principals(resource: Resource) -> Iterator[str]:
 
 
 def _attachment(attachment: Resource) -> Iterator[str]:
-    arn = attachment.get("policyArn")
-    if arn is not UNKNOWN and "::aws:policy/" in (arn or "") and "/service-role/" not in arn:
-        yield f"policyArn is {arn}."
+    for arn in [*texts(attachment.get("policyArn")), *texts(attachment.get("managedPolicyArns"))]:
+        if "::aws:policy/" in arn and "/service-role/" not in arn:
+            yield f"It has {arn}."
 
 
 RULES: Final = (
@@ -125,7 +127,7 @@ RULES: Final = (
         "iam-policies-are-own",
         "Permissions are those of this program. Replace the policy that AWS manages, which grants far more than is "
         "called, by a RolePolicy; the service roles that AWS documents may stay.",
-        _ATTACHMENTS,
+        (*_ATTACHMENTS, _ROLE),
         _attachment,
     ),
 )

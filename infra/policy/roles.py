@@ -6,7 +6,7 @@ from typing import Final
 from pulumi_policy import PolicyConfigSchema
 
 from infra.policy.documents import Statement, allowed, texts
-from infra.policy.known import UNKNOWN, Value, differs
+from infra.policy.known import UNKNOWN, Value, differs, dig
 from infra.policy.rule import Resource, Stack, each, together
 
 _ROLE: Final = "aws:iam/role:Role"
@@ -23,7 +23,7 @@ def _trust(role: Resource) -> Iterator[str]:
 
 def _is_exact(statement: Statement, claim: str) -> bool:
     """Tell whether a condition demands a claim of the token, of whatever issuer, letter by letter."""
-    compared = statement.condition.get("StringEquals")
+    compared = dig(statement.condition, "StringEquals")
     if compared is UNKNOWN:
         return True
     return isinstance(compared, dict) and any(
@@ -40,10 +40,12 @@ def _boundary(stack: Stack, boundary: str = "") -> Iterator[tuple[Resource, str]
     roles = stack.of(_ROLE)
     named = [role.get("permissionsBoundary") for role in roles]
     # One role with a boundary shows that the environment has one.
-    required = boundary or next((arn for arn in named if arn), None)
+    required = next((arn for arn in (boundary, *named) if arn and arn is not UNKNOWN), UNKNOWN)
     for role, arn in zip(roles, named, strict=True):
-        if required and (not arn or (differs(arn, required) and required is not UNKNOWN)):
-            yield role, f"permissionsBoundary is {arn or 'not set'}: required is {required}."
+        if not arn and (boundary or any(named)):
+            yield role, "permissionsBoundary is not set."
+        elif arn and required is not UNKNOWN and differs(arn, required):
+            yield role, f"permissionsBoundary is {arn}: required is {required}."
 
 
 RULES: Final = (

@@ -39,12 +39,16 @@ class Resource:
         return dig(self.properties, *path)
 
     def refers_to(self, other: "Resource", property_: str, *identities: str) -> bool:
-        """Tell whether a property is one of the `identities` of `other`, or, where neither is known, made from `other`."""
+        """Tell whether a property is one of the `identities` of `other`.
+
+        One that is unknown is made from what `sources` tells; where that is nothing, it may be of any resource.
+        """
         value = self.get(property_)
+        sources = self.sources.get(property_, ())
+        if value is UNKNOWN:
+            return other.urn in sources or not sources
         known = [other.get(identity) for identity in identities if other.get(identity) not in (None, UNKNOWN)]
-        if value is UNKNOWN or not known:
-            return other.urn in self.sources.get(property_, ())
-        return value in known
+        return value in known or (not known and other.urn in sources)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Final
 
 from pulumi_policy import PolicyConfigSchema
 
+from infra.policy.known import UNKNOWN
 from infra.policy.rule import Resource, each
 
 _OUTWARD: Final = ("LoadBalancer", "NodePort")
@@ -12,9 +13,10 @@ _OUTWARD: Final = ("LoadBalancer", "NodePort")
 
 def _outward(service: Resource, opened: Sequence[str] = ()) -> Iterator[str]:
     kind = service.get("spec", "type")
-    name = f"{service.get('metadata', 'namespace') or 'default'}/{service.get('metadata', 'name')}"
-    if kind in _OUTWARD and name not in opened:
-        yield f"{name} is of the type {kind}."
+    place = (service.get("metadata", "namespace") or "default", service.get("metadata", "name"))
+    # Under a name that is not known yet it may be one of the opened.
+    if kind in _OUTWARD and not (opened and UNKNOWN in place) and "/".join(map(str, place)) not in opened:
+        yield f"spec.type is {kind}."
 
 
 RULES: Final = (

@@ -1,0 +1,67 @@
+"""What an environment's policy file sets for a rule, and what a rule says."""
+
+import importlib
+from pathlib import Path
+
+import pulumi
+import pytest
+import yaml
+
+from infra.policy.rules import RULES
+from infra.policy.tags import TAGGED
+from tests.support.policies import breaches
+from tests.unit.policy.world import ABSENT, BOUNDARY, world
+
+PACK = Path(__file__).parents[3] / "infra" / "policy"
+
+
+def rules_broken(*changes: tuple, **config: object) -> set[str]:
+    return {breach.rule for breach in breaches(world(*changes), {k.replace("_", "-"): v for k, v in config.items()})}
+
+
+def test_a_rule_that_is_opened_is_not_broken() -> None:
+    assert rules_broken(("bucket.protect", False), data_is_protected="disabled") == set()
+
+
+def test_an_opened_service_may_face_outward_and_no_other() -> None:
+    outward = ("service.spec.type", "LoadBalancer")
+    assert rules_broken(outward, service_is_internal={"opened": ["mlflow/mlflow"]}) == set()
+    assert rules_broken(outward, service_is_internal={"opened": ["mlflow/vault"]}) == {"service-is-internal"}
+
+
+def test_a_service_without_a_namespace_is_opened_in_the_default_one() -> None:
+    changes = [("service.spec.type", "NodePort"), ("service.metadata.namespace", ABSENT)]
+    assert rules_broken(*changes, service_is_internal={"opened": ["default/mlflow"]}) == set()
+
+
+def test_a_named_boundary_is_required_of_every_role() -> None:
+    without = [("role.permissionsBoundary", ABSENT), ("replication-role.permissionsBoundary", ABSENT)]
+    assert rules_broken(*without) == set()
+    assert rules_broken(*without, iam_role_has_boundary={"boundary": BOUNDARY}) == {"iam-role-has-boundary"}
+    another = "arn:aws:iam::123456789012:policy/another"
+    assert rules_broken(iam_role_has_boundary={"boundary": another}) == {"iam-role-has-boundary"}
+
+
+def test_a_secret_is_never_repeated() -> None:
+    for place in ("config.data.PASSWORD", "deployment.spec.template.spec.containers.0.env.0.value"):
+        found = breaches(world((place, "postgresql://mlflow:hunter2@db/mlflow")))
+        assert found
+        assert not any("hunter2" in breach.text for breach in found)
+
+
+def test_the_names_of_the_rules_are_their_own() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(names) == len(set(names))
+
+
+def test_the_pack_runs_in_the_environment_of_the_repository() -> None:
+    runtime = yaml.safe_load((PACK / "PulumiPolicy.yaml").read_text())["runtime"]
+    assert (PACK / runtime["options"]["virtualenv"]).resolve() == PACK.parents[1] / ".venv"
+
+
+@pytest.mark.parametrize("type_", TAGGED)
+def test_what_must_be_tagged_takes_tags(type_: str) -> None:
+    _, module, name = type_.split(":")
+    resource = getattr(importlib.import_module(f"pulumi_aws.{module.split('/')[0]}"), name)
+    assert issubclass(resource, pulumi.CustomResource)
+    assert "tags" in dir(resource)
