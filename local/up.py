@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--cluster-only brings up the embedded cluster, and {contracts.CONTEXT_ENV} names another: {context}"
         )
     stack = stacks.read(arguments.stack)
-    _refuse(stack, context)
+    if not arguments.cluster_only:
+        _refuse(stack, context)
     if not context:
         checks.machine()
     with lock.only_one():

@@ -1,33 +1,18 @@
 """What RDS does on the server behind its one instance: a new one is empty and has RDS's roles and its administrator."""
 
-import json
-import secrets
 from typing import Any
 
 import psycopg
-from moto.rds.models import DBInstance, MasterUserSecret, RDSBackend
+from moto.rds.models import DBInstance, RDSBackend
 from psycopg import sql
 
 from local.aws.account import Postgres
 
 GROUPS = ("rds_superuser", "rds_iam")
-PASSWORD_BYTES = 24
 
 
-def install(postgres: Postgres | None) -> None:
-    """Have moto's RDS make real secrets, and real roles on the server if there is one."""
-    setattr(MasterUserSecret, "_generate_secret_string", _secret)  # noqa: B010 - moto has no way to say it
-    if postgres is not None:
-        _follow(postgres)
-
-
-def _secret(self: MasterUserSecret) -> str:
-    """Return the administrator's secret in RDS's form."""
-    return json.dumps({"username": self.resource.master_username, "password": secrets.token_urlsafe(PASSWORD_BYTES)})
-
-
-def _follow(postgres: Postgres) -> None:
-    """Have the server follow what becomes of the instance."""
+def follow(postgres: Postgres) -> None:
+    """Have the server follow what becomes of moto's instances."""
     create, delete = RDSBackend.create_db_instance, RDSBackend.delete_db_instance
 
     def create_and_fill(self: RDSBackend, db_kwargs: dict[str, Any]) -> DBInstance:

@@ -13,7 +13,7 @@ from wsgiref.types import WSGIApplication
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from local.aws import database_logins, databases, fixtures, ldap, sessions
+from local.aws import corrections, database_logins, databases, fixtures, ldap
 from local.aws.account import ACCOUNT_ENV, Account, read
 from local.aws.gate import Gate
 from local.aws.state import Store
@@ -40,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     store = Store(account)
     store.restore()
-    databases.install(account.postgres)
-    sessions.install()
+    corrections.install()
+    if account.postgres:
+        databases.follow(account.postgres)
     fixtures.ensure(account)
     if account.logins_port:
         _answer_logins(account, account.logins_port)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from moto.core.utils import utcnow
-from moto.iam.access_control import PermissionResult
 from moto.iam.models import iam_backends
-from moto.s3.models import FakeBucket, s3_backends
+from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 
 from local.aws import policies
@@ -24,11 +23,6 @@ class Session:
     secret_key: str
     token: str
     expired: bool
-
-
-def install() -> None:
-    """Have moto leave the policies of buckets to this module: it takes a condition that doesn't hold for a denial."""
-    FakeBucket.get_permission = lambda self, action, resource: PermissionResult.NEUTRAL  # type: ignore[method-assign]  # noqa: ARG005
 
 
 def find(account_id: str, access_key: str) -> Session | None:
