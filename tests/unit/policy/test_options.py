@@ -1,15 +1,13 @@
 """What an environment's policy file sets for a rule, and what a rule says."""
 
-import importlib
 from pathlib import Path
 
-import pulumi
 import pytest
 import yaml
 
 from infra.policy.rules import RULES
 from infra.policy.tags import TAGGED
-from tests.support.policies import breaches
+from tests.support.policies import breaches, takes_tags
 from tests.unit.policy.world import ABSENT, BOUNDARY, world
 
 PACK = Path(__file__).parents[3] / "infra" / "policy"
@@ -61,7 +59,4 @@ def test_the_pack_runs_in_the_environment_of_the_repository() -> None:
 
 @pytest.mark.parametrize("type_", TAGGED)
 def test_what_must_be_tagged_takes_tags(type_: str) -> None:
-    _, module, name = type_.split(":")
-    resource = getattr(importlib.import_module(f"pulumi_aws.{module.split('/')[0]}"), name)
-    assert issubclass(resource, pulumi.CustomResource)
-    assert "tags" in dir(resource)
+    assert takes_tags(type_)

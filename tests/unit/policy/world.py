@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 from tests.support.policies import Judged
@@ -10,8 +11,15 @@ DIGEST = "0" * 64
 TAGS = {"Environment": "prod", "Owner": "ml", "CostCenter": "1"}
 ISSUER = "oidc.eks.us-west-2.amazonaws.com/id/0123"
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
-# In the place of a value, or of a resource: it is not there.
-ABSENT = object()
+
+
+class Absent(Enum):
+    """In the place of a value, or of a resource: it is not there."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
 
 
 def statement(**elements: Any) -> dict[str, Any]:
