@@ -1,6 +1,7 @@
 """The commands refuse clearly, keep out of one another's way, and delete nothing that isn't theirs."""
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local import checks, clean, cluster, lock, paths, progress, status, up
+import contracts
+from local import checks, clean, cluster, lock, paths, program, progress, status, up
 from local.cluster import containers
 from local.errors import LocalError
 from local.processes import State
@@ -137,3 +139,34 @@ def test_a_failing_command_shows_its_last_lines_once(tmp_path: Path, capsys: pyt
 )
 def test_a_duration_is_told_in_words(seconds: float, text: str) -> None:
     assert progress.duration(seconds) == text
+
+
+def test_a_stack_of_a_real_account_is_refused_with_what_to_do_instead() -> None:
+    with pytest.raises(LocalError, match=r"prod is of the AWS account 3+: `make preview STACK=prod` shows"):
+        up.main(["--stack", "prod"])
+
+
+def test_a_stack_of_the_emulated_account_needs_the_embedded_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(contracts.CONTEXT_ENV, "kind-kind")
+    with pytest.raises(LocalError, match=r"ci needs the embedded cluster.*unset AEGIS_CONTEXT, which is kind-kind"):
+        up.main(["--stack", "ci"])
+
+
+@pytest.mark.parametrize(("wanted", "other"), [("ci", "local"), ("local", "ci")])
+def test_a_second_stack_on_one_machine_is_refused_with_the_command_that_makes_room(wanted: str, other: str) -> None:
+    has_made(other, {"type": "pulumi:pulumi:Stack"}, {"type": "kubernetes:core/v1:Namespace"})
+    with pytest.raises(LocalError, match=f"The stack {other} is up.*run `make destroy STACK={other}` first"):
+        up.main(["--stack", wanted])
+
+
+def test_a_stack_that_was_destroyed_is_up_no_more() -> None:
+    has_made("local")
+    assert not program.is_up("local")
+    assert not program.is_up("ci")
+
+
+def has_made(stack: str, *resources: dict[str, str]) -> None:
+    """Write the engine's state of a stack."""
+    file = program.state() / ".pulumi" / "stacks" / contracts.PROJECT / f"{stack}.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"checkpoint": {"latest": {"resources": list(resources)}}}))

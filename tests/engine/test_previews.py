@@ -1,0 +1,33 @@
+"""The stacks of AWS are previewed without an account and without a cluster, and their files stay as they are."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from local import paths
+
+# What an empty account gets, by the package that the resources are of; components and providers are not counted.
+RESOURCES = {
+    "dev": {"aws": 62, "kubernetes": 37, "random": 3, "vault": 5},
+    "staging": {"aws": 62, "kubernetes": 39, "random": 3, "vault": 5},
+    "prod": {"aws": 102, "kubernetes": 39, "random": 3, "vault": 5},
+}
+
+
+@pytest.mark.parametrize("stack", list(RESOURCES))
+def test_a_stack_of_aws_is_previewed_with_all_that_an_empty_account_gets(stack: str) -> None:
+    file = paths.REPOSITORY / "stacks" / f"Pulumi.{stack}.yaml"
+    before = file.read_text()
+    # The last option makes the engine's exit code tell that there are changes.
+    command = [sys.executable, "-m", "local.preview", "--stack", stack, "--json", "--expect-no-changes"]
+    result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
+    steps = json.loads(result.stdout)["steps"]
+    types = [step["urn"].split("::")[2].rpartition("$")[2] for step in steps]
+    counts = Counter(each.partition(":")[0] for each in types)
+    assert {package: counts[package] for package in RESOURCES[stack]} == RESOURCES[stack]
+    assert {step["op"] for step in steps} == {"create"}
+    assert result.returncode != 0
+    assert file.read_text() == before
