@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from infra.policy.rules import RULES
+from infra.policy.tags import TAGGED
 from tests.program.conftest import stack_graph, surround
 from tests.support.engine import ROOT, STACK_FILES, run_program, stack_config
-from tests.support.policies import Config, breaches, of_graph
+from tests.support.policies import Config, breaches, of_graph, takes_tags
 
 POLICY_FILES = sorted((ROOT / "stacks").glob("policy.*.json"))
 
@@ -45,3 +46,9 @@ def test_a_policy_file_names_rules_that_there_are(file: Path) -> None:
 def test_a_policy_file_opens_nothing_that_its_stack_keeps_anyway(file: Path) -> None:
     graph = stack_graph(file.with_name(f"Pulumi.{file.name.split('.')[1]}.yaml"))
     assert {breach.rule for breach in breaches(of_graph(graph))} == set(json.loads(file.read_text()))
+
+
+@pytest.mark.parametrize("stack_file", STACK_FILES, ids=lambda path: path.name)
+def test_every_type_of_a_stack_that_takes_tags_must_have_them(stack_file: Path) -> None:
+    types = {each.type for each in stack_graph(stack_file).custom() if each.type.startswith("aws:")}
+    assert {type_ for type_ in types if takes_tags(type_)} <= set(TAGGED)

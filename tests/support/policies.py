@@ -1,5 +1,6 @@
 """Judges resources by the rules of the policy pack, as the engine has them judged, but without an engine."""
 
+import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,6 +75,12 @@ def breaches(resources: Iterable[Judged], config: Config | None = None) -> list[
         else:
             rule.validate(StackValidationArgs(_together(judged), options), partial(_note, found, rule.name, ""))
     return found
+
+
+def takes_tags(type_: str) -> bool:
+    """Tell whether an AWS type, such as `aws:s3/bucket:Bucket`, has tags in the SDK."""
+    _, module, name = type_.split(":")
+    return hasattr(getattr(importlib.import_module(f"pulumi_aws.{module.split('/')[0]}"), name), "tags")
 
 
 def _configured(entry: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
