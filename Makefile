@@ -3,7 +3,7 @@ STACK ?= local
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: help up down destroy status env clean preview test test-unit lint bench-signing settings lock
+.PHONY: help up down destroy status env clean preview test test-unit lint bench-signing bench-preview settings lock
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ lint: $(READY)  ## Check format, lint and types
 
 bench-signing: $(READY)  ## Time packaging and signing beside openssl, tar and cosign
 	@$(PYTHON) -m benchmarks.bench_signing
+
+bench-preview: $(READY)  ## Time a preview of prod beside the engine's and the plugins' own time
+	@$(PYTHON) -m benchmarks.bench_preview
 
 settings: $(READY)  ## Write docs/settings.md from the typed settings
 	@$(PYTHON) -m infra.settings.reference

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _preview(stack: Stack, folder: Path, tools: Mapping[str, Path], options: Sequence[str]) -> int:
-    with _stand_ins(stack, folder, tools) as environment:
+    with stand_ins(stack, folder, tools) as environment:
         copy = _make_empty(stack, folder / "project", environment)
         return _pulumi(environment, "preview", "--stack", stack.name, "--config-file", str(copy), *options)
 
@@ -77,7 +77,7 @@ def _pulumi(environment: Mapping[str, str], *arguments: str) -> int:
 
 
 @contextmanager
-def _stand_ins(stack: Stack, folder: Path, tools: Mapping[str, Path]) -> Iterator[dict[str, str]]:
+def stand_ins(stack: Stack, folder: Path, tools: Mapping[str, Path]) -> Iterator[dict[str, str]]:
     """Run an AWS account and an API server, and yield the environment with which the engine finds them."""
     kubernetes = Kubernetes(folder, dict(tools))
     processes = Processes(folder=folder)
