@@ -93,6 +93,7 @@ def _instance(wanted: Settings, cloud: Cloud, cluster: EksCluster) -> ManagedPos
             backup_days=settings.backup_days,
             protected=cloud.protected,
             iam_authentication=settings.auth == "iam",
+            log_days=settings.log_days,
             apply_immediately=settings.apply_immediately,
         ),
         cloud.opts,

@@ -13,7 +13,7 @@ from infra.aws.account import Account
 from infra.settings.cluster import Cluster
 
 # What the provider calls: without an endpoint of its own, one of these would go to AWS itself.
-_SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "rds", "s3", "s3control", "sts")
+_SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "s3control", "sts")
 
 
 def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_kubernetes.Provider:

@@ -7,10 +7,10 @@ from typing import Final
 
 import pulumi
 from pulumi import ResourceOptions
-from pulumi_aws import ec2, rds, vpc
+from pulumi_aws import cloudwatch, ec2, rds, vpc
 
 import contracts
-from infra.aws.database_args import ManagedPostgresArgs
+from infra.aws.database_args import LOGS, ManagedPostgresArgs
 from infra.aws.database_parameters import family, parameters
 from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
 
@@ -46,8 +46,9 @@ class ManagedPostgres(pulumi.ComponentResource):
             EncryptionKeyArgs(
                 account=args.account,
                 purpose="database",
-                description="Database of MLflow: storage, backups, performance figures, password of the administrator",
+                description="Database of MLflow: storage, backups, logs, performance figures, administrator's password",
                 protected=args.protected,
+                log_groups=tuple(args.log_groups.values()),
             ),
             ResourceOptions(parent=self),
         )
@@ -128,7 +129,7 @@ class ManagedPostgres(pulumi.ComponentResource):
             performance_insights_kms_key_id=key_arn,
             performance_insights_retention_period=_INSIGHTS_RETENTION,
             database_insights_mode="standard",
-            enabled_cloudwatch_logs_exports=["postgresql", "upgrade"],
+            enabled_cloudwatch_logs_exports=list(LOGS),
             tags=args.account.tags,
             opts=ResourceOptions(
                 parent=self,
@@ -136,8 +137,24 @@ class ManagedPostgres(pulumi.ComponentResource):
                 protect=args.protected,
                 # The identifier is unique in the region: a new server can't be made beside the old one.
                 delete_before_replace=True,
+                # RDS makes a missing group itself, one that never expires and lacks our key.
+                depends_on=self._logs(name, args, key_arn),
             ),
         )
+
+    def _logs(self, name: str, args: ManagedPostgresArgs, key_arn: pulumi.Output[str]) -> list[pulumi.Resource]:
+        return [
+            cloudwatch.LogGroup(
+                f"{name}-{log}-log",
+                name=group,
+                retention_in_days=args.log_days,
+                kms_key_id=key_arn,
+                tags=args.account.tags,
+                # It tells who did what to the data, and is asked for when that is gone.
+                opts=ResourceOptions(parent=self, protect=args.protected),
+            )
+            for log, group in args.log_groups.items()
+        ]
 
     def _subnets(self, name: str, args: ManagedPostgresArgs) -> rds.SubnetGroup:
         return rds.SubnetGroup(

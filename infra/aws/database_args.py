@@ -9,6 +9,7 @@ import pulumi
 from infra.aws.account import Account
 from infra.aws.database_parameters import ENGINE_VERSIONS
 from infra.aws.instance_classes import memory_gib
+from infra.aws.log_retention import RETENTION_DAYS
 
 # gp3 for PostgreSQL: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html
 _LEAST_GIB: Final = 20
@@ -18,6 +19,8 @@ _MOST_BACKUP_DAYS: Final = 35
 _LEAST_BACKUP_DAYS_PROTECTED: Final = 7
 # A subnet group spans two zones at least, even for a server in one.
 _LEAST_SUBNETS: Final = 2
+# What RDS exports to CloudWatch: PostgreSQL's own log, and that of a new major version.
+LOGS: Final = ("postgresql", "upgrade")
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.Constraints
 _LONGEST_IDENTIFIER: Final = 63
 _IDENTIFIER: Final = re.compile(r"[a-z](-?[a-z0-9])*")
@@ -30,6 +33,7 @@ class ManagedPostgresArgs:
     `max_storage_gib` is how far RDS may grow the storage by itself, 0 for not at all. `protected` keeps the data from
     being destroyed. With `apply_immediately` a change such as another class restarts the server during the update;
     without it RDS makes the change in the next maintenance window, and a refresh shows the old value until then.
+    `log_days` is how long CloudWatch keeps the server's logs.
     """
 
     account: Account
@@ -43,6 +47,7 @@ class ManagedPostgresArgs:
     backup_days: int
     protected: bool
     iam_authentication: bool
+    log_days: int = 90
     engine_version: str = "16"
     apply_immediately: bool = False
 
@@ -71,6 +76,10 @@ class ManagedPostgresArgs:
                 least_backup_days <= self.backup_days <= _MOST_BACKUP_DAYS,
                 f"{least_backup_days} to {_MOST_BACKUP_DAYS}",
             ),
+            "log_days": (
+                self.log_days in RETENTION_DAYS,
+                f"one of {', '.join(str(days) for days in RETENTION_DAYS)}",
+            ),
             "identifier": (
                 len(self.identifier) <= _LONGEST_IDENTIFIER and _IDENTIFIER.fullmatch(self.identifier) is not None,
                 f"up to {_LONGEST_IDENTIFIER} small letters, digits and single hyphens, the first a letter",
@@ -84,3 +93,11 @@ class ManagedPostgresArgs:
     def identifier(self) -> str:
         """The server's name in the account and region."""
         return self.account.name("mlflow")
+
+    @property
+    def log_groups(self) -> dict[str, str]:
+        """The names that RDS gives to the groups of the server's logs in CloudWatch, by log.
+
+        https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Procedural.UploadtoCloudWatch.html
+        """
+        return {log: f"/aws/rds/instance/{self.identifier}/{log}" for log in LOGS}

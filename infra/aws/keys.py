@@ -16,8 +16,8 @@ from infra.aws.statements import Document, Statement, document
 _ROTATION_DAYS: Final = 365
 # The longest that KMS takes: until then the deletion of a key, and so of its store, can be cancelled.
 _DELETION_DAYS: Final = 30
-# What a service does with the data of its customers, each action by its own name.
-_SERVICE_ACTIONS: Final = (
+# The documented ones for encrypted logs, each by its own name.
+_LOGS_ACTIONS: Final = (
     "kms:Encrypt",
     "kms:Decrypt",
     "kms:ReEncryptFrom",
@@ -31,15 +31,15 @@ _SERVICE_ACTIONS: Final = (
 class EncryptionKeyArgs:
     """Arguments of `EncryptionKey`.
 
-    `services` are the principals, such as `logs.eu-west-1.amazonaws.com`, that use the key in their own name. S3, RDS,
-    ECR and EBS are none: they use it in their caller's name, or by a grant that their caller makes.
+    `log_groups` are the names of the log groups that CloudWatch encrypts with it, in its own name. S3, RDS, ECR and EBS
+    need no permission of their own: they use a key in their caller's name, or by a grant that their caller makes.
     """
 
     account: Account
     purpose: str
     description: str
     protected: bool
-    services: tuple[str, ...] = ()
+    log_groups: tuple[str, ...] = ()
 
 
 class EncryptionKey(pulumi.ComponentResource):
@@ -57,7 +57,7 @@ class EncryptionKey(pulumi.ComponentResource):
             enable_key_rotation=True,
             rotation_period_in_days=_ROTATION_DAYS,
             deletion_window_in_days=_DELETION_DAYS,
-            policy=json.dumps(key_policy(args.account, args.services)),
+            policy=json.dumps(key_policy(args.account, args.log_groups)),
             tags=args.account.tags,
             opts=child,
         )
@@ -68,8 +68,8 @@ class EncryptionKey(pulumi.ComponentResource):
         self.register_outputs({"arn": self.arn})
 
 
-def key_policy(account: Account, services: tuple[str, ...] = ()) -> Document:
-    """Return the policy of a key: IAM decides who uses it, and `services` may on behalf of this account alone.
+def key_policy(account: Account, log_groups: tuple[str, ...] = ()) -> Document:
+    """Return the policy of a key: IAM decides who uses it, and CloudWatch may for these log groups alone.
 
     The first statement is the documented one that hands the decision to the account's IAM policies; by itself it lets
     nobody in, and a key without it can become one that nobody can manage:
@@ -84,18 +84,21 @@ def key_policy(account: Account, services: tuple[str, ...] = ()) -> Document:
             # In a key's policy this is the key itself.
             "Resource": "*",
         },
-        *(_service(account, service) for service in services),
+        *([_logs(account, log_groups)] if log_groups else []),
     )
 
 
-def _service(account: Account, service: str) -> Statement:
+def _logs(account: Account, log_groups: tuple[str, ...]) -> Statement:
+    """Let CloudWatch use a key; it tells which group it is for, and not for which account, in the request.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    arns = [account.arn("logs", f"log-group:{name}") for name in log_groups]
     return {
-        "Sid": "".join(
-            part.capitalize() for part in service.removesuffix(".amazonaws.com").replace("-", ".").split(".")
-        ),
+        "Sid": "EncryptLogs",
         "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": list(_SERVICE_ACTIONS),
+        "Principal": {"Service": f"logs.{account.region}.amazonaws.com"},
+        "Action": list(_LOGS_ACTIONS),
         "Resource": "*",
-        "Condition": {"StringEquals": {"aws:SourceAccount": account.account_id}},
+        "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": arns}},
     }

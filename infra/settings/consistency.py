@@ -141,6 +141,7 @@ _SHAPE: Final = (
             "max_storage",
             "multi_az",
             "backup_days",
+            "log_days",
             "subnet_ids",
             "client_security_group_ids",
             "apply_immediately",

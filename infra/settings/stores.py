@@ -1,12 +1,19 @@
 """Where an environment keeps what MLflow knows: the database, the buckets, and the backups."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from infra.aws.log_retention import RETENTION_DAYS
 from infra.settings.section import ExistingFile, Label, Network, Section, VolumeSize
 
 _CRON = r"^([0-9A-Za-z*/,-]+ ){4}[0-9A-Za-z*/,-]+$"
+
+
+def _log_days(value: int) -> int:
+    if value not in RETENTION_DAYS:
+        raise ValueError("CloudWatch takes other numbers of days")
+    return value
 
 
 class Database(Section):
@@ -33,6 +40,11 @@ class Database(Section):
     multi_az: bool = Field(default=True, description="RDS only: true or false: a standby in a second zone")
     backup_days: int = Field(
         default=14, ge=1, le=35, description="RDS only: days of automated backups, an integer from 1 to 35"
+    )
+    log_days: Annotated[int, AfterValidator(_log_days)] = Field(
+        default=90,
+        description="RDS only: days for which CloudWatch keeps the server's logs, one of "
+        f"{', '.join(str(days) for days in RETENTION_DAYS)}",
     )
     subnet_ids: list[str] = Field(
         default=[], description="RDS only: a list of two or more subnets' IDs; default: those of the EKS cluster"

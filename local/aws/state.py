@@ -26,7 +26,7 @@ from moto.s3.utils import _VersionedKeyStore
 from local.aws.account import Account
 
 # What a stack has in AWS, and what the account has before it. The first names the buckets' account in a register.
-SERVICES = ("s3", "iam", "sts", "kms", "ec2", "eks", "rds", "secretsmanager", "ecr")
+SERVICES = ("s3", "iam", "sts", "kms", "ec2", "eks", "rds", "secretsmanager", "ecr", "logs")
 POLL_SECONDS = 0.2
 # Long enough that the calls of one update don't each write; a crash loses no more than this.
 QUIET_SECONDS = 0.5

@@ -13,7 +13,7 @@ PROVIDER = """
     import pulumi
     import pulumi_aws as aws
     from pulumi import ResourceOptions
-    from pulumi_aws import ec2, ecr, eks, iam, kms, rds, s3, vpc
+    from pulumi_aws import cloudwatch, ec2, ecr, eks, iam, kms, rds, s3, vpc
 
     config = pulumi.Config()
     account = aws.Provider(
@@ -129,6 +129,10 @@ DATABASE = """
         ],
     )
     key = kms.Key("key", opts=opts)
+    cloudwatch.LogGroup(
+        "log", name="/aws/rds/instance/aegis-mlflow/postgresql", retention_in_days=config.get_int("days") or 90,
+        kms_key_id=key.arn, tags=tags, opts=opts,
+    )
     protected = config.get_bool("protected") or False
     database = rds.Instance(
         "database", identifier="aegis-mlflow", engine="postgres", engine_version="16",
@@ -144,7 +148,7 @@ DATABASE = """
     pulumi.export("secret", database.master_user_secrets[0].secret_arn)
     pulumi.export("resource_id", database.resource_id)
 """
-DATABASE_COUNT = 6
+DATABASE_COUNT = 7
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +180,10 @@ def database(network: Network) -> str:
 
 def server_of(aws: Aws) -> dict[str, object]:
     return aws.client("rds").describe_db_instances()["DBInstances"][0]
+
+
+def log_groups(aws: Aws) -> list[dict[str, object]]:
+    return aws.client("logs").describe_log_groups()["logGroups"]
 
 
 def test_stores_are_made_kept_changed_and_taken_down(stack: Stack, aws: Aws) -> None:
@@ -230,11 +238,14 @@ def test_a_database_changes_in_place_and_leaves_nothing(stack: Stack, aws: Aws, 
     assert seen.counts == {"same": DATABASE_COUNT}, seen.differences
     assert stack.preview().counts == {"same": DATABASE_COUNT}
 
-    stack.config(**{"class": "db.m6g.large"}, gib="40", multi="true", connections="200", **{"from": "10.0.0.0/24"})
+    stack.config(
+        **{"class": "db.m6g.large"}, gib="40", multi="true", connections="200", days="30", **{"from": "10.0.0.0/24"}
+    )
     previewed = stack.preview()
     assert previewed.steps["database"] == "update", "a new class keeps the database and its data"
     assert previewed.differences["database"] == {"instanceClass", "allocatedStorage", "multiAz"}
-    assert stack.up().counts == {"same": DATABASE_COUNT - 3, "update": 3}
+    assert stack.up().counts == {"same": DATABASE_COUNT - 4, "update": 4}
+    assert [each["retentionInDays"] for each in log_groups(aws)] == [30]
     instance = server_of(aws)
     assert (instance["DBInstanceClass"], instance["AllocatedStorage"], instance["MultiAZ"]) == (
         "db.m6g.large",
@@ -247,6 +258,7 @@ def test_a_database_changes_in_place_and_leaves_nothing(stack: Stack, aws: Aws, 
     stack.destroy()
     assert aws.client("rds").describe_db_instances()["DBInstances"] == []
     assert aws.client("rds").describe_db_subnet_groups()["DBSubnetGroups"] == []
+    assert log_groups(aws) == []
     groups = aws.client("ec2").describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [network.vpc]}])
     assert [each["GroupName"] for each in groups["SecurityGroups"]] == ["default"]
 

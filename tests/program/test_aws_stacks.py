@@ -11,14 +11,23 @@ from tests.support.engine import ROOT, Graph, Registered, run_program, stack_con
 
 # Resources of each provider that an environment has: a change here is a change of what is paid for and kept up.
 COUNTS = {
-    "ci": {"aws": 62, "kubernetes": 46, "random": 4, "vault": 6},
-    "dev": {"aws": 62, "kubernetes": 37, "random": 3, "vault": 5},
-    "staging": {"aws": 62, "kubernetes": 39, "random": 3, "vault": 5},
-    "prod": {"aws": 102, "kubernetes": 39, "random": 3, "vault": 5},
+    "ci": {"aws": 64, "kubernetes": 46, "random": 4, "vault": 6},
+    "dev": {"aws": 64, "kubernetes": 37, "random": 3, "vault": 5},
+    "staging": {"aws": 64, "kubernetes": 39, "random": 3, "vault": 5},
+    "prod": {"aws": 104, "kubernetes": 39, "random": 3, "vault": 5},
 }
 PROTECTED = ("staging", "prod")
 # What holds data, and what guards it: a destroy must stop at all of them.
-KEPT = {"Bucket", "BucketPolicy", "BucketPublicAccessBlock", "BucketVersioning", "Key", "Instance", "Repository"}
+KEPT = {
+    "Bucket",
+    "BucketPolicy",
+    "BucketPublicAccessBlock",
+    "BucketVersioning",
+    "Instance",
+    "Key",
+    "LogGroup",
+    "Repository",
+}
 TAGS = {"Project", "Environment", "Owner", "CostCenter", "ManagedBy"}
 
 
@@ -58,7 +67,9 @@ def test_a_setting_and_no_other_code_lets_a_test_destroy_its_data(environments: 
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_everything_that_takes_tags_says_whose_it_is(environments: dict[str, Graph], name: str) -> None:
-    tagged = [each for each in in_aws(environments[name]) if each.kind in {"Bucket", "Key", "Role", "Instance"}]
+    tagged = [
+        each for each in in_aws(environments[name]) if each.kind in {"Bucket", "Key", "Role", "Instance", "LogGroup"}
+    ]
     assert tagged
     for each in tagged:
         assert each.inputs["tags"].keys() >= TAGS, each.name
@@ -161,6 +172,7 @@ BAD = [
     ("aegis:database", {"kind": "rds", "storage": "10Gi"}, "aegis:database.storage: got 10Gi; allowed with kind"),
     ("aegis:database", {"kind": "rds", "storage": "95Gi"}, "maxStorage: got 100Gi with storage 95Gi; allowed: at"),
     ("aegis:database", {"kind": "rds", "backupDays": 3}, "aegis:database.backupDays: got 3 in a protected environment"),
+    ("aegis:database", {"kind": "rds", "logDays": 45}, "aegis:database.logDays: got 45; allowed: RDS only: days for"),
     ("aegis:database", {"kind": "rds", "subnetIds": ["subnet-1"]}, "aegis:database.subnetIds: got 1; allowed: 2 or"),
     ("aegis:artifactStore", {"kind": "s3", "backupLockDays": 60}, "backupLockDays: got 60, and"),
     ("aegis:egress", {"vault": ["10.0.0.0/8", "10.1.0.0/16"]}, "egress.vault: got 10.0.0.0/8 and 10.1.0.0/16,"),

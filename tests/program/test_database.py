@@ -1,5 +1,6 @@
 """The managed database: who reaches it, what keeps its data, and what it is refused for."""
 
+import json
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -91,6 +92,28 @@ def test_everything_at_rest_is_encrypted_with_a_key_of_its_own(graph: Graph, ser
     assert server.inputs["storageEncrypted"] is True
     keys = ("kmsKeyId", "masterUserSecretKmsKeyId", "performanceInsightsKmsKeyId")
     assert [server.inputs[key] for key in keys] == [arn] * 3
+
+
+def test_the_servers_logs_expire_and_are_encrypted_with_its_key(graph: Graph) -> None:
+    groups = {each.inputs["name"]: each.inputs for each in graph.of_kind("LogGroup")}
+    assert groups.keys() == {f"/aws/rds/instance/aegis-prod-mlflow/{log}" for log in ("postgresql", "upgrade")}
+    assert {each["retentionInDays"] for each in groups.values()} == {90}
+    assert {each["kmsKeyId"] for each in groups.values()} == {graph.outputs["key_arn"]}
+    assert build(replace(ARGS, log_days=365)).of_kind("LogGroup")[0].inputs["retentionInDays"] == 365
+
+
+def test_cloudwatch_may_encrypt_those_logs_with_the_key_and_no_other(graph: Graph) -> None:
+    statements = json.loads(graph.one("Key").inputs["policy"])["Statement"]
+    (logs,) = [each for each in statements if each["Principal"] == {"Service": f"logs.{REGION}.amazonaws.com"}]
+    arns = logs["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
+    names = [each.inputs["name"] for each in graph.of_kind("LogGroup")]
+    assert arns == [f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{name}" for name in names]
+
+
+def test_every_log_that_the_server_exports_has_a_group_before_it(graph: Graph, server: Registered) -> None:
+    groups = graph.of_kind("LogGroup")
+    assert [each.inputs["name"].rpartition("/")[2] for each in groups] == server.inputs["enabledCloudwatchLogsExports"]
+    assert {each.urn for each in groups} <= server.depends_on
 
 
 def test_the_password_is_made_and_kept_by_rds(graph: Graph, server: Registered) -> None:
@@ -209,6 +232,7 @@ def test_the_first_preview_runs_though_nothing_is_known(graph: Graph) -> None:
         ({"backup_days": 0, "protected": False}, "backup_days is 0: allowed is 1 to 35"),
         ({"subnet_ids": ("subnet-a",)}, "subnet_ids is .*: allowed is two subnets at least"),
         ({"subnet_ids": ("subnet-a", "subnet-a")}, "subnet_ids is .*: allowed is two subnets at least"),
+        ({"log_days": 0}, "log_days is 0: allowed is one of 1, 3, 5, 7, 14, 30, 60, 90,"),
         ({"engine_version": "16.4"}, "engine_version is '16.4': allowed is the major versions 15, 16, 17"),
         ({"account": replace(ACCOUNT, environment="p" * 60)}, "identifier is 'aegis-p+-mlflow': allowed is up to 63"),
         ({"account": replace(ACCOUNT, environment="prod--eu")}, "identifier is 'aegis-prod--eu-mlflow'"),

@@ -3,11 +3,22 @@
 from collections.abc import Mapping
 from typing import Final
 
-from local.plugins.aws import ecr, iam, kms, rds_groups, rds_instance, s3_bucket, s3_settings, security_groups
+from local.plugins.aws import (
+    ecr,
+    iam,
+    kms,
+    log_groups,
+    rds_groups,
+    rds_instance,
+    s3_bucket,
+    s3_settings,
+    security_groups,
+)
 from local.plugins.aws.functions import CALLER_IDENTITY, CLUSTER, OPEN_ID_CONNECT_PROVIDER, VPC, Function
 from local.plugins.aws.kind import Kind
 
 KINDS: Final[Mapping[str, Kind]] = {
+    "aws:cloudwatch/logGroup:LogGroup": log_groups.LogGroup(),
     "aws:ec2/securityGroup:SecurityGroup": security_groups.SecurityGroup(),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": ecr.LifecyclePolicy(),
     "aws:ecr/repository:Repository": ecr.Repository(),

@@ -203,6 +203,7 @@ def test_what_a_killed_process_had_is_there_after_it(make_emulator: Callable[[],
     for body in (b"first", b"second"):
         s3.put_object(Bucket=BUCKET, Key="model", Body=body)
     secret = emulator.client("kms").encrypt(KeyId="alias/aegis-ci", Plaintext=b"secret")["CiphertextBlob"]
+    emulator.client("logs").create_log_group(logGroupName="/aws/rds/instance/mlflow/postgresql")
     cluster = emulator.client("eks").describe_cluster(name="aegis-ci")["cluster"]
     before = identity(emulator)
     saved(emulator)
@@ -214,6 +215,7 @@ def test_what_a_killed_process_had_is_there_after_it(make_emulator: Callable[[],
     ]
     assert sorted(bodies) == [b"first", b"second"]
     assert emulator.client("kms").decrypt(CiphertextBlob=secret)["Plaintext"] == b"secret"
+    assert len(emulator.client("logs").describe_log_groups()["logGroups"]) == 1
     again = emulator.client("eks").describe_cluster(name="aegis-ci")["cluster"]
     assert again["resourcesVpcConfig"] == cluster["resourcesVpcConfig"]
     assert identity(emulator) == before

@@ -19,6 +19,7 @@ ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 REPOSITORY = "aws:ecr/repository:Repository"
 DATABASE = "aws:rds/instance:Instance"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
 
@@ -152,6 +153,22 @@ def test_a_database_without_a_last_snapshots_name_is_not_deleted(
     assert aws.client("rds").describe_db_instances()["DBInstances"]
 
 
+def test_a_log_group_is_kept_and_tagged_as_it_is_asked_and_left_behind_on_request(
+    provider: AwsProvider, request_for: RequestFor, aws: Aws
+) -> None:
+    old = {"name": "/aegis", "retentionInDays": 30, "tags": {"Owner": "a"}, "skipDestroy": True}
+    state = create(provider, request_for, LOG_GROUP, old)
+    # Another group, whose name only begins alike.
+    aws.client("logs").create_log_group(logGroupName="/aegis-2")
+    new = {"name": "/aegis", "tags": {"CostCenter": "b"}, "skipDestroy": True}
+    changed = change(provider, request_for, LOG_GROUP, old, new, state)
+    assert changed.outputs["tagsAll"] == {"CostCenter": "b"}
+    assert changed.outputs["retentionInDays"] == 0
+    provider.delete(request_for(LOG_GROUP, id="/aegis", inputs=new, state=changed.outputs))
+    groups = aws.client("logs").describe_log_groups()["logGroups"]
+    assert {each["logGroupName"]: "retentionInDays" in each for each in groups} == {"/aegis": False, "/aegis-2": False}
+
+
 def test_what_is_gone_is_read_as_nothing_and_deleted_without_a_word(
     provider: AwsProvider, request_for: RequestFor
 ) -> None:
@@ -166,6 +183,7 @@ def test_what_is_gone_is_read_as_nothing_and_deleted_without_a_word(
         (ROLE_POLICY, "gone:gone", policy),
         (REPOSITORY, "gone", {"name": "gone"}),
         (DATABASE, "db-GONE", {"identifier": "gone"}),
+        (LOG_GROUP, "gone", {"name": "gone"}),
     ):
         request = request_for(token, id=identity, inputs=inputs, state=inputs)
         assert provider.read(request) is None, token

@@ -9,7 +9,7 @@ ACCOUNT = Account(
     project="aegis", environment="prod", account_id="123456789012", region="eu-west-1", tags={"Environment": "prod"}
 )
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-SERVICE = "logs.eu-west-1.amazonaws.com"
+LOG_GROUP = "/aws/rds/instance/aegis-prod-mlflow/postgresql"
 PERMITTED = document({"Sid": "Key", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY})
 
 
@@ -29,29 +29,31 @@ def test_the_accounts_iam_policies_decide_who_uses_a_key() -> None:
     assert dict(zip(policies, allowed(requests), strict=True)) == {"permitted": True, "not permitted": False}
 
 
-def by_service(action: str, source_account: str, *services: str) -> bool:
+def by_cloudwatch(action: str, log_group: str, *log_groups: str) -> bool:
     request = Request(
-        principal=SERVICE,
+        principal="logs.eu-west-1.amazonaws.com",
         action=action,
         resource=KEY,
         account=ACCOUNT.account_id,
-        context={"aws:SourceAccount": source_account},
-        resource_policy=key_policy(ACCOUNT, services),
+        context={
+            "kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:eu-west-1:{ACCOUNT.account_id}:log-group:{log_group}"
+        },
+        resource_policy=key_policy(ACCOUNT, log_groups),
     )
     return allowed([request])[0]
 
 
-def test_a_service_uses_a_key_for_this_account() -> None:
-    assert by_service("kms:GenerateDataKey", ACCOUNT.account_id, SERVICE)
+def test_cloudwatch_encrypts_the_log_groups_that_are_named() -> None:
+    assert by_cloudwatch("kms:GenerateDataKey", LOG_GROUP, LOG_GROUP)
 
 
-def test_a_service_uses_no_key_for_another_account() -> None:
-    assert not by_service("kms:GenerateDataKey", "999999999999", SERVICE)
+def test_cloudwatch_encrypts_no_other_log_group() -> None:
+    assert not by_cloudwatch("kms:GenerateDataKey", "/aws/rds/instance/another/postgresql", LOG_GROUP)
 
 
-def test_a_service_that_was_not_named_uses_no_key() -> None:
-    assert not by_service("kms:GenerateDataKey", ACCOUNT.account_id)
+def test_cloudwatch_uses_no_key_of_a_store_without_logs() -> None:
+    assert not by_cloudwatch("kms:GenerateDataKey", LOG_GROUP)
 
 
-def test_a_service_manages_no_key() -> None:
-    assert not by_service("kms:ScheduleKeyDeletion", ACCOUNT.account_id, SERVICE)
+def test_cloudwatch_manages_no_key() -> None:
+    assert not by_cloudwatch("kms:ScheduleKeyDeletion", LOG_GROUP, LOG_GROUP)
