@@ -61,6 +61,8 @@ AWS_TOKEN_AUDIENCE: Final = "sts.amazonaws.com"
 AWS_TOKEN_FOLDER: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 # File with the authorities that a managed database's certificate is checked against.
 DATABASE_CA_PATH: Final = "/etc/aegis/database/ca.pem"
+# File with the authorities that the certificate of a Vault outside of the cluster is checked against.
+VAULT_CA_PATH: Final = "/etc/aegis/vault/ca.pem"
 # SQLAlchemy's name of the driver that logs in with tokens of the pod's AWS role (workloads/database).
 DATABASE_IAM_DRIVER: Final = "postgresql+rdsiam"
 
@@ -71,6 +73,9 @@ class Env:
     TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
     VAULT_ADDR: Final = "VAULT_ADDR"
     VAULT_TOKEN: Final = "VAULT_TOKEN"
+    # Both read by Vault's own tools, too: the authorities of its certificate, and the namespace of Vault Enterprise.
+    VAULT_CACERT: Final = "VAULT_CACERT"
+    VAULT_NAMESPACE: Final = "VAULT_NAMESPACE"
     # Role of Vault's Kubernetes auth; with it and no VAULT_TOKEN, the pod's token logs in.
     VAULT_ROLE: Final = "AEGIS_VAULT_ROLE"
     # Mount of the auth method that the role belongs to; default KUBERNETES_AUTH_MOUNT.

@@ -101,6 +101,36 @@ class BucketAccess:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Vault:
+    """A Vault, and the role that a pod's token logs in to.
+
+    `authorities` are the certificates, PEM, that the server's is checked against, None those that everyone trusts;
+    `namespace` is one of Vault Enterprise.
+    """
+
+    address: str
+    role: pulumi.Input[str]
+    auth_mount: str
+    transit_mount: str
+    authorities: str | None = None
+    namespace: str | None = None
+
+    def environment(self) -> dict[str, pulumi.Input[str]]:
+        """Return the variables that a signer reads."""
+        variables: dict[str, pulumi.Input[str]] = {
+            contracts.Env.VAULT_ADDR: self.address,
+            contracts.Env.VAULT_ROLE: self.role,
+            contracts.Env.VAULT_AUTH_MOUNT: self.auth_mount,
+            contracts.Env.VAULT_TRANSIT_MOUNT: self.transit_mount,
+        }
+        if self.authorities is not None:
+            variables[contracts.Env.VAULT_CACERT] = contracts.VAULT_CA_PATH
+        if self.namespace is not None:
+            variables[contracts.Env.VAULT_NAMESPACE] = self.namespace
+        return variables
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
     """What a workload is: a service account of its namespace, and in AWS the role that trusts it."""
 

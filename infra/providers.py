@@ -11,6 +11,7 @@ from pulumi_aws import ProviderEndpointArgs
 
 from infra.aws.account import Account
 from infra.settings.cluster import Cluster
+from infra.settings.workloads import Vault
 
 # What the provider calls: without an endpoint of its own, one of these would go to AWS itself.
 _SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "s3control", "sts")
@@ -60,13 +61,18 @@ def random_provider() -> pulumi_random.Provider:
 
 
 def vault_provider(
-    address: pulumi.Input[str], token: pulumi.Input[str] | None = None, server: pulumi.Resource | None = None
+    settings: Vault,
+    address: pulumi.Input[str],
+    token: pulumi.Input[str] | None = None,
+    server: pulumi.Resource | None = None,
 ) -> pulumi_vault.Provider:
     """Return the provider of the Vault at `address`; without a token it takes the environment's VAULT_TOKEN."""
     return pulumi_vault.Provider(
         "vault",
         address=address,
         token=token,
+        ca_cert_file=settings.authorities,
+        namespace=settings.namespace,
         # A child token would be a secret more to make and to lose with every preview.
         skip_child_token=True,
         # The address of a Vault in the cluster exists before it answers.

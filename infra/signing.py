@@ -1,6 +1,7 @@
 """Signing in an environment: a Vault (`vault.kind` decides whose), its transit key, and the role that may use it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pulumi
@@ -12,7 +13,7 @@ from infra.aws.service_account import subject
 from infra.cloud import Cloud
 from infra.cluster.namespace import ClosedNamespace, ClosedNamespaceArgs
 from infra.cluster.traffic import Peer
-from infra.connections import Identity
+from infra.connections import Identity, Vault
 from infra.providers import vault_provider
 from infra.settings import Settings
 from infra.vault.auth import SignerAccess, SignerAccessArgs
@@ -31,9 +32,8 @@ class Signing:
     """
 
     signer: Identity
-    role: pulumi.Output[str]
+    vault: Vault
     ready: pulumi.Resource
-    address: str
     peer: Peer
     url: pulumi.Input[str]
     namespace: pulumi.Output[str] | None = None
@@ -62,7 +62,7 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
         ),
         opts,
     )
-    in_vault = ResourceOptions(providers=[vault_provider(server.url, server.root_token, server)])
+    in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, server.url, server.root_token, server)])
     key = _key(wanted, in_vault)
     access = SignerAccess(
         "signer-access",
@@ -78,9 +78,8 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
     )
     return Signing(
         signer=signer,
-        role=access.role,
+        vault=_connection(wanted, topology.VAULT_URL, access.role),
         ready=access,
-        address=topology.VAULT_URL,
         peer=topology.VAULT,
         url=server.url,
         namespace=namespace,
@@ -90,7 +89,7 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
 
 def _external(wanted: Settings, cloud: Cloud | None, signer: Identity) -> Signing:
     address = wanted.vault.address or ""
-    in_vault = ResourceOptions(providers=[vault_provider(address)])
+    in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, address)])
     key = _key(wanted, in_vault)
     trust = SignerTrust(
         "signer-trust",
@@ -106,11 +105,22 @@ def _external(wanted: Settings, cloud: Cloud | None, signer: Identity) -> Signin
     )
     return Signing(
         signer=signer,
-        role=trust.role,
+        vault=_connection(wanted, address, trust.role),
         ready=trust,
-        address=address,
         peer=Peer(port=urlsplit(address).port or _HTTPS, networks=tuple(wanted.egress.vault)),
         url=address,
+    )
+
+
+def _connection(wanted: Settings, address: str, role: pulumi.Output[str]) -> Vault:
+    settings = wanted.vault
+    return Vault(
+        address=address,
+        role=role,
+        auth_mount=settings.auth_mount,
+        transit_mount=settings.transit_mount,
+        authorities=None if settings.authorities is None else Path(settings.authorities).read_text(),
+        namespace=settings.namespace,
     )
 
 

@@ -32,13 +32,13 @@ def with_access(
             "name": "database-authorities",
             "config_map": {"name": database.authorities, "items": [{"key": "ca.pem", "path": file}]},
         }
-        spec = _mounted(spec, authorities, folder)
+        spec = mounted(spec, authorities, folder)
     if identity is None:
         return spec
     spec = {**spec, "service_account_name": identity.service_account}
     if identity.role_arn is None:
         return spec
-    return _with_variables(_mounted(spec, _aws_token(), contracts.AWS_TOKEN_FOLDER), identity)
+    return _with_variables(mounted(spec, _aws_token(), contracts.AWS_TOKEN_FOLDER), identity)
 
 
 def _aws_token() -> VolumeArgsDict:
@@ -58,7 +58,8 @@ def _aws_token() -> VolumeArgsDict:
     }
 
 
-def _mounted(spec: PodSpecArgsDict, volume: VolumeArgsDict, folder: str) -> PodSpecArgsDict:
+def mounted(spec: PodSpecArgsDict, volume: VolumeArgsDict, folder: str) -> PodSpecArgsDict:
+    """Return the pod `spec` with a volume that its containers read in a folder."""
     mount = cast("VolumeMountArgsDict", {"name": volume.get("name"), "mount_path": folder, "read_only": True})
     volumes = cast("Sequence[VolumeArgsDict]", spec.get("volumes", ()))
     containers: list[ContainerArgsDict] = [

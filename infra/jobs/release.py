@@ -6,14 +6,21 @@ from typing import Final, Literal
 import pulumi
 from pulumi import ResourceOptions
 from pulumi_kubernetes.batch.v1 import Job
-from pulumi_kubernetes.core.v1 import ContainerArgsDict, EnvFromSourceArgsDict, Secret, VolumeArgsDict
+from pulumi_kubernetes.core.v1 import (
+    ConfigMap,
+    ContainerArgsDict,
+    EnvFromSourceArgsDict,
+    PodSpecArgsDict,
+    Secret,
+    VolumeArgsDict,
+)
 
 import contracts
 from infra.cluster.job import run_once
-from infra.cluster.pod_access import with_access
+from infra.cluster.pod_access import mounted, with_access
 from infra.cluster.pods import Resources, container, environment, from_secret, metadata, pod
 from infra.cluster.traffic import Peer, allow
-from infra.connections import BucketAccess, Identity
+from infra.connections import BucketAccess, Identity, Vault
 
 COMPONENT: Final = "release"
 
@@ -36,11 +43,8 @@ class ReleaseArgs:
     namespace: pulumi.Input[str]
     image: str
     tracking_uri: str
-    vault_url: str
-    vault_role: pulumi.Input[str]
+    vault: Vault
     trainer_job: pulumi.Input[str]
-    vault_auth_mount: str
-    vault_transit_mount: str
     identity: Identity
     bucket: BucketAccess
     servers: tuple[Peer, ...]
@@ -63,10 +67,7 @@ class Release(pulumi.ComponentResource):
             f"{name}-run",
             args.namespace,
             COMPONENT,
-            with_access(
-                pod(_container(args, _keys(name, args, child)), tmp_size=_TMP_SIZE, volumes=[_vault_token()]),
-                identity=args.identity,
-            ),
+            with_access(_pod(name, args, child), identity=args.identity),
             parent=self,
             # Without its policy the Job would spend its retries against a closed door.
             depends_on=[traffic],
@@ -74,6 +75,21 @@ class Release(pulumi.ComponentResource):
             runs_after=args.trainer_job,
         )
         self.register_outputs({"job": self.job.metadata.name})
+
+
+def _pod(name: str, args: ReleaseArgs, opts: ResourceOptions) -> PodSpecArgsDict:
+    main = pod(_container(args, _keys(name, args, opts)), tmp_size=_TMP_SIZE)
+    spec = mounted(main, _vault_token(), contracts.VAULT_TOKEN_PATH.rpartition("/")[0])
+    if args.vault.authorities is None:
+        return spec
+    folder, _, file = contracts.VAULT_CA_PATH.rpartition("/")
+    authorities = ConfigMap(
+        f"{name}-vault-authorities",
+        metadata=metadata(args.namespace, COMPONENT),
+        data={file: args.vault.authorities},
+        opts=opts,
+    )
+    return mounted(spec, {"name": "vault-authorities", "config_map": {"name": authorities.metadata.name}}, folder)
 
 
 def _keys(name: str, args: ReleaseArgs, opts: ResourceOptions) -> list[EnvFromSourceArgsDict]:
@@ -104,16 +120,12 @@ def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> Containe
             env=environment(
                 {
                     contracts.Env.TRACKING_URI: args.tracking_uri,
-                    contracts.Env.VAULT_ADDR: args.vault_url,
-                    contracts.Env.VAULT_ROLE: args.vault_role,
-                    contracts.Env.VAULT_AUTH_MOUNT: args.vault_auth_mount,
-                    contracts.Env.VAULT_TRANSIT_MOUNT: args.vault_transit_mount,
+                    **args.vault.environment(),
                     contracts.Env.RELEASES_BUCKET: args.bucket.bucket,
                     **args.bucket.environment(),
                 }
             ),
             env_from=keys,
-            mounts=[{"name": "vault-token", "mount_path": contracts.VAULT_TOKEN_PATH.rpartition("/")[0]}],
         ),
         "termination_message_path": "/dev/termination-log",
         # Where the Job failed before it wrote a result, its last lines say why.

@@ -150,7 +150,7 @@ _SHAPE: Final = (
     ),
     _only_with("artifact_store", "in-cluster", ("storage", "region")),
     _only_with("artifact_store", "s3", ("replica_region", "cold_after_days", "backup_lock_days")),
-    _only_with("vault", "external", ("address",)),
+    _only_with("vault", "external", ("address", "authorities", "namespace")),
     _vault,
     _teams,
 )

@@ -5,6 +5,8 @@ of it.
 """
 
 import ipaddress
+import os
+import ssl
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +18,7 @@ from infra.quantities import gibibytes, mebibytes
 # RFC 1123 label: what Kubernetes takes as the name of a namespace or a storage class.
 _LABEL: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _HOST: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$"
+_REPOSITORY: Final = Path(__file__).resolve().parents[2]
 # A rule for a wider network than this is no rule.
 _WIDEST_PREFIX: Final = 8
 
@@ -43,6 +46,18 @@ def _existing_file(value: str) -> str:
     return value
 
 
+def _certificates(value: str) -> str:
+    """Return the path as the program and its providers see it, who run in the same folder on every machine."""
+    path = value if Path(value).is_absolute() else os.path.relpath(_REPOSITORY / value)
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ValueError("no file of certificates") from error
+    if "PRIVATE KEY" in Path(path).read_text():
+        raise ValueError("pods would read the private key")
+    return path
+
+
 def _network(value: str) -> str:
     network = ipaddress.ip_network(value)
     if network.version != 4 or network.prefixlen < _WIDEST_PREFIX:  # noqa: PLR2004 - IPv4
@@ -53,6 +68,7 @@ def _network(value: str) -> str:
 VolumeSize = Annotated[str, AfterValidator(_volume_size)]
 MemorySize = Annotated[str, AfterValidator(_memory_size)]
 ExistingFile = Annotated[str, AfterValidator(_existing_file)]
+CertificatesFile = Annotated[str, AfterValidator(_certificates)]
 Network = Annotated[str, AfterValidator(_network)]
 Label = Annotated[str, Field(pattern=_LABEL)]
 Host = Annotated[str, Field(pattern=_HOST)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from infra.settings.section import Host, Label, MemorySize, Network, Section, VolumeSize
+from infra.settings.section import CertificatesFile, Host, Label, MemorySize, Network, Section, VolumeSize
 
 
 class ConnectionPool(Section):
@@ -75,6 +75,18 @@ class Vault(Section):
         default=None,
         pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$",
         description="external only: the https address of a Vault, such as https://vault.example.com:8200",
+    )
+    authorities: CertificatesFile | None = Field(
+        default=None,
+        description="external only: the path, from the repository's root, of a PEM file with the certificates of the "
+        "authorities of a Vault that no public authority vouches for, and without a private key",
+    )
+    namespace: str | None = Field(
+        default=None,
+        # https://developer.hashicorp.com/vault/docs/enterprise/namespaces
+        pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$",
+        description="external only: the namespace of Vault Enterprise or HCP that everything is made in, such as "
+        "admin/ml, without a slash at either end; default: the root namespace",
     )
     transit_mount: str = Field(
         default="transit",

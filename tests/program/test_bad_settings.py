@@ -12,6 +12,8 @@ from infra.settings import Settings, reference
 from tests.support.engine import ROOT, STACK_FILES, Graph, run_program, stack_config
 
 LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"
+# Any file of certificates will do.
+AUTHORITY = "infra/aws/authorities/eu-west-1.pem"
 
 BAD = [
     ("aegis:databse", {}, "aegis:databse: unknown key; did you mean database?"),
@@ -52,6 +54,12 @@ BAD = [
     ("aegis:artifactStore", {"coldAfterDays": 90}, "coldAfterDays: given with kind in-cluster; allowed with kind s3"),
     ("aegis:vault", {"kind": "external"}, "aegis:vault.address: not set; allowed: the https address of a Vault"),
     ("aegis:vault", {"address": "http://v"}, 'aegis:vault.address: got "http://v"; allowed: external only: the https'),
+    ("aegis:vault", {"authorities": "nowhere.pem"}, 'aegis:vault.authorities: got "nowhere.pem"; allowed: external'),
+    ("aegis:vault", {"authorities": "README.md"}, 'authorities: got "README.md"; allowed: external only: the path'),
+    ("aegis:vault", {"namespace": "ml"}, "vault.namespace: given with kind in-cluster; allowed with kind external"),
+    ("aegis:vault", {"authorities": AUTHORITY}, "vault.authorities: given with kind in-cluster; allowed with kind"),
+    ("aegis:vault", {"namespace": "/ml"}, 'aegis:vault.namespace: got "/ml"; allowed: external only: the namespace of'),
+    ("aegis:vault", {"namespace": "ml/"}, 'aegis:vault.namespace: got "ml/"; allowed: external only: the namespace of'),
     ("aegis:database", {"storage": "20G"}, 'aegis:database.storage: got "20G"; allowed: a volume size from 1Gi'),
     ("aegis:database", {"storage": "512Mi"}, 'aegis:database.storage: got "512Mi"'),
     ("aegis:database", {"storage": "17Ti"}, 'aegis:database.storage: got "17Ti"'),

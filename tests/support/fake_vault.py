@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ class FakeVault:
         # Statuses that the next requests get instead of an answer.
         self.failures: list[int] = []
         self.requests: list[tuple[str, str, Any]] = []
+        # What each request named as the namespace of Vault Enterprise.
+        self.namespaces: list[str | None] = []
 
     def answer(self, method: str, path: str, token: str | None, body: Any) -> tuple[int, Any]:
         self.requests.append((method, path, body))
@@ -53,14 +56,15 @@ class FakeVault:
 
 
 @contextmanager
-def fake_vault() -> Iterator[FakeVault]:
-    """Serve a fake Vault on loopback."""
+def fake_vault(certificate: ssl.SSLContext | None = None) -> Iterator[FakeVault]:
+    """Serve a fake Vault on loopback, with a `certificate` over TLS."""
     vault = FakeVault()
 
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(size)) if size else None
+            vault.namespaces.append(self.headers.get("X-Vault-Namespace"))
             status, answer = vault.answer(self.command, self.path, self.headers.get("X-Vault-Token"), body)
             content = json.dumps(answer).encode()
             self.send_response(status)
@@ -75,9 +79,11 @@ def fake_vault() -> Iterator[FakeVault]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        server.socket = certificate.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    vault.address = f"http://127.0.0.1:{server.server_port}"
+    vault.address = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
     try:
         yield vault
     finally:

@@ -134,7 +134,7 @@ def from_environment(key: str = TRANSIT_KEY, mount: str = TRANSIT_MOUNT) -> Tran
 
 
 def _client(address: str, token: str | None) -> hvac.Client:
-    return hvac.Client(address, token=token, timeout=_TIMEOUT_SECONDS, namespace=os.environ.get("VAULT_NAMESPACE"))
+    return hvac.Client(address, token=token, timeout=_TIMEOUT_SECONDS, namespace=os.environ.get(Env.VAULT_NAMESPACE))
 
 
 def _pod_client(address: str, auth: str, role: str) -> hvac.Client:

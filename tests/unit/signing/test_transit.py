@@ -1,9 +1,12 @@
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from contracts import Exit
-from tests.support.fake_vault import FakeVault
+from tests.support.fake_vault import FakeVault, fake_vault
+from tests.support.tls import self_signed
 from workloads.cli import WorkloadError
 from workloads.signing import transit
 
@@ -63,6 +66,39 @@ def test_a_pod_logs_in_at_the_mount_that_the_stack_names(
     monkeypatch.setenv("AEGIS_VAULT_AUTH_MOUNT", "jwt-eks")
     assert transit.from_environment().key_ring().latest == 1
     assert vault.requests[0] == ("POST", "/v1/auth/jwt-eks/login", {"role": "signer", "jwt": "the.pod.token"})
+
+
+def test_login_and_signing_name_the_namespace_of_vault_enterprise(
+    vault: FakeVault, pod: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_NAMESPACE", "admin/ml")
+    transit.from_environment().sign(DIGESTS, 1)
+    assert vault.namespaces == ["admin/ml", "admin/ml"]
+
+
+@pytest.fixture
+def private_vault(vault: FakeVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A Vault whose certificate no public authority vouches for, and the file of the one that does."""
+    authority, key = self_signed(tmp_path)
+    certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.load_cert_chain(authority, key)
+    with fake_vault(certificate) as server:
+        monkeypatch.setenv("VAULT_ADDR", server.address)
+        yield authority
+
+
+def test_a_private_authority_of_vault_is_trusted_where_it_is_named(
+    private_vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What VAULT_CACERT says, which hvac reads when it's imported.
+    monkeypatch.setattr("hvac.v1.VAULT_CACERT", str(private_vault))
+    assert transit.from_environment().key_ring().latest == 1
+
+
+def test_a_vault_of_an_unknown_authority_gets_no_token(private_vault: Path) -> None:
+    error = failure(transit.from_environment().key_ring)
+    assert error.code == Exit.VAULT
+    assert "certificate verify failed" in str(error)
 
 
 def test_a_missing_authority_of_vault_is_one_clear_line(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
