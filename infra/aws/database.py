@@ -122,7 +122,9 @@ class ManagedPostgres(pulumi.ComponentResource):
             deletion_protection=args.protected,
             delete_automated_backups=not args.protected,
             skip_final_snapshot=not args.protected,
-            final_snapshot_identifier=f"{args.identifier}-final" if args.protected else None,
+            final_snapshot_identifier=(
+                key_arn.apply(lambda arn: final_snapshot(args.identifier, arn)) if args.protected else None
+            ),
             # Of every class, as PostgreSQL's are all supported. The advanced mode costs, and wants 15 months kept:
             # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.Engines.html
             performance_insights_enabled=True,
@@ -174,3 +176,12 @@ class ManagedPostgres(pulumi.ComponentResource):
             tags=args.account.tags,
             opts=ResourceOptions(parent=self),
         )
+
+
+def final_snapshot(identifier: str, key_arn: str) -> str:
+    """Return the name of the snapshot that a server leaves, which RDS refuses to delete it without.
+
+    The snapshot of an earlier server of the same identifier has its name as long as it exists. Each server comes with a
+    key of its own, whose ID no other has, and which stays the same from preview to preview.
+    """
+    return f"{identifier}-final-{key_arn.rpartition('-')[2]}"

@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from infra.aws.account import Account
-from infra.aws.database import ManagedPostgres, ManagedPostgresArgs
+from infra.aws.database import ManagedPostgres, ManagedPostgresArgs, final_snapshot
 from tests.support.aws_mocks import ACCOUNT_ID, REGION
 from tests.support.engine import Graph, Registered, run
 
@@ -154,7 +154,19 @@ def test_protected_data_survives_a_destroy(server: Registered) -> None:
     assert server.inputs["deletionProtection"] is True
     assert server.inputs["deleteAutomatedBackups"] is False
     assert server.inputs["skipFinalSnapshot"] is False
-    assert server.inputs["finalSnapshotIdentifier"] == "aegis-prod-mlflow-final"
+
+
+def test_a_server_leaves_its_snapshot_beside_that_of_the_one_before(graph: Graph, server: Registered) -> None:
+    assert server.inputs["finalSnapshotIdentifier"] == final_snapshot("aegis-prod-mlflow", graph.outputs["key_arn"])
+    key = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-"
+    first, second = (final_snapshot("aegis-prod-mlflow", f"{key}{last}") for last in ("1234567890ab", "1234567890ac"))
+    assert first != second
+    # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBInstance.html
+    assert re.fullmatch(r"[A-Za-z](-?[A-Za-z0-9]){0,254}", first)
+
+
+def test_the_snapshots_name_is_the_same_in_every_preview(server: Registered) -> None:
+    assert build().one("Instance").inputs["finalSnapshotIdentifier"] == server.inputs["finalSnapshotIdentifier"]
 
 
 def test_data_that_is_not_protected_goes_with_the_stack() -> None:
