@@ -5,9 +5,9 @@ from pulumi import ResourceOptions
 import contracts
 from infra import outputs, providers
 from infra.cloud import Cloud
-from infra.cluster.namespace import ClosedNamespace, ClosedNamespaceArgs
 from infra.extras import storage_class
 from infra.lifecycle import release_model
+from infra.namespaces import closed_namespace
 from infra.roles import Roles
 from infra.settings import Settings
 from infra.signing import model_signing
@@ -21,7 +21,7 @@ def platform(wanted: Settings, aws: Cloud | None) -> None:
     cluster = ResourceOptions(
         providers=[providers.cluster_provider(wanted.cluster, aws and aws.eks), providers.random_provider()]
     )
-    namespace = ClosedNamespace("mlflow", ClosedNamespaceArgs(name=contracts.MLFLOW_NAMESPACE), cluster).name
+    namespace = closed_namespace(contracts.MLFLOW_NAMESPACE, wanted, cluster)
     storage_class(wanted, aws, cluster)
 
     databases = database_store(wanted, namespace, aws, cluster)

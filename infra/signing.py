@@ -11,9 +11,9 @@ import contracts
 from infra import topology
 from infra.aws.service_account import subject
 from infra.cloud import Cloud
-from infra.cluster.namespace import ClosedNamespace, ClosedNamespaceArgs
 from infra.cluster.traffic import Peer
 from infra.connections import Identity, Vault
+from infra.namespaces import closed_namespace
 from infra.providers import vault_provider
 from infra.settings import Settings
 from infra.vault.auth import SignerAccess, SignerAccessArgs
@@ -50,7 +50,7 @@ def model_signing(
 
 
 def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, opts: ResourceOptions) -> Signing:
-    namespace = ClosedNamespace("vault", ClosedNamespaceArgs(name=contracts.VAULT_NAMESPACE), opts).name
+    namespace = closed_namespace(contracts.VAULT_NAMESPACE, wanted, opts)
     server = VaultServer(
         "vault",
         VaultServerArgs(

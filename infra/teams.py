@@ -6,9 +6,9 @@ import contracts
 from infra import topology
 from infra.aws import permissions
 from infra.cloud import Cloud
-from infra.cluster.namespace import ClosedNamespace, ClosedNamespaceArgs
 from infra.cluster.team import Team, TeamArgs
 from infra.identities import identity
+from infra.namespaces import closed_namespace
 from infra.roles import encrypted
 from infra.settings import Settings
 from infra.settings.workloads import Team as TeamSettings
@@ -18,7 +18,7 @@ from infra.store_kinds import BucketStore
 def team_spaces(wanted: Settings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions) -> None:
     """Make the space of every team that the settings name."""
     for team in wanted.teams:
-        _space(team, cloud, buckets, opts)
+        _space(wanted, team, cloud, buckets, opts)
 
 
 def team_namespaces(wanted: Settings) -> tuple[str, ...]:
@@ -26,9 +26,11 @@ def team_namespaces(wanted: Settings) -> tuple[str, ...]:
     return tuple(f"{contracts.TEAM_NAMESPACE_PREFIX}{team.name}" for team in wanted.teams)
 
 
-def _space(team: TeamSettings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions) -> None:
+def _space(
+    wanted: Settings, team: TeamSettings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions
+) -> None:
     name = f"{contracts.TEAM_NAMESPACE_PREFIX}{team.name}"
-    namespace = ClosedNamespace(name, ClosedNamespaceArgs(name=name), opts).name
+    namespace = closed_namespace(name, wanted, opts)
     servers = [topology.MLFLOW_FROM_TEAMS]
     if cloud is not None and buckets.key_arn is not None:
         servers += cloud.api

@@ -7,18 +7,25 @@ import pulumi
 from pulumi import ResourceOptions
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
-from pulumi_kubernetes.networking.v1 import NetworkPolicy
+from pulumi_kubernetes.networking.v1 import NetworkPolicy, NetworkPolicyEgressRuleArgsDict
 
 _KUBE_SYSTEM: Final[LabelSelectorArgsDict] = {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}}
 # The label that CoreDNS inherited from its predecessor, in every distribution.
 _DNS_SERVERS: Final[LabelSelectorArgsDict] = {"match_labels": {"k8s-app": "kube-dns"}}
 
+_DNS_PORT: Final = 53
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClosedNamespaceArgs:
-    """Arguments of `ClosedNamespace`: the namespace's fixed name, which policies and DNS names of others hold."""
+    """Arguments of `ClosedNamespace`: the namespace's fixed name, which policies and DNS names of others hold.
+
+    `dns_networks` are where names are looked up beside the cluster's DNS pods: a cache on the nodes is no pod to a
+    policy.
+    """
 
     name: str
+    dns_networks: tuple[str, ...] = ()
 
 
 class ClosedNamespace(pulumi.ComponentResource):
@@ -51,9 +58,22 @@ class ClosedNamespace(pulumi.ComponentResource):
             spec={
                 "pod_selector": {},
                 "policy_types": ["Egress"],
-                # By their label and on every port: behind the Service's port 53 they may listen on another one.
-                "egress": [{"to": [{"namespace_selector": _KUBE_SYSTEM, "pod_selector": _DNS_SERVERS}]}],
+                "egress": _look_ups(args.dns_networks),
             },
             opts=child,
         )
         self.register_outputs({"name": self.name})
+
+
+def _look_ups(networks: tuple[str, ...]) -> list[NetworkPolicyEgressRuleArgsDict]:
+    # By their label and on every port: behind the Service's port 53 they may listen on another one.
+    servers: NetworkPolicyEgressRuleArgsDict = {
+        "to": [{"namespace_selector": _KUBE_SYSTEM, "pod_selector": _DNS_SERVERS}]
+    }
+    if not networks:
+        return [servers]
+    caches: NetworkPolicyEgressRuleArgsDict = {
+        "to": [{"ip_block": {"cidr": network}} for network in networks],
+        "ports": [{"protocol": protocol, "port": _DNS_PORT} for protocol in ("UDP", "TCP")],
+    }
+    return [servers, caches]

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from infra.settings.section import ExistingFile, Host, Label, Section
+from infra.settings.section import ExistingFile, Host, Label, Network, Section
 
 _IMAGE = r"^[a-z0-9][-a-z0-9._/:]*([:@][A-Za-z0-9][-A-Za-z0-9._:]*)$"
 
@@ -37,6 +37,11 @@ class Cluster(Section):
         description="true or false: whether the stack makes the StorageClass aegis-gp3, of encrypted gp3 volumes",
     )
     domain: Host = Field(default="cluster.local", description="the DNS domain of the cluster")
+    dns_networks: list[Network] = Field(
+        default=[],
+        description="a list of IPv4 networks, /8 at the widest, in which names are looked up beside CoreDNS's pods: "
+        "for a NodeLocal DNSCache 169.254.20.10/32 and, as the cache answers there too, the address of the DNS Service",
+    )
 
 
 class Images(Section):

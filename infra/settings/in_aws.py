@@ -56,6 +56,7 @@ def problems(wanted: Settings, project: str) -> Iterator[str]:
         ("egress.aws", wanted.egress.aws),
         ("egress.vault", wanted.egress.vault),
         ("mlflow.clientNetworks", wanted.mlflow.client_networks),
+        ("cluster.dnsNetworks", wanted.cluster.dns_networks),
     ):
         yield from _networks(key, networks)
 

@@ -74,6 +74,8 @@ BAD = [
     ("aegis:release", {"modelName": "a/b"}, 'aegis:release.modelName: got "a/b"'),
     ("aegis:cluster", {"kubeconfig": "/nowhere"}, 'aegis:cluster.kubeconfig: got "/nowhere"; allowed: the path of'),
     ("aegis:cluster", {"storageClass": "fast disks"}, 'aegis:cluster.storageClass: got "fast disks"'),
+    ("aegis:cluster", {"dnsNetworks": ["169.254.20.10/16"]}, 'cluster.dnsNetworks[0]: got "169.254.20.10/16"; allowed'),
+    ("aegis:cluster", {"dnsNetworks": ["fd00::a/128"]}, 'aegis:cluster.dnsNetworks[0]: got "fd00::a/128"; allowed'),
     ("aegis:images", {"mlflow": "no-tag"}, 'aegis:images.mlflow: got "no-tag"; allowed: an image reference with a tag'),
     ("aegis:images", {"mlflow": "mlflow:1"}, "aegis:images.workloads: not set; allowed:"),
     ("aegis:images", {"mlflow": "m:1", "workloads": "w:1"}, "aegis:images.trainer: not set; allowed:"),
