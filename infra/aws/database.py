@@ -21,6 +21,12 @@ _BACKUP_WINDOW: Final = "22:30-23:30"
 _MAINTENANCE_WINDOW: Final = "sun:08:00-sun:09:00"
 # Valid until 2061, and in the region's file of `database_authorities`.
 _AUTHORITY: Final = "rds-ca-rsa2048-g1"
+# From this size on gp3 is striped, over volumes that have this many operations and MiB a second. The provider must be
+# told: it would ask for what a smaller storage had, which RDS refuses (hashicorp/terraform-provider-aws#28382). Below,
+# RDS takes neither: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+_STRIPED_GIB: Final = 400
+_STRIPED_IOPS: Final = 12_000
+_STRIPED_THROUGHPUT: Final = 500
 # Days, the free ones.
 _INSIGHTS_RETENTION: Final = 7
 
@@ -86,6 +92,7 @@ class ManagedPostgres(pulumi.ComponentResource):
     def _server(
         self, name: str, args: ManagedPostgresArgs, firewall: ec2.SecurityGroup, key_arn: pulumi.Output[str]
     ) -> rds.Instance:
+        striped = args.storage_gib >= _STRIPED_GIB
         return rds.Instance(
             f"{name}-server",
             identifier=args.identifier,
@@ -110,6 +117,8 @@ class ManagedPostgres(pulumi.ComponentResource):
             # only keep the settings from growing it.
             allocated_storage=args.storage_gib,
             max_allocated_storage=args.max_storage_gib,
+            iops=_STRIPED_IOPS if striped else None,
+            storage_throughput=_STRIPED_THROUGHPUT if striped else None,
             storage_encrypted=True,
             kms_key_id=key_arn,
             username=ADMINISTRATOR,

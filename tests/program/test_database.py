@@ -214,6 +214,13 @@ def test_a_larger_class_changes_the_server_and_nothing_else(graph: Graph) -> Non
     assert [each.name for each in larger.resources if before[each.urn] != each.inputs] == ["database-server"]
 
 
+@pytest.mark.parametrize(("gib", "asked"), [(399, (None, None)), (400, (12_000, 500)), (4000, (12_000, 500))])
+def test_storage_that_rds_stripes_is_asked_for_with_what_it_includes(gib: int, asked: tuple[int | None, ...]) -> None:
+    """https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage."""
+    server = build(replace(ARGS, storage_gib=gib, max_storage_gib=0)).one("Instance")
+    assert (server.inputs.get("iops"), server.inputs.get("storageThroughput")) == asked
+
+
 def test_everything_that_takes_tags_has_those_of_the_environment(graph: Graph) -> None:
     untagged = [each.name for each in graph.custom() if each.kind != "Alias" and each.inputs["tags"] != ACCOUNT.tags]
     assert untagged == []
