@@ -100,6 +100,9 @@ def _database(wanted: Settings, aws: Aws) -> Iterator[str]:
         yield (
             f"database.subnetIds: got {len(database.subnet_ids)}; allowed: {_LEAST_SUBNETS} or more, in different zones"
         )
+    groups = database.client_security_group_ids
+    for group in sorted({group for group in groups if groups.count(group) > 1}):
+        yield f"database.clientSecurityGroupIds: got {group} {groups.count(group)} times; allowed: each once"
     if wanted.environment and wanted.environment.protected and database.backup_days < _DAYS_OF_PROTECTED_DATA:
         yield (
             f"database.backupDays: got {database.backup_days} in a protected environment; allowed: "

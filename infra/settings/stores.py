@@ -7,6 +7,9 @@ from pydantic import AfterValidator, Field
 from infra.aws.log_retention import RETENTION_DAYS
 from infra.settings.section import ExistingFile, Label, Network, Section, VolumeSize
 
+SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+SecurityGroupId = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
+
 _CRON = r"^([0-9A-Za-z*/,-]+ ){4}[0-9A-Za-z*/,-]+$"
 
 
@@ -46,13 +49,15 @@ class Database(Section):
         description="RDS only: days for which CloudWatch keeps the server's logs, one of "
         f"{', '.join(str(days) for days in RETENTION_DAYS)}",
     )
-    subnet_ids: list[str] = Field(
-        default=[], description="RDS only: a list of two or more subnets' IDs; default: those of the EKS cluster"
-    )
-    client_security_group_ids: list[str] = Field(
+    subnet_ids: list[SubnetId] = Field(
         default=[],
-        description="RDS only: a list of the IDs of the security groups that pods are in; default: the "
-        "EKS cluster's own",
+        description="RDS only: a list of two or more subnets' IDs, such as subnet-0123456789abcdef0; default: "
+        "those of the EKS cluster",
+    )
+    client_security_group_ids: list[SecurityGroupId] = Field(
+        default=[],
+        description="RDS only: a list of the IDs of the security groups that pods are in, such as "
+        "sg-0123456789abcdef0; default: the EKS cluster's own",
     )
     apply_immediately: bool = Field(
         default=True,
