@@ -37,5 +37,6 @@ def managed_buckets(wanted: Settings, cloud: Cloud) -> BucketStore:
         ready=made,
         peers=cloud.api,
         key_arn=made.key_arn,
-        url=cloud.endpoint,
+        # A preview that is only sent to an emulated API shows the outputs of the account itself.
+        url=cloud.endpoint if wanted.aws and wanted.aws.emulated else None,
     )

@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _preview(stack: Stack, folder: Path, tools: Mapping[str, Path], options: Sequence[str]) -> int:
     with stand_ins(stack, folder, tools) as environment:
+        progress.say(f"Shown is what an empty account gets: nobody looks into the account {stack.account_id}.")
         copy = _make_empty(stack, folder / "project", environment)
         return _pulumi(environment, "preview", "--stack", stack.name, "--config-file", str(copy), *options)
 

@@ -30,7 +30,7 @@ TOOLS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
 # ` +  kubernetes:apps/v1:Deployment mlflow created (12s)`.
 _OUTCOME = re.compile(r"^ ?(?P<sign>[-+~]{1,2}) +(?P<type>\S+) (?P<name>\S+) (?P<outcome>\w+)(?: \((?P<took>[^)]*)\))?")
 _DONE = ("created", "updated", "deleted", "replaced", "imported")
-# The engine says so for each embedded plugin, each time.
+# The engine says so for each plugin that is on PATH, each time.
 _PLUGIN_ON_PATH = re.compile(r"warning: using pulumi-resource-\S+ from \$PATH")
 EXCERPT_LINES = 40
 _BUSY = ("creating", "updating", "deleting", "replacing")
@@ -47,6 +47,7 @@ def environment() -> dict[str, str]:
     """Return the variables with which the engine acts on this platform's state, and make what they name."""
     for folder in (state(), _pulumi_home()):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    plugins.install(_pulumi_home())
     if not paths.passphrase().exists():
         write_whole(paths.passphrase(), PASSPHRASE, 0o600)
     return {
@@ -60,8 +61,8 @@ def environment() -> dict[str, str]:
 
 
 def path_entries() -> list[Path]:
-    """Return the folders that the engine needs in front of PATH: this Python, the tools, the plugins it can't get."""
-    return [paths.REPOSITORY / ".venv" / "bin", paths.bin_dir(), *plugins.path_entries(_pulumi_home())]
+    """Return the folders that the engine needs in front of PATH: this Python, and the tools."""
+    return [paths.REPOSITORY / ".venv" / "bin", paths.bin_dir()]
 
 
 def plugins_explained() -> str:

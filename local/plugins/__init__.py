@@ -33,11 +33,6 @@ def missing(pulumi_home: Path | None = None) -> dict[str, str]:
     return {name: version for name, version in EMBEDDED.items() if not official_available(name, version, pulumi_home)}
 
 
-def path_entries(pulumi_home: Path | None = None) -> list[Path]:
-    """Return the folders to put on PATH: one for each plugin that is missing, so that no official one is hidden."""
-    return [_BIN / name for name in missing(pulumi_home)]
-
-
 def install(pulumi_home: Path) -> list[str]:
     """Put links to those that are missing under Pulumi's home, and return their names.
 
@@ -48,7 +43,8 @@ def install(pulumi_home: Path) -> list[str]:
         folder = pulumi_home / "plugins" / f"resource-{name}-v{version}"
         folder.mkdir(parents=True, exist_ok=True)
         program = f"pulumi-resource-{name}"
-        link = folder / f".{program}"
+        # Commands that run at the same time each put their own link there.
+        link = folder / f".{program}.{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(_BIN / name / program)
         link.replace(folder / program)

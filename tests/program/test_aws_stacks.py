@@ -150,6 +150,14 @@ def test_a_variable_left_in_the_shell_redirects_no_update(environments: dict[str
     assert all(endpoint is None for each in endpoints.values() for endpoint in each)
 
 
+def test_a_preview_that_is_sent_to_an_emulated_aws_shows_the_outputs_of_the_account(module_surroundings: None) -> None:
+    shown = {
+        name: run_program(stack_config(_file(name)), stack=name, preview=True).outputs.get("s3_url")
+        for name in ("ci", "staging")
+    }
+    assert shown == {"ci": "http://127.0.0.1:5555", "staging": None}
+
+
 def test_another_eks_cluster_is_another_cluster_to_pulumi(environments: dict[str, Graph]) -> None:
     provider = next(each for each in environments["prod"].resources if each.type == "pulumi:providers:kubernetes")
     assert provider.inputs["clusterIdentifier"] == "arn:aws:eks:us-west-2:333333333333:cluster/aegis-prod"

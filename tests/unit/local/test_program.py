@@ -127,6 +127,16 @@ def test_the_engine_keeps_to_the_platforms_own_folders() -> None:
     assert variables["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
 
 
+def test_embedded_plugins_are_linked_where_the_engine_takes_them_without_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    variables = env.engine_environment()
+    linked = Path(variables["PULUMI_HOME"]) / "plugins" / "resource-vault-v7.7.0" / "pulumi-resource-vault"
+    assert linked.resolve().is_relative_to(paths.REPOSITORY / "local" / "plugins")
+    assert "plugins" not in variables["PATH"]
+
+
 def test_clients_are_pointed_at_what_the_stack_exports() -> None:
     outputs = {"mlflow_url": "http://a:5000", "vault_url": "http://b:8200", "s3_root_access_key": "root"}
     assert env.clients(outputs) == {
