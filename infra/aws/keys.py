@@ -59,7 +59,8 @@ class EncryptionKey(pulumi.ComponentResource):
             deletion_window_in_days=_DELETION_DAYS,
             policy=json.dumps(key_policy(args.account, args.log_groups)),
             tags=args.account.tags,
-            opts=child,
+            # Snapshots and versions outlive a protected store that is destroyed after all, and are noise without it.
+            opts=ResourceOptions.merge(child, ResourceOptions(retain_on_delete=args.protected)),
         )
         self.arn = key.arn
         kms.Alias(

@@ -165,6 +165,13 @@ def test_a_server_leaves_its_snapshot_beside_that_of_the_one_before(graph: Graph
     assert re.fullmatch(r"[A-Za-z](-?[A-Za-z0-9]){0,254}", first)
 
 
+def test_the_key_of_that_snapshot_is_left_with_it() -> None:
+    left = {
+        protected: build(replace(ARGS, protected=protected)).one("Key").retain_on_delete for protected in (True, False)
+    }
+    assert left == {True: True, False: False}
+
+
 def test_the_snapshots_name_is_the_same_in_every_preview(server: Registered) -> None:
     assert build().one("Instance").inputs["finalSnapshotIdentifier"] == server.inputs["finalSnapshotIdentifier"]
 

@@ -48,6 +48,7 @@ class Registered:
     providers: frozenset[str]
     protect: bool
     delete_before_replace: bool
+    retain_on_delete: bool
     depends_on: frozenset[str]
     create_timeout: str
 
@@ -128,6 +129,7 @@ class _Monitor(mocks.MockMonitor):
                     providers=frozenset(request.providers),
                     protect=request.protect,
                     delete_before_replace=request.deleteBeforeReplace,
+                    retain_on_delete=request.retainOnDelete,
                     depends_on=frozenset(request.dependencies),
                     create_timeout=request.customTimeouts.create,
                 )
