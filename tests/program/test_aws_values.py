@@ -1,0 +1,76 @@
+"""Every value that an environment gives to AWS is one that AWS's own models allow."""
+
+from typing import Any
+
+import pytest
+
+from local.plugins.aws.catalogue import KINDS
+from tests.program.conftest import stack_graph
+from tests.support.aws_model import Recorder, breaches
+from tests.support.engine import ROOT, Graph, run_program, stack_config
+
+STACKS = ("ci", "dev", "staging", "prod")
+# What no stack file has, at the edges of what the settings take.
+EDGES: dict[str, Any] = {
+    "aegis:artifactStore": {"kind": "s3", "replicaRegion": "us-east-2", "coldAfterDays": 30, "backupLockDays": 1},
+    "aegis:backup": {"retentionDays": 3650},
+    "aegis:database": {
+        "kind": "rds",
+        "instanceClass": "db.r7g.16xlarge",
+        "storage": "500Gi",
+        "maxStorage": "16Ti",
+        "multiAz": False,
+        "backupDays": 35,
+        "logDays": 3653,
+        "applyImmediately": False,
+    },
+}
+
+
+def calls(graph: Graph) -> Recorder:
+    """Make everything of a graph in an AWS that only notes what it is asked for."""
+    recorder = Recorder()
+    for each in graph.custom():
+        if each.type.startswith("aws:"):
+            kind = KINDS[each.type]
+            inputs = kind.fields.complete(_integers(each.inputs))
+            if kind.named and not inputs.get(kind.named):
+                inputs[kind.named] = kind.make_up(each.name, bytes(32))
+            kind.create(recorder, inputs)  # type: ignore[arg-type] - as much of an AWS as a creation needs
+            kind.settle(recorder, "identity", inputs)  # type: ignore[arg-type]
+    return recorder
+
+
+def _integers(tree: Any) -> Any:
+    """Return what the engine passes on: its numbers are all floating-point."""
+    if isinstance(tree, dict):
+        return {key: _integers(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_integers(each) for each in tree]
+    return int(tree) if isinstance(tree, float) and tree.is_integer() else tree
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_an_environment_asks_for_nothing_that_aws_does_not_know(name: str) -> None:
+    recorder = calls(stack_graph(ROOT / "stacks" / f"Pulumi.{name}.yaml"))
+    assert "rds CreateDBInstance" in recorder.operations
+    assert recorder.breaches == []
+
+
+def test_the_edges_of_the_settings_are_within_those_of_aws(module_surroundings: None) -> None:
+    graph = run_program(stack_config(ROOT / "stacks" / "Pulumi.prod.yaml", EDGES), stack="prod")
+    assert calls(graph).breaches == []
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments"),
+    [
+        ("s3", "PutBucketVersioning", {"Bucket": "b", "VersioningConfiguration": {"Status": "On"}}),
+        ("kms", "EnableKeyRotation", {"KeyId": "k", "RotationPeriodInDays": 30}),
+        ("logs", "CreateLogGroup", {"logGroupName": "a group"}),
+        ("iam", "CreateRole", {"RoleName": "r" * 65, "AssumeRolePolicyDocument": "{}"}),
+        ("rds", "CreateDBInstance", {"DBInstanceIdentifier": "d"}),
+    ],
+)
+def test_what_aws_does_not_know_is_found(service: str, operation: str, arguments: dict[str, Any]) -> None:
+    assert breaches(service, operation, arguments)
