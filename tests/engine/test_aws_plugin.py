@@ -142,7 +142,8 @@ DATABASE = """
         parameter_group_name=parameters.name, vpc_security_group_ids=[firewall.id], port=5432,
         iam_database_authentication_enabled=True, performance_insights_enabled=True, apply_immediately=True,
         backup_retention_period=7, deletion_protection=protected, skip_final_snapshot=not protected,
-        final_snapshot_identifier="last" if protected else None, tags=tags, opts=opts,
+        final_snapshot_identifier=key.arn.apply(lambda arn: "last-" + arn[-12:]) if protected else None, tags=tags,
+        opts=opts,
     )
     pulumi.export("endpoint", database.endpoint)
     pulumi.export("secret", database.master_user_secrets[0].secret_arn)
@@ -263,19 +264,25 @@ def test_a_database_changes_in_place_and_leaves_nothing(stack: Stack, aws: Aws, 
     assert [each["GroupName"] for each in groups["SecurityGroups"]] == ["default"]
 
 
-def test_a_protected_database_is_deleted_only_without_its_protection_and_leaves_a_snapshot(
+def test_a_protected_database_is_deleted_only_without_its_protection_and_leaves_a_snapshot_each_time(
     stack: Stack, aws: Aws, network: Network
 ) -> None:
     write(stack, aws, database(network))
     stack.config(protected="true")
     stack.up()
+    assert stack.preview().counts == {"same": DATABASE_COUNT}
     with pytest.raises(EngineError, match="Cannot delete protected DB Instance, please disable deletion protection"):
         stack.destroy()
     assert server_of(aws)["DBInstanceStatus"] == "available"
-    aws.client("rds").modify_db_instance(DBInstanceIdentifier="aegis-mlflow", DeletionProtection=False)
+    rds = aws.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier="aegis-mlflow", DeletionProtection=False)
     stack.destroy()
-    snapshots = aws.client("rds").describe_db_snapshots()["DBSnapshots"]
-    assert [each["DBSnapshotIdentifier"] for each in snapshots] == ["last"]
+    assert len(rds.describe_db_snapshots()["DBSnapshots"]) == 1
+    stack.up()
+    rds.modify_db_instance(DBInstanceIdentifier="aegis-mlflow", DeletionProtection=False)
+    stack.destroy()
+    snapshots = rds.describe_db_snapshots()["DBSnapshots"]
+    assert len({each["DBSnapshotIdentifier"] for each in snapshots}) == len(snapshots) == 2
 
 
 def test_what_changed_in_aws_shows_on_refresh_and_is_put_back(stack: Stack, aws: Aws, network: Network) -> None:
