@@ -66,6 +66,8 @@ BREACHES: list[tuple[str, str, Any]] = [
     ("data-is-protected", "signing-key.deletionAllowed", True),
     ("key-rotates", "key.enableKeyRotation", False),
     ("key-rotates", "key.enableKeyRotation", ABSENT),
+    ("logs-expire", "logs.retentionInDays", 0),
+    ("logs-expire", "logs.retentionInDays", ABSENT),
     ("iam-actions-are-named", f"{ALLOWED}.Action", "*"),
     ("iam-actions-are-named", f"{ALLOWED}.Action", ["s3:GetObject", "s3:Put*"]),
     ("iam-actions-are-named", f"{ALLOWED}.NotAction", "iam:CreateUser"),

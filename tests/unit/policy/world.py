@@ -126,6 +126,7 @@ WORLD: dict[str, tuple[str, dict[str, Any]]] = {
             "tags": TAGS,
         },
     ),
+    "logs": ("aws:cloudwatch/logGroup:LogGroup", {"retentionInDays": 90, "tags": TAGS}),
     "signing-key": ("vault:transit/secretBackendKey:SecretBackendKey", {"deletionAllowed": False}),
     "role": (
         "aws:iam/role:Role",
