@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import contracts
 from benchmarks.measure import Measured, measure
-from benchmarks.plugin_start import start
+from benchmarks.plugin_start import Plugin, start
 from benchmarks.preview_world import STACK, World, settings, world
 from local import cli
 
 MOST_RATIO = 1.5
 EMPTY = "empty program"
-# Of each provider resource of the stack: the engine starts a process for each.
-PLUGINS = ("aws", "aws", "kubernetes", "random", "vault")
+# The official plugin asks whose credentials it has as it is configured, the embedded one when it first calls AWS.
+_WHO_AM_I = "aws:index/getCallerIdentity:getCallerIdentity"
 _CREATED = re.compile(r"^ +\+ (\d+) to create$", re.MULTILINE)
 _EPILOG = f"""\
 Brings an emulated AWS and an API server without nodes up on loopback, and takes them down again. Exits with 1 if the
@@ -67,7 +68,7 @@ class Results:
     @property
     def all_plugins(self) -> float:
         """The start of all of the stack's plugins, one after another."""
-        return sum(self.plugin(name) for name in PLUGINS)
+        return sum(self.plugin(name) for name in self.plugins)
 
     @property
     def ratio(self) -> float:
@@ -119,15 +120,16 @@ def _contenders(servers: World, teams: Sequence[int]) -> list[Contender]:
 
 
 def _run(servers: World, contenders: Sequence[Contender], *, rounds: int) -> Results:
+    plugins = _plugins(servers)
     results = Results(
         previews={each.name: [] for each in contenders},
         resources={},
-        plugins={name: [] for name in dict.fromkeys(PLUGINS)},
+        plugins={name: [] for name in plugins},
     )
     # The first round compiles the Python, and isn't counted.
     for number in range(rounds + 1):
-        for name in results.plugins:
-            seconds = start(name, servers.environment)
+        for name, plugin in plugins.items():
+            seconds = start(plugin, servers.environment)
             results.plugins[name] += [seconds] if number else []
         for each in contenders if number else contenders[:2]:
             argv = servers.argv("preview", "--stack", each.stack, "--suppress-progress")
@@ -137,6 +139,23 @@ def _run(servers: World, contenders: Sequence[Contender], *, rounds: int) -> Res
             results.previews[each.name] += [measured] if number else []
             _say(f"{'round ' + str(number) if number else 'warming up'}: {each.name}: {measured.wall:.2f} s")
     return results
+
+
+def _plugins(servers: World) -> dict[str, Plugin]:
+    """Return what the engine starts a process for: each provider of the stack, by its name there."""
+    variables = servers.environment
+    aws = {
+        "region": variables["AWS_REGION"],
+        "endpoints": json.dumps([dict.fromkeys(("sts",), variables[contracts.AWS_ENDPOINT_ENV])]),
+    }
+    return {
+        "aws": Plugin(name="aws", config=aws, function=_WHO_AM_I),
+        # A preview of something new calls nothing in the second region.
+        "aws-replica": Plugin(name="aws", config=aws),
+        "kubernetes": Plugin(name="kubernetes", config={"kubeconfig": variables["KUBECONFIG"]}),
+        "random": Plugin(name="random"),
+        "vault": Plugin(name="vault", config={"address": "https://vault.example.com:8200", "token": "none"}),
+    }
 
 
 def _report(results: Results, teams: Sequence[int], *, as_json: bool) -> int:
@@ -156,7 +175,7 @@ def _report(results: Results, teams: Sequence[int], *, as_json: bool) -> int:
     for name, count in results.resources.items():
         seconds = results.seconds(name)
         print(f"{name:16} {count:10} {seconds:8.2f} {results.cpu(name):8.2f} {seconds / base:8.2f}")
-    starts = ", ".join(f"{name} {results.plugin(name):.2f}" for name in PLUGINS)
+    starts = ", ".join(f"{name} {results.plugin(name):.2f}" for name in results.plugins)
     print(f"start of the plugins: {starts}; {results.all_plugins:.2f} s in all")
     if growth:
         print(f"each team more: {growth['seconds']:.2f} s, {growth['resources']:.1f} resources")

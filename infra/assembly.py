@@ -1,13 +1,14 @@
-"""The parts of the platform, in the order in which they need one another."""
+"""The parts of an environment, in the order in which they need one another."""
 
 from pulumi import ResourceOptions
 
 import contracts
-from infra import outputs, providers
+from infra import outputs
 from infra.cloud import Cloud
-from infra.extras import storage_class
+from infra.extras import image_repositories, storage_class
 from infra.lifecycle import release_model
 from infra.namespaces import closed_namespace
+from infra.providers import Providers, cluster_provider
 from infra.roles import Roles
 from infra.settings import Settings
 from infra.signing import model_signing
@@ -16,11 +17,15 @@ from infra.teams import team_spaces
 from infra.tracking import tracking_server
 
 
-def platform(wanted: Settings, aws: Cloud | None) -> None:
-    """Make what the settings want, and export its outputs."""
-    cluster = ResourceOptions(
-        providers=[providers.cluster_provider(wanted.cluster, aws and aws.eks), providers.random_provider()]
-    )
+def environment(wanted: Settings, made: Providers, aws: Cloud | None) -> None:
+    """Make what the settings want, and export its outputs: where its images are pushed to, and what runs them."""
+    outputs.of_repositories(image_repositories(aws))
+    if not wanted.only_repositories:
+        _platform(wanted, made, aws)
+
+
+def _platform(wanted: Settings, made: Providers, aws: Cloud | None) -> None:
+    cluster = ResourceOptions(providers=[cluster_provider(wanted.cluster, aws and aws.eks), made.random])
     namespace = closed_namespace(contracts.MLFLOW_NAMESPACE, wanted, cluster)
     storage_class(wanted, aws, cluster)
 
@@ -28,7 +33,7 @@ def platform(wanted: Settings, aws: Cloud | None) -> None:
     buckets = bucket_store(wanted, namespace, aws, cluster)
     roles = Roles(cloud=aws, namespace=namespace, databases=databases, buckets=buckets, opts=cluster)
     server = tracking_server(wanted, namespace, databases, buckets, roles, cluster)
-    signing = model_signing(wanted, aws, namespace, roles.signer(), cluster)
+    signing = model_signing(wanted, made.external_vault, aws, namespace, roles.signer(), cluster)
     team_spaces(wanted, aws, buckets, cluster)
     outputs.of_platform(wanted, namespace, server, databases, buckets, signing)
     if wanted.release.enabled:

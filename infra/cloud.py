@@ -1,17 +1,16 @@
 """AWS as an environment sees it: the account, its providers, and the cluster whose pods get roles."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pulumi
 from pulumi import ResourceOptions
 
-from infra import providers
 from infra.aws.account import Account
 from infra.aws.cluster import EksCluster, kubeconfig, look_up, look_up_identity_provider
-from infra.cluster.traffic import Peer, everywhere
+from infra.cluster.peer import Peer, everywhere
+from infra.providers import Providers
 from infra.settings import Settings
-from infra.settings.in_aws import account
 
 _HTTPS = 443
 
@@ -42,22 +41,17 @@ class Cloud:
         return kubeconfig(self.cluster, self.account.region), arn
 
 
-def cloud(wanted: Settings) -> Cloud | None:
+def cloud(wanted: Settings, made: Providers) -> Cloud | None:
     """Return the AWS side of the environment, None where it has none; looks the cluster up."""
-    if not wanted.uses_aws or wanted.aws is None or wanted.environment is None:
+    here, provider = made.account, made.aws
+    if here is None or provider is None or wanted.aws is None or wanted.environment is None:
         return None
-    here = account(pulumi.get_project(), wanted.environment, wanted.aws)
-    provider = providers.aws_provider("aws", here, wanted.aws.endpoint)
-    replica = None
-    if wanted.artifact_store.replica_region is not None:
-        there = replace(here, region=wanted.artifact_store.replica_region)
-        replica = (there, providers.aws_provider("aws-replica", there, wanted.aws.endpoint))
     eks = look_up(wanted.cluster.eks_name, here, provider) if wanted.cluster.eks_name else None
     issuer = eks.issuer if eks else wanted.cluster.oidc_issuer or ""
     return Cloud(
         account=here,
         opts=ResourceOptions(provider=provider),
-        replica=replica,
+        replica=made.replica,
         issuer=issuer,
         oidc_provider_arn=eks.oidc_provider_arn if eks else look_up_identity_provider(issuer, here, provider),
         cluster=eks,

@@ -10,6 +10,7 @@ from infra.aws.repositories import ImageRepositories, ImageRepositoriesArgs
 from infra.cloud import Cloud
 from infra.cluster.storage_class import Gp3StorageClass, Gp3StorageClassArgs
 from infra.settings import Settings
+from infra.settings.cluster import GP3_CLASS
 
 # Images that run in AWS: the stores are AWS's own there.
 _CLOUD_IMAGES = tuple(image for image in contracts.IMAGES if image not in ("postgres", "s3", "vault"))
@@ -26,4 +27,5 @@ def image_repositories(cloud: Cloud | None) -> Mapping[str, pulumi.Output[str]]:
 def storage_class(wanted: Settings, cloud: Cloud | None, opts: ResourceOptions) -> None:
     """Make the class of encrypted gp3 volumes, where the settings want it."""
     if wanted.cluster.gp3_class:
-        Gp3StorageClass("gp3", Gp3StorageClassArgs(tags=cloud.account.tags if cloud else {}), opts)
+        arguments = Gp3StorageClassArgs(class_name=GP3_CLASS, tags=cloud.account.tags if cloud else {})
+        Gp3StorageClass("gp3", arguments, opts)

@@ -14,7 +14,7 @@ from infra.aws.database_authorities import authorities
 from infra.aws.statements import DatabaseAccount
 from infra.cloud import Cloud
 from infra.cluster.database_access import DatabaseAccess, DatabaseAccessArgs
-from infra.cluster.traffic import Peer
+from infra.cluster.peer import Peer
 from infra.connections import Database
 from infra.identities import identity
 from infra.jobs.database_setup import DatabaseSetup, DatabaseSetupArgs

@@ -1,5 +1,6 @@
 """The explicit providers of a stack: without one, `pulumi:disable-default-providers` refuses a resource."""
 
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pulumi
@@ -10,11 +11,42 @@ import pulumi_vault
 from pulumi_aws import ProviderEndpointArgs
 
 from infra.aws.account import Account
+from infra.settings import Settings
 from infra.settings.cluster import Cluster
+from infra.settings.in_aws import account
 from infra.settings.workloads import Vault
 
 # What the provider calls: without an endpoint of its own, one of these would go to AWS itself.
 _SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "s3control", "sts")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Providers:
+    """The providers that nothing has to be looked up for; None is what the environment doesn't have.
+
+    `account` is where `aws` makes resources, `replica` where the second region's copies are.
+    """
+
+    account: Account | None
+    aws: pulumi_aws.Provider | None
+    replica: tuple[Account, pulumi_aws.Provider] | None
+    random: pulumi_random.Provider
+    external_vault: pulumi_vault.Provider | None
+
+
+def first_providers(wanted: Settings) -> Providers:
+    """Make the providers whose plugins can start before anything is looked up, the one that looks up first."""
+    here = aws = replica = vault = None
+    if wanted.uses_aws and wanted.aws is not None and wanted.environment is not None:
+        here = account(pulumi.get_project(), wanted.environment, wanted.aws)
+        aws = aws_provider("aws", here, wanted.aws.endpoint)
+    random = random_provider()
+    if wanted.vault.kind == "external" and not wanted.only_repositories:
+        vault = vault_provider(wanted.vault, wanted.vault.address or "")
+    if here is not None and wanted.aws is not None and wanted.artifact_store.replica_region is not None:
+        there = replace(here, region=wanted.artifact_store.replica_region)
+        replica = (there, aws_provider("aws-replica", there, wanted.aws.endpoint))
+    return Providers(account=here, aws=aws, replica=replica, random=random, external_vault=vault)
 
 
 def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_kubernetes.Provider:

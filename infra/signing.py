@@ -11,7 +11,7 @@ import contracts
 from infra import topology
 from infra.aws.service_account import subject
 from infra.cloud import Cloud
-from infra.cluster.traffic import Peer
+from infra.cluster.peer import Peer
 from infra.connections import Identity, Vault
 from infra.namespaces import closed_namespace
 from infra.providers import vault_provider
@@ -41,11 +41,16 @@ class Signing:
 
 
 def model_signing(
-    wanted: Settings, cloud: Cloud | None, signers: pulumi.Input[str], signer: Identity, opts: ResourceOptions
+    wanted: Settings,
+    external_vault: pulumi.ProviderResource | None,
+    cloud: Cloud | None,
+    signers: pulumi.Input[str],
+    signer: Identity,
+    opts: ResourceOptions,
 ) -> Signing:
     """Make what the settings want, for the account `signer` of the namespace `signers`."""
-    if wanted.vault.kind == "external":
-        return _external(wanted, cloud, signer)
+    if external_vault is not None:
+        return _external(wanted, external_vault, cloud, signer)
     return _in_cluster(wanted, signers, signer, opts)
 
 
@@ -87,9 +92,9 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
     )
 
 
-def _external(wanted: Settings, cloud: Cloud | None, signer: Identity) -> Signing:
+def _external(wanted: Settings, vault: pulumi.ProviderResource, cloud: Cloud | None, signer: Identity) -> Signing:
     address = wanted.vault.address or ""
-    in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, address)])
+    in_vault = ResourceOptions(providers=[vault])
     key = _key(wanted, in_vault)
     trust = SignerTrust(
         "signer-trust",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.aws.statements import DatabaseAccount
-from infra.cluster.traffic import Peer
+from infra.cluster.peer import Peer
 from infra.connections import BucketAccess, Database
 
 

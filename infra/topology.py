@@ -4,7 +4,7 @@ from typing import Final
 
 import contracts
 from infra.cluster import backup, migration, mlflow, object_store, postgres
-from infra.cluster.traffic import Peer
+from infra.cluster.peer import Peer
 from infra.jobs import release, trainer
 from infra.vault import server
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
-from pulumi_aws import ec2, eks, iam
 
 from infra.aws.account import Account
 
@@ -40,25 +40,24 @@ def look_up(name: str, account: Account, provider: pulumi.ProviderResource) -> E
     Raises:
         LookUpError: There is no such cluster, it has no identity provider in IAM, or AWS can't be asked.
     """
-    options = pulumi.InvokeOptions(provider=provider)
     with _explained(
         f"the EKS cluster {name!r} of {_place(account)} can't be looked up: make it first, or correct its name"
     ):
-        cluster = eks.get_cluster(name=name, opts=options)
-    network = cluster.vpc_config
-    with _explained(f"the VPC {network.vpc_id} of the EKS cluster {name!r} can't be looked up"):
-        vpc = ec2.get_vpc(id=network.vpc_id, opts=options)
-    issuer = cluster.identities[0].oidcs[0].issuer
+        cluster = _ask("aws:eks/getCluster:getCluster", provider, name=name)
+    network = cluster["vpcConfig"]
+    with _explained(f"the VPC {network['vpcId']} of the EKS cluster {name!r} can't be looked up"):
+        vpc = _ask("aws:ec2/getVpc:getVpc", provider, id=network["vpcId"])
+    issuer = cluster["identities"][0]["oidcs"][0]["issuer"]
     return EksCluster(
         name=name,
-        endpoint=cluster.endpoint,
-        certificate_authority=cluster.certificate_authorities[0].data,
+        endpoint=cluster["endpoint"],
+        certificate_authority=cluster["certificateAuthorities"][0]["data"],
         issuer=issuer,
         oidc_provider_arn=look_up_identity_provider(issuer, account, provider),
-        vpc_id=network.vpc_id,
-        vpc_cidrs=tuple(each.cidr_block for each in vpc.cidr_block_associations if each.state == "associated"),
-        security_group_id=network.cluster_security_group_id,
-        subnet_ids=tuple(network.subnet_ids),
+        vpc_id=network["vpcId"],
+        vpc_cidrs=tuple(each["cidrBlock"] for each in vpc["cidrBlockAssociations"] if each["state"] == "associated"),
+        security_group_id=network["clusterSecurityGroupId"],
+        subnet_ids=tuple(network["subnetIds"]),
     )
 
 
@@ -72,7 +71,7 @@ def look_up_identity_provider(issuer: str, account: Account, provider: pulumi.Pr
         f"the identity provider of {issuer} in {_place(account)} can't be looked up, and without it no pod gets a "
         "role: make it once, on EKS with `eksctl utils associate-iam-oidc-provider --cluster NAME --approve`"
     ):
-        return iam.get_open_id_connect_provider(url=issuer, opts=pulumi.InvokeOptions(provider=provider)).arn
+        return _ask("aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", provider, url=issuer)["arn"]
 
 
 def kubeconfig(cluster: EksCluster, region: str) -> str:
@@ -98,6 +97,15 @@ def kubeconfig(cluster: EksCluster, region: str) -> str:
             "current-context": cluster.name,
         }
     )
+
+
+def _ask(function: str, provider: pulumi.ProviderResource, **arguments: str) -> dict[str, Any]:
+    """Call a function of the AWS package by its token, and return the answer in the names of its schema.
+
+    The SDK's own `get_...` would have to be imported before AWS is asked, half a second for the EC2 package alone;
+    so everything is imported while AWS answers.
+    """
+    return pulumi.runtime.invoke(function, arguments, pulumi.InvokeOptions(provider=provider)).value
 
 
 def _place(account: Account) -> str:

@@ -9,9 +9,10 @@ from pulumi_kubernetes.core.v1 import Secret
 
 import contracts
 from infra.cluster.job import run_once
+from infra.cluster.peer import Peer
 from infra.cluster.pod_access import with_access
 from infra.cluster.pods import Resources, container, from_secret, metadata, pod
-from infra.cluster.traffic import Peer, allow
+from infra.cluster.traffic import allow
 from infra.connections import Database, Identity
 
 COMPONENT: Final = "migration"

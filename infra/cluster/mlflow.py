@@ -19,10 +19,11 @@ import contracts
 from infra.cluster.connection_budget import ConnectionPool
 from infra.cluster.mlflow_hosts import POD_IP_VARIABLE, allowed_hosts
 from infra.cluster.mlflow_sizing import resources
+from infra.cluster.peer import Peer
 from infra.cluster.pod_access import with_access
 from infra.cluster.pods import container, from_config_map, from_secret, http_probe, labels, metadata, pod, selector
 from infra.cluster.services import cluster_ip, internal_service, url
-from infra.cluster.traffic import Peer, allow
+from infra.cluster.traffic import allow
 from infra.connections import BucketAccess, Database, Identity
 
 COMPONENT: Final = "mlflow"

@@ -16,10 +16,11 @@ from pulumi_random import RandomPassword
 
 import contracts
 from infra.cluster.job import run_once
+from infra.cluster.peer import Peer
 from infra.cluster.pods import Resources, container, environment, from_secret, http_probe, metadata, pod
 from infra.cluster.services import internal_service, url
 from infra.cluster.stateful import single_instance
-from infra.cluster.traffic import Peer, allow
+from infra.cluster.traffic import allow
 from infra.connections import BucketAccess, BucketKeys
 
 COMPONENT: Final = "s3"

@@ -10,10 +10,11 @@ from pulumi_random import RandomPassword
 
 import contracts
 from infra.cluster.connection_budget import IN_CLUSTER_CONNECTIONS
+from infra.cluster.peer import Peer
 from infra.cluster.pods import POSTGRES_UID, Resources, container, from_secret, metadata, pod
 from infra.cluster.services import internal_service
 from infra.cluster.stateful import single_instance
-from infra.cluster.traffic import Peer, allow
+from infra.cluster.traffic import allow
 from infra.connections import Database
 
 COMPONENT: Final = "postgres"

@@ -2,28 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import pulumi
 from pulumi import ResourceOptions
 from pulumi_kubernetes.storage.v1 import StorageClass
 
-NAME: Final = "aegis-gp3"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gp3StorageClassArgs:
-    """Arguments of `Gp3StorageClass`: the KMS key of the volumes, None for EBS's own, and the tags that they bear.
+    """Arguments of `Gp3StorageClass`: what claims call it, the KMS key of the volumes, None for EBS's own, and tags.
 
     With a key of one's own, the CSI driver's role must be allowed to use it and to grant it.
     """
 
+    class_name: str
     key_arn: pulumi.Input[str] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Gp3StorageClass(pulumi.ComponentResource):
-    """The storage class `aegis-gp3`."""
+    """The storage class."""
 
     name: pulumi.Output[str]
 
@@ -35,7 +33,7 @@ class Gp3StorageClass(pulumi.ComponentResource):
             parameters["kmsKeyId"] = args.key_arn
         self.name = StorageClass(
             f"{name}-class",
-            metadata={"name": NAME},
+            metadata={"name": args.class_name},
             provisioner="ebs.csi.aws.com",
             parameters=parameters,
             # A volume lives in one zone: it is made where the pod that waits for it can run.

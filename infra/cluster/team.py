@@ -9,8 +9,9 @@ from pulumi import ResourceOptions
 from pulumi_kubernetes.core.v1 import LimitRange, ResourceQuota
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
+from infra.cluster.peer import Peer
 from infra.cluster.pods import GPU_RESOURCE, metadata
-from infra.cluster.traffic import Peer, egress_rules
+from infra.cluster.traffic import egress_rules
 
 COMPONENT: Final = "team"
 

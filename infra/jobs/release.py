@@ -17,9 +17,10 @@ from pulumi_kubernetes.core.v1 import (
 
 import contracts
 from infra.cluster.job import run_once
+from infra.cluster.peer import Peer
 from infra.cluster.pod_access import mounted, with_access
 from infra.cluster.pods import Resources, container, environment, from_secret, metadata, pod
-from infra.cluster.traffic import Peer, allow
+from infra.cluster.traffic import allow
 from infra.connections import BucketAccess, Identity, Vault
 
 COMPONENT: Final = "release"

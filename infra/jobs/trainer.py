@@ -10,10 +10,11 @@ from pulumi_kubernetes.batch.v1 import Job
 
 import contracts
 from infra.cluster.job import run_once
+from infra.cluster.peer import Peer
 from infra.cluster.placement import Placement, placed
 from infra.cluster.pod_access import with_access
 from infra.cluster.pods import SHARED_MEMORY_MOUNT, Resources, container, environment, pod, shared_memory
-from infra.cluster.traffic import Peer, allow
+from infra.cluster.traffic import allow
 from infra.connections import Identity
 
 COMPONENT: Final = "trainer"

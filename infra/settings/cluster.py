@@ -1,9 +1,13 @@
 """The Kubernetes cluster that a stack is deployed to, and the images that its pods run."""
 
+from typing import Final
+
 from pydantic import Field
 
 from infra.settings.section import ExistingFile, Host, Label, Network, Section
 
+# What claims call the StorageClass that a stack makes.
+GP3_CLASS: Final = "aegis-gp3"
 _IMAGE = r"^[a-z0-9][-a-z0-9._/:]*([:@][A-Za-z0-9][-A-Za-z0-9._:]*)$"
 
 
@@ -34,7 +38,7 @@ class Cluster(Section):
     storage_class: Label = Field(default="standard", description="the name of a StorageClass of the cluster")
     gp3_class: bool = Field(
         default=False,
-        description="true or false: whether the stack makes the StorageClass aegis-gp3, of encrypted gp3 volumes",
+        description=f"true or false: whether the stack makes the StorageClass {GP3_CLASS}, of encrypted gp3 volumes",
     )
     domain: Host = Field(default="cluster.local", description="the DNS domain of the cluster")
     dns_networks: list[Network] = Field(

@@ -8,8 +8,8 @@ from typing import Final
 import contracts
 from infra.aws.account import LONGEST_BUCKET_NAME, LONGEST_ROLE_NAME, Account
 from infra.aws.database_authorities import regions
-from infra.cluster.storage_class import NAME as GP3_CLASS
 from infra.quantities import gibibytes
+from infra.settings.cluster import GP3_CLASS
 from infra.settings.environment import Aws, Environment
 from infra.settings.model import Settings
 

@@ -15,10 +15,11 @@ from pulumi_kubernetes.rbac.v1 import ClusterRoleBinding
 from pulumi_random import RandomPassword
 
 import contracts
+from infra.cluster.peer import Peer
 from infra.cluster.pods import Resources, container, from_secret, http_probe, labels, metadata, pod
 from infra.cluster.services import internal_service, url
 from infra.cluster.stateful import single_instance
-from infra.cluster.traffic import Peer, allow
+from infra.cluster.traffic import allow
 
 COMPONENT: Final = "vault"
 

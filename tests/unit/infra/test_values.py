@@ -7,7 +7,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from infra.cluster.mlflow import fernet_key
-from infra.cluster.traffic import Peer
+from infra.cluster.peer import Peer
 from infra.connections import Database
 from infra.quantities import gibibytes, mebibytes
 from infra.vault.auth import signer_policy
