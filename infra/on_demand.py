@@ -15,8 +15,6 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Final
 
-from typing_extensions import override
-
 _PACKAGES: Final = re.compile(r"pulumi_aws\.\w+")
 # The dictionaries that describe arguments are in one module for all classes of a package.
 _DESCRIPTIONS: Final = "_inputs"
@@ -33,9 +31,11 @@ def install() -> None:
 class _Finder(MetaPathFinder):
     """Finds the packages that hold classes; leaves all else to Python."""
 
-    @override
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002 - Python gives it to every finder.
     ) -> ModuleSpec | None:
         if not _PACKAGES.fullmatch(fullname):
             return None
@@ -51,7 +51,6 @@ class _Loader(Loader):
     def __init__(self, whole: Loader) -> None:
         self._whole = whole
 
-    @override
     def exec_module(self, module: ModuleType) -> None:
         vars(module)["__getattr__"] = self._getter(module)
 
