@@ -20,7 +20,8 @@ def official_available(name: str, version: str, pulumi_home: Path | None = None)
     home = pulumi_home or Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     program = f"pulumi-resource-{name}"
     installed = home / "plugins" / f"resource-{name}-v{version}" / program
-    if installed.is_file() and not installed.resolve().is_relative_to(_BIN):
+    # A link to another checkout's is no official one either: a home outlives checkouts.
+    if installed.is_file() and not installed.resolve().match(f"local/plugins/bin/*/{program}"):
         return True
     outside = os.pathsep.join(
         folder for folder in os.environ.get("PATH", "").split(os.pathsep) if not Path(folder).is_relative_to(_BIN)

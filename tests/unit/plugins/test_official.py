@@ -55,3 +55,12 @@ def test_embedded_ones_are_linked_under_pulumis_home_and_stay_embedded(tmp_path:
     link = home / "plugins/resource-vault-v7.7.0/pulumi-resource-vault"
     assert link.resolve().name == "pulumi-resource-vault"
     assert not (home / "plugins/resource-random-v4.19.1").exists()
+
+
+def test_a_link_to_another_checkout_is_no_official_plugin_and_is_replaced(tmp_path: Path) -> None:
+    program(tmp_path / "other/local/plugins/bin/vault", "vault")
+    link = tmp_path / "home/plugins/resource-vault-v7.7.0/pulumi-resource-vault"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "other/local/plugins/bin/vault/pulumi-resource-vault")
+    assert "vault" in plugins.install(tmp_path / "home")
+    assert link.resolve() == BIN / "vault/pulumi-resource-vault"
