@@ -68,7 +68,10 @@ def _add_stack(command: argparse.ArgumentParser) -> None:
 
 def _add_recording(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "recording", type=Path, metavar="PREVIEW.json", help="what `preview`, or `pulumi preview --json`, wrote"
+        "recording",
+        type=Path,
+        metavar="PREVIEW.json",
+        help="what `preview`, or `pulumi preview --json`, wrote; - for stdin",
     )
 
 

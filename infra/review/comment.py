@@ -30,13 +30,13 @@ def marker(stack: str) -> str:
 
 def of_preview(preview: Preview, verdict: Verdict, commit: str = "") -> str:
     """Return the comment for a preview; `commit` is what was previewed."""
-    lost = [each.step for each in verdict.losses]
-    others = sorted((step for step in preview.steps if step not in lost), key=_order)
+    lost = {_order(each.step): each.step for each in verdict.losses}
+    others = sorted((step for step in preview.steps if _order(step) not in lost), key=_order)
     head = [verdict.headline, *_advice(preview, verdict), _counts(preview, commit)]
     return _within_limit(
         [*head, *_errors(preview), *_violations(preview.violations)],
         [
-            *(table.row_of(step, step.action, bold=True) for step in lost),
+            *(table.row_of(step, step.action, bold=True) for step in lost.values()),
             *(table.row_of(step, step.action) for step in others),
         ],
         marker(preview.stack),

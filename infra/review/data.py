@@ -17,10 +17,13 @@ class Data:
     only_with: str = ""
 
 
-# Beside these, whatever is protected counts: somebody has said that it must stay.
+# The worst loss first. Beside these, whatever is protected counts: somebody has said that it must stay.
 TYPES: Mapping[str, Data] = {
     "aws:rds/instance:Instance": Data(noun="database", name="identifier"),
+    "aws:rds/cluster:Cluster": Data(noun="database", name="clusterIdentifier"),
     "aws:s3/bucket:Bucket": Data(noun="bucket", name="bucket"),
+    # The name of version 6 of pulumi-aws, which version 7 still takes.
+    "aws:s3/bucketV2:BucketV2": Data(noun="bucket", name="bucket"),
     # Without the key nobody reads what it has encrypted, nor trusts what it will sign.
     "aws:kms/key:Key": Data(noun="encryption key"),
     "vault:index/mount:Mount": Data(noun="Vault engine", name="path"),
@@ -36,6 +39,7 @@ TYPES: Mapping[str, Data] = {
     "random:index/randomPassword:RandomPassword": Data(noun="password"),
     "random:index/randomBytes:RandomBytes": Data(noun="random key"),
 }
+_RANKS = {type_: rank for rank, type_ in enumerate(TYPES)}
 _DESTROYING = (Action.REPLACE, Action.DELETE)
 
 
@@ -48,9 +52,10 @@ class Loss:
 
 
 def losses(preview: Preview) -> tuple[Loss, ...]:
-    """Return what would be lost."""
+    """Return what would be lost, the worst first."""
     found = [Loss(step=step, words=_words(step)) for step in preview.steps if _destroys(step)]
-    return tuple(each for each in found if each.words)
+    lost = [each for each in found if each.words]
+    return tuple(sorted(lost, key=lambda each: _RANKS.get(each.step.type, len(_RANKS))))
 
 
 def _destroys(step: Step) -> bool:

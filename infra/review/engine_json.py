@@ -44,7 +44,7 @@ def merged(raw_steps: Iterable[RawStep]) -> tuple[Step, ...]:
     for raw in raw_steps:
         action = _action(raw.step)
         step_urn = urn(raw.step)
-        if action is None or f"::{_STACK_TYPE}::" in step_urn or not _custom(raw):
+        if action is None or step_urn.split("::")[2] == _STACK_TYPE or not _custom(raw):
             continue
         step = Step(
             action=action,
@@ -100,7 +100,8 @@ def _action(step: Json) -> Action | None:
 def _custom(raw: RawStep) -> bool:
     """Whether a provider has the resource: a component only groups others. Without a state nobody can tell."""
     states = [checked(each, dict, "the state of a step") for each in (raw.old, raw.new) if each is not None]
-    return not states or any(each.get("custom") for each in states)
+    # Events leave `custom` out where it is false; such a resource has no provider either.
+    return not states or any(each.get("custom", bool(each.get("provider", True))) for each in states)
 
 
 def _state(state: Json | None) -> State:

@@ -7,6 +7,7 @@ of policies. `pulumi refresh --preview-only --json` writes the same two.
 """
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,29 +17,37 @@ from infra.review.engine_json import FormError, Json, RawStep, checked
 from infra.review.exits import Exit, ReviewError
 from infra.review.preview import Preview
 
+STDIN = Path("-")
 _DOCUMENT_KEYS = {"steps", "diagnostics", "changeSummary", "config"}
 _STEP_EVENTS = ("resourcePreEvent", "resOutputsEvent")
 
 
 def read(file: Path, stack: str | None = None) -> Preview:
-    """Return the preview that a file holds; an empty file is a preview that failed before it said anything.
+    """Return the preview that a file, or `STDIN`, holds; an empty one is a preview that failed before it said anything.
 
     Raises:
         ReviewError: The file is missing, isn't the engine's, or is of another stack than `stack`.
     """
     try:
-        preview = _parsed(file.read_text(encoding="utf-8"))
+        preview = _parsed(_text(file))
     except OSError as error:
         raise _unusable(file, f"can't be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise _unusable(file, "is no text") from error
-    except FormError as error:
+    # Python itself refuses JSON that is too deep, or has a number with too many digits.
+    except (FormError, RecursionError, ValueError) as error:
         raise _unusable(file, f"isn't a preview: {error}") from error
     if not (preview.stack or stack):
         raise _unusable(file, "names no resource, and so no stack: say --stack")
     if stack and preview.stack not in ("", stack):
         raise _unusable(file, f"is of the stack {preview.stack}, and --stack says {stack}")
     return replace(preview, stack=stack or preview.stack)
+
+
+def _text(file: Path) -> str:
+    content = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
+    # Some shells begin what they write to a file with a byte order mark.
+    return content.decode("utf-8-sig")
 
 
 def _unusable(file: Path, reason: str) -> ReviewError:
@@ -70,19 +79,21 @@ def _from_document(document: Json) -> Preview:
 
 
 def _from_events(text: str) -> Preview:
-    events = [_event(number, line) for number, line in enumerate(text.splitlines(), 1) if line]
+    # Not by `splitlines`: a value may hold other characters that end a line.
+    events = [_event(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     steps = [
         checked(event[kind].get("metadata"), dict, f"the metadata of a {kind}")
         for event in events
         for kind in _STEP_EVENTS
         if kind in event
     ]
-    summary = next((event["summaryEvent"] for event in events if "summaryEvent" in event), {})
+    summary = next((event["summaryEvent"] for event in events if "summaryEvent" in event), None)
     preview = _preview(
         [RawStep(step=each, old=each.get("old"), new=each.get("new")) for each in steps],
         [event["diagnosticEvent"] for event in events if "diagnosticEvent" in event],
-        summary.get("resourceChanges"),
-        succeeded=summary.get("result") == "succeeded",
+        (summary or {}).get("resourceChanges"),
+        # Older engines give no result: an error, or a violated policy, tells that they failed.
+        succeeded=summary is not None and summary.get("result", "succeeded") == "succeeded",
     )
     policies = [event["policyEvent"] for event in events if "policyEvent" in event]
     return replace(preview, violations=tuple(engine_json.violation(each) for each in policies))
@@ -103,9 +114,12 @@ def _event(number: int, line: str) -> dict[str, Any]:
 
 def _preview(steps: list[RawStep], diagnostics: list[Json], summary: object, *, succeeded: bool) -> Preview:
     counts = checked(summary or {}, dict, "the summary of the changes")
-    first = engine_json.urn(steps[0].step) if steps else ""
+    urns = [engine_json.urn(each.step) for each in steps]
+    stacks = list(dict.fromkeys(each.split("::")[0].removeprefix("urn:pulumi:") for each in urns))
+    if len(stacks) > 1:
+        raise FormError(f"its steps are of several stacks: {', '.join(stacks)}")
     return Preview(
-        stack=first.split("::")[0].removeprefix("urn:pulumi:"),
+        stack=stacks[0] if stacks else "",
         steps=engine_json.merged(steps),
         unchanged=checked(counts.get("same", 0), int, "the number of unchanged resources"),
         # The engine repeats a reason that several resources fail for.

@@ -8,9 +8,9 @@ from infra.review.steps import Difference, Step
 
 HEADING: Final = (row(["Change", "Resource", "Type", "What changes"]), row(["---"] * 4))
 _MOST_DIFFERENCES: Final = 10
-# Blinded even where the program forgot to say that the values are secret.
+# Blinded whole, even where the program forgot to say that the values are secret: `kubectl apply` leaves a copy of them
+# in an annotation.
 _KUBERNETES_SECRET: Final = "kubernetes:core/v1:Secret"  # noqa: S105 - a type
-_SECRET_FIELDS: Final = ("data", "stringData")
 
 
 def row_of(step: Step, action: str, *, bold: bool = False) -> str:
@@ -38,7 +38,7 @@ def _sides(step: Step, path: str, difference: Difference) -> tuple[object, objec
     old, new = (values.at(state.inputs, path) for state in (step.old, step.new))
     there, found = (values.at(state.outputs, path) for state in (step.old, step.new))
     marked = values.SECRET in (old, new, there, found)
-    if marked or (step.type == _KUBERNETES_SECRET and path.startswith(_SECRET_FIELDS)):
+    if marked or step.type == _KUBERNETES_SECRET:
         # A value that becomes a secret, or ends to be one, is one.
         return values.SECRET, values.SECRET
     if difference.of_inputs:

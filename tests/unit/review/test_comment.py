@@ -167,6 +167,16 @@ def test_a_kubernetes_secret_is_blinded_even_where_nobody_marked_it(
     assert "hunter" not in review("comment", previewed([change])).out
 
 
+def test_the_copy_that_kubectl_leaves_of_a_kubernetes_secret_is_blinded(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    copied = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"token":"aHVudGVyMg=="}}'}
+    change = step("kubernetes:core/v1:Secret", "update", inputs={"metadata": {"annotations": copied}})
+    change["newState"] = {"custom": True, "inputs": {}}
+    change["detailedDiff"] = {"metadata.annotations": {"kind": "delete", "inputDiff": True}}
+    assert "aHVudGVyMg" not in review("comment", previewed([change])).out
+
+
 def test_a_secret_inside_a_changed_object_is_blinded(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
 ) -> None:
@@ -195,7 +205,9 @@ CLAIMS = {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
     ("kind", "inputs"),
     [
         ("aws:rds/instance:Instance", {}),
+        ("aws:rds/cluster:Cluster", {}),
         ("aws:s3/bucket:Bucket", {}),
+        ("aws:s3/bucketV2:BucketV2", {}),
         ("aws:kms/key:Key", {}),
         ("aws:ecr/repository:Repository", {}),
         ("vault:index/mount:Mount", {}),
@@ -204,6 +216,7 @@ CLAIMS = {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
         ("kubernetes:apps/v1:StatefulSet", CLAIMS),
         ("kubernetes:core/v1:Namespace", {}),
         ("random:index/randomPassword:RandomPassword", {}),
+        ("random:index/randomBytes:RandomBytes", {}),
     ],
 )
 @pytest.mark.parametrize("op", ["delete", "replace"])
@@ -240,6 +253,27 @@ def test_a_deletion_that_comes_without_the_state_is_guarded_too(
 ) -> None:
     stateless = {"op": "delete", "urn": "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"}
     assert review("comment", previewed([stateless])).code is Exit.DATA_LOSS
+
+
+def test_a_deletion_whose_state_does_not_say_that_a_provider_has_it_is_guarded_too(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    deletion = step("aws:s3/bucket:Bucket", "delete")
+    del deletion["oldState"]["custom"]
+    assert review("comment", previewed([deletion])).code is Exit.DATA_LOSS
+
+
+def test_no_name_hides_what_is_deleted(review: Review, previewed: Callable[[list[dict[str, Any]]], Path]) -> None:
+    hidden = step("aws:s3/bucket:Bucket", "delete", "it::pulumi:pulumi:Stack::it")
+    assert review("comment", previewed([hidden])).code is Exit.DATA_LOSS
+
+
+def test_the_database_is_named_before_lesser_losses(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    steps = [step("random:index/randomPassword:RandomPassword", "delete", f"password-{number}") for number in range(8)]
+    steps.append(step("aws:rds/instance:Instance", "delete", "database"))
+    assert review("comment", previewed(steps)).first_line.startswith("**Deletes the database: database; ")
 
 
 def test_many_losses_are_named_up_to_a_limit_and_counted(

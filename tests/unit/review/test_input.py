@@ -1,5 +1,6 @@
-"""What isn't a preview is refused, with what was given."""
+"""What isn't a preview is refused, with what was given; what is one is read, however it comes."""
 
+import io
 import json
 from pathlib import Path
 
@@ -34,6 +35,12 @@ URN = "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"
         ('{"sequence": 1, "resourcePreEvent": 1}', "the resourcePreEvent of line 1 is 1"),
         ('{"sequence": 1, "resourcePreEvent": {}}', "the metadata of a resourcePreEvent is null"),
         ('{"sequence": 1, "diagnosticEvent": {}}\n{"sequence": 2, "resOut', 'line 2 is \'{"sequence": 2, "resOut\''),
+        ("[" * 100_000, "maximum recursion depth exceeded"),
+        (f'{{"steps": [], "changeSummary": {{"same": {"9" * 5_000}}}}}', "Exceeds the limit (4300 digits)"),
+        (
+            json.dumps({"steps": [{"op": "same", "urn": URN}, {"op": "same", "urn": URN.replace("prod", "dev")}]}),
+            "its steps are of several stacks: prod, dev",
+        ),
     ],
 )
 def test_what_is_no_preview_is_refused_with_what_it_is(
@@ -103,3 +110,42 @@ def test_no_command_prints_the_usage(review: Review) -> None:
     result = review()
     assert result.code is Exit.USAGE
     assert "COMMAND" in result.err
+
+
+def test_a_preview_comes_by_stdin_too(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = io.BytesIO((RECORDINGS / "deletes-bucket.json").read_bytes())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(given))
+    result = review("comment", "-")
+    assert result.code is Exit.DATA_LOSS
+    assert result.first_line == "**Deletes the bucket: aegis-prod-artifacts (stack prod)**"
+
+
+@pytest.mark.parametrize(
+    ("before", "line_end"), [(b"\xef\xbb\xbf", b"\n"), (b"", b"\r\n")], ids=["a byte order mark", "carriage returns"]
+)
+@pytest.mark.parametrize("form", ["json", "ndjson"])
+def test_a_preview_that_another_shell_wrote_is_read(
+    review: Review, tmp_path: Path, form: str, before: bytes, line_end: bytes
+) -> None:
+    file = tmp_path / "written"
+    file.write_bytes(before + (RECORDINGS / f"deletes-bucket.{form}").read_bytes().replace(b"\n", line_end))
+    assert review("comment", file).code is Exit.DATA_LOSS
+
+
+def test_a_value_may_hold_any_character_that_ends_a_line_elsewhere(review: Review, tmp_path: Path) -> None:
+    file = tmp_path / "lines.ndjson"
+    events = (RECORDINGS / "deletes-bucket.ndjson").read_text()
+    file.write_text(events.replace("aegis-prod-artifacts", "aegis\N{NEXT LINE}artifacts"))
+    assert review("comment", file).first_line == "**Deletes the bucket: aegis artifacts (stack prod)**"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("updates", Exit.OK), ("program-fails", Exit.FAILED), ("violates-policy", Exit.FAILED)]
+)
+def test_a_preview_of_an_engine_that_gives_no_result_is_judged_by_its_events(
+    review: Review, tmp_path: Path, name: str, code: Exit
+) -> None:
+    file = tmp_path / "older.ndjson"
+    events = (RECORDINGS / f"{name}.ndjson").read_text()
+    file.write_text(events.replace(',"result":"succeeded"', "").replace(',"result":"failed"', ""))
+    assert review("comment", file).code is code
