@@ -4,11 +4,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 
 from infra.aws.account import Account
+
+# In any other state it has no identity provider yet, or none for long:
+# https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html
+_IN_SERVICE: Final = ("ACTIVE", "UPDATING")
 
 
 class LookUpError(pulumi.RunError):
@@ -38,12 +42,18 @@ def look_up(name: str, account: Account, provider: pulumi.ProviderResource) -> E
     """Return the cluster `name` of the account and region; blocks until AWS has answered.
 
     Raises:
-        LookUpError: There is no such cluster, it has no identity provider in IAM, or AWS can't be asked.
+        LookUpError: There is no such cluster, it is not in service or has no identity provider in IAM, or AWS can't be
+            asked.
     """
     with _explained(
         f"the EKS cluster {name!r} of {_place(account)} can't be looked up: make it first, or correct its name"
     ):
         cluster = _ask("aws:eks/getCluster:getCluster", provider, name=name)
+    if cluster["status"] not in _IN_SERVICE:
+        raise LookUpError(
+            f"the EKS cluster {name!r} of {_place(account)} is {cluster['status']}: "
+            f"allowed is {' or '.join(_IN_SERVICE)}."
+        )
     network = cluster["vpcConfig"]
     with _explained(f"the VPC {network['vpcId']} of the EKS cluster {name!r} can't be looked up"):
         vpc = _ask("aws:ec2/getVpc:getVpc", provider, id=network["vpcId"])

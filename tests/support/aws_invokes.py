@@ -8,6 +8,7 @@ from tests.support.aws_mocks import ACCOUNT_ID
 # Names that AWS doesn't know; it knows every other one.
 ABSENT_CLUSTER = "absent"
 CLUSTER_WITHOUT_PROVIDER = "without-provider"
+UNFINISHED_CLUSTER = "unfinished"
 
 CERTIFICATE_AUTHORITY = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"
 VPC_ID = "vpc-0a1b2c3d4e5f60718"
@@ -31,9 +32,10 @@ def _cluster(inputs: Inputs) -> dict[str, Any]:
         raise RefusedError(f"reading EKS Cluster ({name}): couldn't find resource")
     return {
         "name": name,
+        "status": "CREATING" if name == UNFINISHED_CLUSTER else "ACTIVE",
         "endpoint": f"https://{name}.eks.example.com",
         "certificateAuthorities": [{"data": CERTIFICATE_AUTHORITY}],
-        "identities": [{"oidcs": [{"issuer": issuer(name)}]}],
+        "identities": [] if name == UNFINISHED_CLUSTER else [{"oidcs": [{"issuer": issuer(name)}]}],
         "vpcConfig": {
             "vpcId": VPC_ID,
             "subnetIds": SUBNET_IDS,

@@ -46,6 +46,11 @@ def test_a_missing_cluster_is_named_with_the_place_that_lacks_it() -> None:
         looked_up(aws_invokes.ABSENT_CLUSTER)
 
 
+def test_a_cluster_that_is_still_being_made_is_refused_by_its_state() -> None:
+    with pytest.raises(LookUpError, match=r"'unfinished' of .* is CREATING: allowed is ACTIVE or UPDATING"):
+        looked_up(aws_invokes.UNFINISHED_CLUSTER)
+
+
 def test_the_reason_that_aws_gives_is_not_lost() -> None:
     with pytest.raises(LookUpError, match="couldn't find resource"):
         looked_up(aws_invokes.ABSENT_CLUSTER)
