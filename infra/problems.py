@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _LONGEST_VALUE = 80
+# How pydantic marks that the key of an object is wrong, and not its value.
+_OF_A_KEY = "[key]"
 
 
 def describe(model: type[BaseModel], error: ValidationError, namespace: str) -> list[str]:
@@ -24,9 +25,11 @@ def describe(model: type[BaseModel], error: ValidationError, namespace: str) -> 
 
 def _line(model: type[BaseModel], problem: ErrorDetails, namespace: str) -> str:
     location = problem["loc"]
-    key = _key(namespace, location)
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {_known_keys(_model_at(model, location[:-1]), str(location[-1]))}"
+        *section, given = location
+        key = _key(model, namespace, section, as_given=str(given))
+        return f"{key}: unknown key; {_known_keys(_model_at(model, section), str(given))}"
+    key = _key(model, namespace, location)
     field = _field_at(model, location)
     allowed = field.description if field is not None and field.description else problem["msg"]
     if problem["type"] == "missing":
@@ -34,9 +37,19 @@ def _line(model: type[BaseModel], problem: ErrorDetails, namespace: str) -> str:
     return f"{key}: got {_shown(problem['input'])}; allowed: {allowed}"
 
 
-def _key(namespace: str, location: Sequence[int | str]) -> str:
-    # A default that doesn't fit the other settings is located by its Python name, which the stack file doesn't know.
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{to_camel(part)}" for part in location)
+def _key(model: type[BaseModel], namespace: str, location: Sequence[int | str], as_given: str = "") -> str:
+    """Return the key of a problem as the stack file spells it; what no section knows stays `as_given`."""
+    path = ""
+    section: type[BaseModel] | None = model
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part != _OF_A_KEY:
+            field = _by_alias(section, part) if section is not None else None
+            section = _section(field) if field is not None else None
+            # A default that doesn't fit the other settings is located by its Python name, which the file doesn't know.
+            path += f".{part if field is None else field.alias}"
+    path += f".{as_given}" if as_given else ""
     return f"{namespace}:{path.removeprefix('.')}"
 
 

@@ -83,7 +83,8 @@ def aws_provider(name: str, account: Account, endpoint: str | None) -> pulumi_aw
         endpoints=[ProviderEndpointArgs(**dict.fromkeys(_SERVICES, endpoint))] if emulated else None,
         s3_use_path_style=emulated or None,
         skip_metadata_api_check=emulated or None,
-        skip_region_validation=emulated or None,
+        # Pulumi's default is to skip it: a region that is none would be a name that can't be resolved.
+        skip_region_validation=emulated,
     )
 
 

@@ -56,12 +56,19 @@ def _connections(wanted: Settings) -> Iterator[str]:
     needed = demand(mlflow.workers, mlflow.max_replicas, pool)
     if needed <= limit:
         return
+    most = most_replicas(mlflow.workers, limit, pool)
+    remedies = [
+        *([f"at most {most}"] if most >= mlflow.min_replicas else []),
+        *(["fewer workers"] if mlflow.workers > 1 else []),
+        *(["a smaller pool"] if mlflow.pool is not None else []),
+        "a larger database",
+    ]
     database = "the database in the cluster" if wanted.database.kind == "in-cluster" else wanted.database.instance_class
     yield (
         f"mlflow.maxReplicas: got {mlflow.max_replicas}, for which {needed} database connections are needed "
         f"(({mlflow.max_replicas} + {SURGE} in a rollout) x {mlflow.workers} workers x {ENGINES_PER_WORKER} engines x "
-        f"({pool.size} + {pool.overflow}) of a pool + {JOBS} for jobs), and {database} accepts {limit}; allowed: at "
-        f"most {most_replicas(mlflow.workers, limit, pool)}, or fewer workers, a smaller pool, a larger database"
+        f"({pool.size} + {pool.overflow}) of a pool + {JOBS} for jobs), and {database} accepts {limit}; allowed: "
+        f"{', or '.join(remedies)}"
     )
 
 

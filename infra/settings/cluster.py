@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import Field
 
-from infra.settings.section import ExistingFile, Host, Label, Network, Section
+from infra.settings.section import Domain, ExistingFile, Label, Network, Section
 
 # What claims call the StorageClass that a stack makes.
 GP3_CLASS: Final = "aegis-gp3"
@@ -40,7 +40,7 @@ class Cluster(Section):
         default=False,
         description=f"true or false: whether the stack makes the StorageClass {GP3_CLASS}, of encrypted gp3 volumes",
     )
-    domain: Host = Field(default="cluster.local", description="the DNS domain of the cluster")
+    domain: Domain = Field(default="cluster.local", description="the DNS domain of the cluster")
     dns_networks: list[Network] = Field(
         default=[],
         description="a list of IPv4 networks, /8 at the widest, in which names are looked up beside CoreDNS's pods: "

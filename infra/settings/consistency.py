@@ -7,16 +7,15 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from infra.settings import capacity, in_aws
+from infra.settings import capacity, in_aws, in_cluster
 from infra.settings.model import Settings
 
 
 def problems(wanted: Settings, project: str) -> list[str]:
     """Return a line for each problem, as `section.key: what was given; what is allowed`."""
-    shape = [problem for check in _SHAPE for problem in check(wanted)]
-    # Numbers are only worth checking of an environment that has the parts that they are about.
-    return shape or [
-        *(problem for check in capacity.CHECKS for problem in check(wanted)),
+    checks = (*_SHAPE, *capacity.CHECKS, *in_cluster.CHECKS)
+    return [
+        *(problem for check in checks for problem in check(wanted)),
         *(in_aws.problems(wanted, project) if wanted.uses_aws else ()),
     ]
 
@@ -44,6 +43,11 @@ def _images(wanted: Settings) -> Iterator[str]:
 
 def _account(wanted: Settings) -> Iterator[str]:
     if not wanted.uses_aws:
+        if wanted.only_repositories:
+            yield (
+                "aws.onlyRepositories: got true; allowed with something in AWS only, such as cluster.eksName: this "
+                "stack would be emptied"
+            )
         return
     if wanted.environment is None:
         yield (
@@ -51,6 +55,11 @@ def _account(wanted: Settings) -> Iterator[str]:
         )
     if wanted.aws is None:
         yield "aws: not set; allowed: an object with accountId (this stack has something in AWS)"
+    elif wanted.aws.emulated and wanted.aws.endpoint is None:
+        yield (
+            "aws.endpoint: not set, with emulated true; allowed: the address of the emulated AWS API (the "
+            "environment's AEGIS_AWS_ENDPOINT fills in), as everything would go to AWS itself otherwise"
+        )
 
 
 def _identities(wanted: Settings) -> Iterator[str]:

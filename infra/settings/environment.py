@@ -1,6 +1,10 @@
 """Which environment a stack is, and the AWS account that it lives in."""
 
-from pydantic import Field
+import ipaddress
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
 
 from infra.settings.section import Section
 
@@ -8,6 +12,14 @@ from infra.settings.section import Section
 _NAME = r"^[a-z][a-z0-9]{1,15}$"
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 _TAG = r"^[A-Za-z0-9 _.:/=+@-]+$"
+
+
+def _endpoint(value: str) -> str:
+    address = urlsplit(value)
+    ipaddress.IPv4Address(address.hostname or "")
+    if not address.port:
+        raise ValueError("no port")
+    return value
 
 
 class Environment(Section):
@@ -44,9 +56,8 @@ class Aws(Section):
         pattern=r"^arn:aws[-a-z]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+$",
         description="the ARN of an IAM policy that bounds every role that the stack makes; default: none",
     )
-    endpoint: str | None = Field(
+    endpoint: Annotated[str, Field(pattern=r"^https?://[0-9.]+:[0-9]{1,5}$"), AfterValidator(_endpoint)] | None = Field(
         default=None,
-        pattern=r"^https?://[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}$",
         description="the address of an emulated AWS API by IPv4 address and port, such as http://127.0.0.1:5555 (the "
         "environment's AEGIS_AWS_ENDPOINT fills in for a preview, and where emulated is true); default: AWS itself",
     )

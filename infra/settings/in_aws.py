@@ -1,26 +1,23 @@
-"""What AWS would refuse, or accept and never do: names over its limits, sizes, regions, networks."""
+"""What AWS would refuse, or accept and never do: names over its limits, sizes, regions."""
 
-import ipaddress
+import math
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from typing import Final
 
 import contracts
 from infra.aws.account import LONGEST_BUCKET_NAME, LONGEST_ROLE_NAME, Account
 from infra.aws.database_authorities import regions
-from infra.quantities import gibibytes
-from infra.settings.cluster import GP3_CLASS
+from infra.quantities import gibibytes, mebibytes
 from infra.settings.environment import Aws, Environment
 from infra.settings.model import Settings
 
 _BUCKET_PURPOSES: Final = ("artifacts", "backups", "releases", "logs")
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html, gp3 storage of PostgreSQL
 _LEAST_RDS_GIB: Final = 20
-# RDS refuses a maximum that is less than 10 % above the storage:
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
-_LEAST_GROWTH: Final = 1.1
 _LEAST_SUBNETS: Final = 2
 _DAYS_OF_PROTECTED_DATA: Final = 7
+# What stands for the account in the ARN of a policy that AWS manages.
+_AWS_OWN: Final = "aws"
 
 
 def account(project: str, environment: Environment, aws: Aws) -> Account:
@@ -49,34 +46,42 @@ def problems(wanted: Settings, project: str) -> Iterator[str]:
     here = account(project, wanted.environment, wanted.aws)
     yield from _names(here, [team.name for team in wanted.teams])
     yield from _database(wanted, wanted.aws)
-    if wanted.cluster.storage_class == GP3_CLASS and not wanted.cluster.gp3_class:
-        yield f'cluster.storageClass: got "{GP3_CLASS}"; allowed with gp3Class true only, which makes it'
+    yield from _boundary(wanted.aws)
     yield from _regions(wanted, wanted.aws)
-    for key, networks in (
-        ("egress.aws", wanted.egress.aws),
-        ("egress.vault", wanted.egress.vault),
-        ("mlflow.clientNetworks", wanted.mlflow.client_networks),
-        ("cluster.dnsNetworks", wanted.cluster.dns_networks),
-    ):
-        yield from _networks(key, networks)
 
 
 def _names(here: Account, teams: Sequence[str]) -> Iterator[str]:
-    buckets = [f"{here.name(purpose)}-{here.account_id}-{here.region}" for purpose in _BUCKET_PURPOSES]
-    namespaces = [contracts.MLFLOW_NAMESPACE, *(f"{contracts.TEAM_NAMESPACE_PREFIX}{team}" for team in teams)]
-    accounts = (contracts.DATABASE_SETUP_SERVICE_ACCOUNT, contracts.TRAINER_SERVICE_ACCOUNT)
-    roles = [
-        f"{here.name(f'{namespace}-{service_account}')}-{here.region}"
-        for index, namespace in enumerate(namespaces)
-        for service_account in (accounts if index == 0 else accounts[1:])
-    ]
-    for names, longest, what in ((buckets, LONGEST_BUCKET_NAME, "bucket"), (roles, LONGEST_ROLE_NAME, "role")):
-        worst = max(names, key=len)
-        if len(worst) > longest:
-            yield (
-                f'environment.name: got "{here.environment}", which makes the {what} name {worst} of {len(worst)} '
-                f"characters; allowed are {longest}: a shorter name of the environment or of a team"
-            )
+    longest = max(_BUCKET_PURPOSES, key=len)
+    bucket = f"{here.name(longest)}-{here.account_id}-{here.region}"
+    yield from _length("environment.name", here.environment, "bucket", bucket, LONGEST_BUCKET_NAME)
+    setup = f"{contracts.MLFLOW_NAMESPACE}-{contracts.DATABASE_SETUP_SERVICE_ACCOUNT}"
+    yield from _role_length(here, "environment.name", here.environment, setup)
+    for index, team in enumerate(teams):
+        trainer = f"{contracts.TEAM_NAMESPACE_PREFIX}{team}-{contracts.TRAINER_SERVICE_ACCOUNT}"
+        yield from _role_length(here, f"teams[{index}].name", team, trainer)
+
+
+def _role_length(here: Account, key: str, given: str, purpose: str) -> Iterator[str]:
+    yield from _length(key, given, "role", f"{here.name(purpose)}-{here.region}", LONGEST_ROLE_NAME)
+
+
+def _length(key: str, given: str, what: str, name: str, longest: int) -> Iterator[str]:
+    if len(name) > longest:
+        yield (
+            f'{key}: got "{given}", which makes the {what} name {name} of {len(name)} characters; allowed are '
+            f"{longest}, and so {len(given) - (len(name) - longest)} in {key}"
+        )
+
+
+def _boundary(aws: Aws) -> Iterator[str]:
+    if aws.permissions_boundary is None:
+        return
+    _, partition, *_, account_id, _ = aws.permissions_boundary.split(":")
+    if partition != _partition(aws.region) or account_id not in (aws.account_id, _AWS_OWN):
+        yield (
+            f'aws.permissionsBoundary: got "{aws.permissions_boundary}"; allowed: a policy of the account '
+            f"{aws.account_id} in the partition {_partition(aws.region)}, or one of AWS's own there"
+        )
 
 
 def _database(wanted: Settings, aws: Aws) -> Iterator[str]:
@@ -88,17 +93,20 @@ def _database(wanted: Settings, aws: Aws) -> Iterator[str]:
     for key, size in (("storage", database.storage), ("maxStorage", database.max_storage)):
         if gibibytes(size) % 1:
             yield f"database.{key}: got {size}; allowed with kind rds: a whole number of Gi or Ti"
-    least = gibibytes(database.storage) * _LEAST_GROWTH
     if gibibytes(database.storage) < _LEAST_RDS_GIB:
         yield f"database.storage: got {database.storage}; allowed with kind rds: {_LEAST_RDS_GIB}Gi to 16Ti"
+    # RDS refuses a maximum that is less than 10 % above the storage, and takes whole GiB:
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
+    least = math.ceil(mebibytes(database.storage) * 11 / (10 * 1024))
     if gibibytes(database.max_storage) < least:
         yield (
             f"database.maxStorage: got {database.max_storage} with storage {database.storage}; allowed: at least "
-            f"{least:.0f}Gi, 10 percent above it"
+            f"{least}Gi, 10 percent above it"
         )
     if database.subnet_ids and len(set(database.subnet_ids)) < _LEAST_SUBNETS:
         yield (
-            f"database.subnetIds: got {len(database.subnet_ids)}; allowed: {_LEAST_SUBNETS} or more, in different zones"
+            f"database.subnetIds: got {database.subnet_ids[0]} alone; allowed: {_LEAST_SUBNETS} subnets or more, in "
+            "different zones"
         )
     groups = database.client_security_group_ids
     for group in sorted({group for group in groups if groups.count(group) > 1}):
@@ -121,12 +129,6 @@ def _regions(wanted: Settings, aws: Aws) -> Iterator[str]:
         yield (
             f'artifactStore.replicaRegion: got "{replica}"; allowed: a region of the partition {_partition(aws.region)}'
         )
-
-
-def _networks(key: str, given: Sequence[str]) -> Iterator[str]:
-    for one, other in combinations(given, 2):
-        if ipaddress.ip_network(one).overlaps(ipaddress.ip_network(other)):
-            yield f"{key}: got {one} and {other}, which overlap; allowed: networks that don't"
 
 
 def _partition(region: str) -> str:

@@ -9,6 +9,7 @@ import os
 import ssl
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -17,7 +18,12 @@ from infra.quantities import gibibytes, mebibytes
 
 # RFC 1123 label: what Kubernetes takes as the name of a namespace or a storage class.
 _LABEL: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-_HOST: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$"
+_NAME: Final = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+_PORT: Final = r"(:[0-9]{1,5})?"
+# What Kubernetes takes as the key and the value of a label of a node:
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+_WORD: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_NODE_LABEL: Final = rf"^({_NAME}/)?{_WORD}$"
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 # A rule for a wider network than this is no rule.
 _WIDEST_PREFIX: Final = 8
@@ -37,6 +43,13 @@ def _volume_size(value: str) -> str:
 
 def _memory_size(value: str) -> str:
     mebibytes(value)
+    return value
+
+
+def _port(value: str) -> str:
+    """Check the port of a host or a URL, which a pattern can't; `urlsplit` refuses those beyond the last."""
+    if urlsplit(f"//{value.rpartition('//')[2]}").port == 0:
+        raise ValueError("no port")
     return value
 
 
@@ -71,4 +84,8 @@ ExistingFile = Annotated[str, AfterValidator(_existing_file)]
 CertificatesFile = Annotated[str, AfterValidator(_certificates)]
 Network = Annotated[str, AfterValidator(_network)]
 Label = Annotated[str, Field(pattern=_LABEL)]
-Host = Annotated[str, Field(pattern=_HOST)]
+Domain = Annotated[str, Field(pattern=f"^{_NAME}$")]
+Host = Annotated[str, Field(pattern=f"^{_NAME}{_PORT}$"), AfterValidator(_port)]
+HttpsAddress = Annotated[str, Field(pattern=f"^https://{_NAME}{_PORT}$"), AfterValidator(_port)]
+NodeLabel = Annotated[str, Field(pattern=_NODE_LABEL)]
+NodeLabelValue = Annotated[str, Field(pattern=f"^({_WORD})?$")]

@@ -5,12 +5,21 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from infra.aws.log_retention import RETENTION_DAYS
-from infra.settings.section import ExistingFile, Label, Network, Section, VolumeSize
+from infra.quantities import gibibytes
+from infra.settings.schedule import Schedule
+from infra.settings.section import CertificatesFile, Label, Network, Section, VolumeSize
 
 SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 SecurityGroupId = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
 
-_CRON = r"^([0-9A-Za-z*/,-]+ ){4}[0-9A-Za-z*/,-]+$"
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html, gp3 storage of PostgreSQL
+_MOST_RDS_GIB = 65_536
+
+
+def _rds_size(value: str) -> str:
+    if not 1 <= gibibytes(value) <= _MOST_RDS_GIB:
+        raise ValueError("out of range")
+    return value
 
 
 def _log_days(value: int) -> int:
@@ -36,9 +45,9 @@ class Database(Section):
         default="db.t4g.medium",
         description="RDS only: an instance class, such as db.m7g.large; its memory bounds the connections",
     )
-    max_storage: VolumeSize = Field(
+    max_storage: Annotated[str, AfterValidator(_rds_size)] = Field(
         default="100Gi",
-        description="RDS only: up to where the storage grows by itself, at least 10 percent above storage",
+        description="RDS only: up to where the storage grows by itself, from 10 percent above storage to 64Ti",
     )
     multi_az: bool = Field(default=True, description="RDS only: true or false: a standby in a second zone")
     backup_days: int = Field(
@@ -65,11 +74,11 @@ class Database(Section):
         "server restarted during "
         "the update; with false it waits for the maintenance window, and the cluster counts on it at once",
     )
-    authorities: ExistingFile | None = Field(
+    authorities: CertificatesFile | None = Field(
         default=None,
-        description="RDS only: the path of a PEM file with the authorities of the server's certificate "
-        "(with an emulated "
-        "AWS API the environment's AEGIS_DATABASE_AUTHORITIES fills in); default: those that RDS publishes",
+        description="RDS only: the path, from the repository's root, of a PEM file with the authorities of the "
+        "server's certificate, and without a private key (with an emulated AWS API the environment's "
+        "AEGIS_DATABASE_AUTHORITIES fills in); default: those that RDS publishes",
     )
 
 
@@ -109,8 +118,10 @@ class ArtifactStore(Section):
 class Backup(Section):
     """The scheduled backup of the database."""
 
-    schedule: str = Field(
-        default="0 2 * * *", pattern=_CRON, description="five cron fields, in UTC, such as '0 2 * * *'"
+    schedule: Schedule = Field(
+        default="0 2 * * *",
+        description="five cron fields, in UTC, such as '0 2 * * *': minute, hour, day, month, day of the week from 0, "
+        "Sunday, to 6",
     )
     retention_days: int = Field(
         default=30, ge=1, le=3650, description="days that a backup is kept, an integer from 1 to 3650"

@@ -2,9 +2,27 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from infra.settings.section import CertificatesFile, Host, Label, MemorySize, Network, Section, VolumeSize
+from infra.quantities import gibibytes
+from infra.settings.section import (
+    CertificatesFile,
+    Host,
+    HttpsAddress,
+    Label,
+    MemorySize,
+    Network,
+    NodeLabel,
+    NodeLabelValue,
+    Section,
+    VolumeSize,
+)
+
+
+def _team_memory(value: str) -> str:
+    if gibibytes(value) < 1:
+        raise ValueError("less than two containers request that say nothing")
+    return value
 
 
 class ConnectionPool(Section):
@@ -71,9 +89,8 @@ class Vault(Section):
     storage: VolumeSize = Field(
         default="1Gi", description="in-cluster only: a volume size from 1Gi to 16Ti, such as 1Gi"
     )
-    address: str | None = Field(
+    address: HttpsAddress | None = Field(
         default=None,
-        pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$",
         description="external only: the https address of a Vault, such as https://vault.example.com:8200",
     )
     authorities: CertificatesFile | None = Field(
@@ -106,8 +123,8 @@ class Vault(Section):
 class Toleration(Section):
     """A taint of a node that the trainer's pods tolerate."""
 
-    key: str = Field(min_length=1, max_length=253, description="the taint's key, such as nvidia.com/gpu")
-    value: str | None = Field(default=None, max_length=63, description="the taint's value; default: any")
+    key: NodeLabel = Field(description="the taint's key, such as nvidia.com/gpu")
+    value: NodeLabelValue | None = Field(default=None, description="the taint's value; default: any")
     effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] = Field(
         default="NoSchedule", description="NoSchedule, NoExecute or PreferNoSchedule"
     )
@@ -117,8 +134,9 @@ class Trainer(Section):
     """Where trainers run."""
 
     gpus: int = Field(default=0, ge=0, le=16, description="GPUs of a trainer's pod, an integer from 0 to 16")
-    node_selector: dict[str, str] = Field(
-        default={}, description="an object of the labels that a trainer's node must have"
+    node_selector: dict[NodeLabel, NodeLabelValue] = Field(
+        default={},
+        description="an object of the labels that a trainer's node must have, such as karpenter.sh/nodepool: gpu",
     )
     tolerations: list[Toleration] = Field(
         default=[], description="a list of objects: the taints that a trainer's pods tolerate"
@@ -149,8 +167,8 @@ class Team(Section):
     cpu: int = Field(
         default=16, ge=1, le=10_000, description="CPUs that its pods may request in all, an integer from 1 to 10000"
     )
-    memory: MemorySize = Field(
-        default="64Gi", description="memory that its pods may request in all, a size such as 64Gi"
+    memory: Annotated[MemorySize, AfterValidator(_team_memory)] = Field(
+        default="64Gi", description="memory that its pods may request in all, a size of 1Gi at least, such as 64Gi"
     )
     gpus: int = Field(
         default=0, ge=0, le=1000, description="GPUs that its pods may request in all, an integer from 0 to 1000"

@@ -4,8 +4,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pulumi
 import pytest
 
+import contracts
 from tests.program.conftest import stack_graph
 from tests.support.engine import ROOT, Graph, Registered, run_program, stack_config
 
@@ -181,7 +183,7 @@ BAD = [
     ("aegis:database", {"kind": "rds", "storage": "95Gi"}, "maxStorage: got 100Gi with storage 95Gi; allowed: at"),
     ("aegis:database", {"kind": "rds", "backupDays": 3}, "aegis:database.backupDays: got 3 in a protected environment"),
     ("aegis:database", {"kind": "rds", "logDays": 45}, "aegis:database.logDays: got 45; allowed: RDS only: days for"),
-    ("aegis:database", {"kind": "rds", "subnetIds": ["subnet-01234567"]}, "database.subnetIds: got 1; allowed: 2 or"),
+    ("aegis:database", {"kind": "rds", "subnetIds": ["subnet-01234567"]}, "subnetIds: got subnet-01234567 alone;"),
     ("aegis:database", {"kind": "rds", "subnetIds": ["vpc-01234567"]}, 'database.subnetIds[0]: got "vpc-01234567"'),
     ("aegis:database", {"kind": "rds", "clientSecurityGroupIds": ["sg-one"]}, 'SecurityGroupIds[0]: got "sg-one"'),
     (
@@ -192,7 +194,29 @@ BAD = [
     ("aegis:artifactStore", {"kind": "s3", "backupLockDays": 60}, "backupLockDays: got 60, and"),
     ("aegis:egress", {"vault": ["10.0.0.0/8", "10.1.0.0/16"]}, "egress.vault: got 10.0.0.0/8 and 10.1.0.0/16,"),
     ("aegis:egress", {}, "aegis:egress.vault: not set; allowed: a list of the networks in which the external Vault"),
-    ("aegis:teams", [{"name": "a-team-with-a-very-long-name-ok"}], "which makes the role name"),
+    (
+        "aegis:teams",
+        [{"name": "nlp"}, {"name": "a-team-with-a-very-long-name-ok"}],
+        "-ok-trainer-us-west-2 of 65 characters; allowed are 64, and so 30 in teams[1].name",
+    ),
+    (
+        "aegis:aws",
+        {"accountId": "333333333333", "permissionsBoundary": "arn:aws:iam::111111111111:policy/other"},
+        "allowed: a policy of the account 333333333333 in the partition aws, or one of AWS's own",
+    ),
+    (
+        "aegis:aws",
+        {"accountId": "333333333333", "permissionsBoundary": "arn:aws-cn:iam::333333333333:policy/other"},
+        "allowed: a policy of the account 333333333333 in the partition aws, or one of AWS's own",
+    ),
+    (
+        "aegis:database",
+        {"kind": "rds", "subnetIds": ["subnet-01234567", "subnet-01234567"]},
+        "aegis:database.subnetIds: got subnet-01234567 alone; allowed: 2 subnets or more",
+    ),
+    ("aegis:database", {"kind": "rds", "storage": "21Gi", "maxStorage": "23Gi"}, "21Gi; allowed: at least 24Gi"),
+    ("aegis:database", {"kind": "rds", "maxStorage": "65Ti"}, 'aegis:database.maxStorage: got "65Ti"; allowed: RDS'),
+    ("aegis:database", {"kind": "rds", "authorities": "README.md"}, 'aegis:database.authorities: got "README.md"'),
 ]  # fmt: skip
 
 
@@ -203,6 +227,42 @@ def test_what_cannot_work_in_aws_is_refused_with_numbers(
     with pytest.raises(Exception, match="The settings of stack prod have") as caught:
         run_program(stack_config(_file("prod"), {key: value}), stack="prod")
     assert line in str(caught.value)
+
+
+@pytest.mark.parametrize(("storage", "most", "gib"), [("100Gi", "110Gi", 110), ("16Ti", "64Ti", 65_536)])
+def test_a_database_may_grow_by_ten_percent_and_to_all_that_rds_has(
+    module_surroundings: None, storage: str, most: str, gib: int
+) -> None:
+    database = {"kind": "rds", "auth": "iam", "instanceClass": "db.m7g.xlarge", "storage": storage, "maxStorage": most}
+    graph = run_program(stack_config(_file("prod"), {"aegis:database": database}), stack="prod")
+    assert graph.one("Instance").inputs["maxAllocatedStorage"] == gib
+
+
+def test_the_authorities_of_a_database_are_found_from_the_repository_s_root(
+    module_surroundings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT / "infra")
+    path = "infra/aws/authorities/eu-west-1.pem"
+    database = {"kind": "rds", "auth": "iam", "instanceClass": "db.m7g.xlarge", "authorities": path}
+    graph = run_program(stack_config(_file("prod"), {"aegis:database": database}), stack="prod")
+    assert graph.one("ConfigMap", "database-access-authorities").inputs["data"]["ca.pem"] == (ROOT / path).read_text()
+
+
+def test_an_emulated_stack_without_its_address_never_goes_to_aws(
+    surroundings: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(contracts.AWS_ENDPOINT_ENV)
+    with pytest.raises(pulumi.RunError, match="endpoint: not set, with emulated true; allowed"):
+        run_program(stack_config(_file("ci")), stack="ci")
+
+
+def test_the_provider_refuses_a_region_that_is_none_but_of_an_emulated_aws(environments: dict[str, Graph]) -> None:
+    skipped = {
+        name: {each.inputs["skipRegionValidation"] for each in graph.resources if each.type == "pulumi:providers:aws"}
+        for name, graph in environments.items()
+    }
+    # A provider's inputs are JSON on the wire.
+    assert skipped == {"ci": {"true"}, "dev": {"false"}, "staging": {"false"}, "prod": {"false"}}
 
 
 def test_before_the_first_images_there_are_their_repositories_and_nothing_else(module_surroundings: None) -> None:

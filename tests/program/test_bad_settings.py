@@ -79,6 +79,35 @@ BAD = [
     ("aegis:images", {"mlflow": "no-tag"}, 'aegis:images.mlflow: got "no-tag"; allowed: an image reference with a tag'),
     ("aegis:images", {"mlflow": "mlflow:1"}, "aegis:images.workloads: not set; allowed:"),
     ("aegis:images", {"mlflow": "m:1", "workloads": "w:1"}, "aegis:images.trainer: not set; allowed:"),
+    ("aegis:mlflow", {"max_replicas": 3}, "aegis:mlflow.max_replicas: unknown key; did you mean maxReplicas?"),
+    ("aegis:mlflow", {"workers": 16}, "accepts 200; allowed: fewer workers, or a larger database"),
+    ("aegis:mlflow", {"clientNetworks": ["10.0.0.0/16", "10.0.1.0/24"]}, "got 10.0.0.0/16 and 10.0.1.0/24, which"),
+    ("aegis:mlflow", {"publicHosts": ["ml.example.com:65536"]}, 'publicHosts[0]: got "ml.example.com:65536"; allowed'),
+    ("aegis:cluster", {"storageClass": "aegis-gp3"}, 'storageClass: got "aegis-gp3"; allowed with gp3Class true only'),
+    ("aegis:cluster", {"domain": "cluster.local:53"}, 'aegis:cluster.domain: got "cluster.local:53"; allowed: the DNS'),
+    ("aegis:vault", {"address": "https://v:65536"}, 'aegis:vault.address: got "https://v:65536"; allowed: external'),
+    ("aegis:vault", {"address": "https://v:0"}, 'aegis:vault.address: got "https://v:0"; allowed: external only: the'),
+    ("aegis:vault", {"address": "https://-.."}, 'aegis:vault.address: got "https://-.."; allowed: external only: the'),
+    ("aegis:backup", {"schedule": "0 25 * * *"}, 'aegis:backup.schedule: got "0 25 * * *"; allowed: five cron fields'),
+    ("aegis:teams", [{"name": "nlp", "memory": "64Mi"}], 'teams[0].memory: got "64Mi"; allowed: memory that its pods'),
+    ("aegis:trainer", {"nodeSelector": {"a b": "c"}}, 'aegis:trainer.nodeSelector.a b: got "a b"; allowed: an object'),
+    ("aegis:trainer", {"nodeSelector": {"x.io/my_pool": "a b"}}, 'nodeSelector.x.io/my_pool: got "a b"; allowed: an'),
+    ("aegis:trainer", {"tolerations": [{"key": "a b"}]}, 'tolerations[0].key: got "a b"; allowed: the taint'),
+    (
+        "aegis:aws",
+        {"accountId": "111111111111", "onlyRepositories": True},
+        "aegis:aws.onlyRepositories: got true; allowed with something in AWS only",
+    ),
+    (
+        "aegis:aws",
+        {"accountId": "111111111111", "endpoint": "http://127.0.0.1:65536"},
+        'aegis:aws.endpoint: got "http://127.0.0.1:65536"; allowed: the address of an emulated AWS API',
+    ),
+    (
+        "aegis:aws",
+        {"accountId": "111111111111", "endpoint": "http://127.0.0.256:5555"},
+        'aegis:aws.endpoint: got "http://127.0.0.256:5555"; allowed: the address of an emulated AWS API',
+    ),
 ]  # fmt: skip
 
 
@@ -104,6 +133,12 @@ def test_every_problem_is_told_at_once() -> None:
     )
     assert message.startswith("The settings of stack local have 4 problems:\n")
     assert len(message.splitlines()) == 5
+
+
+def test_a_missing_part_hides_no_number_that_does_not_fit() -> None:
+    message = refusal({"aegis:vault": {"kind": "external"}, "aegis:mlflow": {"minAvailable": 2, "tmpSize": "1Gi"}})
+    for key in ("vault.address", "vault.kind", "egress.vault", "mlflow.minAvailable", "mlflow.tmpSize"):
+        assert f"aegis:{key}: " in message
 
 
 def test_nothing_is_registered_before_the_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
