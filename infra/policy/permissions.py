@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from infra.policy.buckets import BUCKETS
 from infra.policy.documents import Statement, allowed, texts
 from infra.policy.known import known_items
 from infra.policy.rule import Resource, each
@@ -17,6 +18,8 @@ _IDENTITIES: Final = (
 )
 _KEYS: Final = ("aws:kms/key:Key", "aws:kms/keyPolicy:KeyPolicy")
 _RESOURCES: Final = (
+    # By their argument `policy`, which does what a BucketPolicy does.
+    *BUCKETS,
     "aws:s3/bucketPolicy:BucketPolicy",
     "aws:ecr/repositoryPolicy:RepositoryPolicy",
     "aws:secretsmanager/secretPolicy:SecretPolicy",
@@ -37,6 +40,7 @@ _ARN_FIELDS: Final = 6
 
 def _documents(resource: Resource) -> Iterator[Any]:
     if resource.type == _ROLE:
+        yield resource.get("assumeRolePolicy")
         yield from (policy.get("policy") for policy in known_items(resource.get("inlinePolicies")))
     else:
         yield resource.get("policy")

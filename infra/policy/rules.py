@@ -18,6 +18,7 @@ from infra.policy import (
     security_groups,
     service_types,
     tags,
+    volumes,
 )
 from infra.policy.rule import Rule
 
@@ -37,4 +38,5 @@ RULES: Final[tuple[Rule, ...]] = (
     *service_types.RULES,
     *namespaces.RULES,
     *security_groups.RULES,
+    *volumes.RULES,
 )

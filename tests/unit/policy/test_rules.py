@@ -1,5 +1,6 @@
 """Each rule by what breaks it: one change of a world that breaks none."""
 
+import base64
 import json
 from typing import Any
 
@@ -16,8 +17,12 @@ TRUST = "role.assumeRolePolicy.Statement.0"
 CLAIMS = f"{TRUST}.Condition.StringEquals"
 TLS = "bucket-policy.policy.Statement.0"
 ALLOWED = "permissions.policy.Statement.0"
+ACCOUNT = {"AWS": "arn:aws:iam::123456789012:root"}
+OBJECTS = "arn:aws:s3:::artifacts/*"
+PUBLIC = statement(Principal="*", Action="s3:GetObject", Resource=OBJECTS)
 EXAMPLE_KEY = "AKIA" + "IOSFODNN7EXAMPLE"
 PRIVATE_KEY = "-----BEGIN EC " + "PRIVATE KEY-----\nMHc"
+VAULT_TOKEN = "hvs." + "0123456789" * 3
 
 # Where the world is changed, to what, and the rule that is broken then, which is the only one.
 BREACHES: list[tuple[str, str, Any]] = [
@@ -77,6 +82,9 @@ BREACHES: list[tuple[str, str, Any]] = [
     ("iam-actions-are-named", "bucket-policy.policy.Statement.1.Action", "s3:*"),
     ("iam-actions-are-named", "key.policy.Statement.0.Principal.AWS", "arn:aws:iam::123456789012:role/admin"),
     ("iam-actions-are-named", "key.policy.Statement.0.Principal", {"Service": "logs.amazonaws.com"}),
+    ("iam-actions-are-named", "role.assumeRolePolicy.Statement.0.Action", "sts:*"),
+    ("iam-actions-are-named", "replication-role.assumeRolePolicy.Statement.0.Action", ["sts:AssumeRole", "*"]),
+    ("iam-actions-are-named", "bucket.policy", document(statement(Principal=ACCOUNT, Action="s3:*", Resource=OBJECTS))),
     ("iam-resources-are-named", f"{ALLOWED}.Resource", "*"),
     ("iam-resources-are-named", f"{ALLOWED}.Resource", ["arn:aws:s3:::artifacts/mlflow/*", "arn:aws:s3:::*"]),
     ("iam-resources-are-named", f"{ALLOWED}.Resource", "arn:aws:s3:::*/*"),
@@ -88,6 +96,7 @@ BREACHES: list[tuple[str, str, Any]] = [
     ("no-public-principal", "bucket-policy.policy.Statement.1.Principal", "*"),
     ("no-public-principal", "bucket-policy.policy.Statement.1.Principal", {"AWS": ["*"]}),
     ("no-public-principal", "bucket-policy.policy.Statement.1.NotPrincipal", {"AWS": "arn:aws:iam::1:root"}),
+    ("no-public-principal", "bucket.policy", json.dumps(document(PUBLIC))),
     ("no-public-principal", "replication-role.assumeRolePolicy.Statement.0.Principal", {"AWS": "*"}),
     ("iam-policies-are-own", "attachment.policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"),
     ("iam-trust-is-exact", f"{TRUST}.Condition", ABSENT),
@@ -127,6 +136,20 @@ BREACHES: list[tuple[str, str, Any]] = [
     ("no-plain-secret", "config.data.settings", "uri = postgresql://mlflow:hunter2@db/mlflow"),
     ("no-plain-secret", "config.data.credentials", f"id={EXAMPLE_KEY}"),
     ("no-plain-secret", "config.data.tls", PRIVATE_KEY),
+    ("no-plain-secret", "config.data.PGPASSWORD", "hunter2"),
+    ("no-plain-secret", "config.data.dbPassword", "hunter2"),
+    ("no-plain-secret", "config.data.apiKey", "hunter2"),
+    ("no-plain-secret", "config.data.ini", "[mlflow]\nadmin_username = admin\nadmin_password = password1234\n"),
+    ("no-plain-secret", "config.data.yaml", "database:\n  password: hunter2\n"),
+    ("no-plain-secret", "config.data.properties", "datasource.password=hunter/2"),
+    ("no-plain-secret", "config.data.json", '{"password": "hunter2"}'),
+    ("no-plain-secret", "config.data.jdbc", "jdbc:postgresql://db/mlflow?user=mlflow&password=hunter2"),
+    ("no-plain-secret", "config.data.vault", f"VAULT_TOKEN={VAULT_TOKEN}"),
+    ("no-plain-secret", "config.data.pgp", PRIVATE_KEY.replace("EC PRIVATE KEY", "PGP PRIVATE KEY BLOCK")),
+    ("no-plain-secret", "config.binaryData", {"password": base64.b64encode(b"hunter2").decode()}),
+    ("no-plain-secret", "config.binaryData", {"tls": base64.b64encode(PRIVATE_KEY.encode()).decode()}),
+    ("no-plain-secret", f"{SERVER}.command.1", "--password=hunter2"),
+    ("no-plain-secret", f"{SERVER}.env.0", {"name": "PGPASSWORD", "value": "hunter2"}),
     ("no-plain-secret", f"{SERVER}.env.0", {"name": "VAULT_TOKEN", "value": "hvs.0123"}),
     ("no-plain-secret", f"{SERVER}.env.0.value", EXAMPLE_KEY),
     ("no-plain-secret", f"{SERVER}.command.1", "--store=postgresql://mlflow:hunter2@db/mlflow"),
@@ -141,6 +164,9 @@ BREACHES: list[tuple[str, str, Any]] = [
     ("security-group-is-closed", "group.ingress.0.cidrBlocks", ["10.0.0.0/16", "0.0.0.0/0"]),
     ("security-group-is-closed", "group.ingress.0.ipv6CidrBlocks", ["::/0"]),
     ("security-group-is-closed", "ingress.cidrIpv4", "0.0.0.0/0"),
+    ("volume-is-encrypted", "storage-class.parameters.encrypted", ABSENT),
+    ("volume-is-encrypted", "storage-class.parameters.encrypted", "false"),
+    ("volume-is-encrypted", "storage-class.parameters", ABSENT),
 ]
 
 # Other ways to do right.
@@ -155,6 +181,12 @@ PASSING: list[tuple[str, Any]] = [
     ("service.spec", {}),
     ("config.data", ABSENT),
     ("config.data.PASSWORD", ""),
+    ("config.data.MONKEY", "chimpanzee"),
+    ("config.data.script", 'export PGPASSWORD="$(cat /run/secrets/password)"; psql password=$PGPASSWORD'),
+    ("config.data.yaml", "password: null\npassword_file: /run/secrets/password\npassword: /run/secrets/password\n"),
+    ("config.data.yaml", "password:\n  name: database\n"),
+    ("config.binaryData", {"logo": "iVBORw0KGgo=", "broken": "a"}),
+    ("storage-class", WORLD["storage-class"][1] | {"provisioner": "rancher.io/local-path", "parameters": {}}),
 ]
 
 

@@ -188,6 +188,10 @@ WORLD: dict[str, tuple[str, dict[str, Any]]] = {
         "kubernetes:core/v1:Service",
         {"metadata": {"name": "mlflow", "namespace": "mlflow"}, "spec": {"type": "ClusterIP"}},
     ),
+    "storage-class": (
+        "kubernetes:storage.k8s.io/v1:StorageClass",
+        {"provisioner": "ebs.csi.aws.com", "parameters": {"type": "gp3", "encrypted": "true"}},
+    ),
     "config": (
         "kubernetes:core/v1:ConfigMap",
         {"data": {"MLFLOW_HOST": "127.0.0.1", "TOKEN_PATH": "/var/run/token", "ca.pem": "-----BEGIN CERTIFICATE-----"}},
