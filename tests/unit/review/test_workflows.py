@@ -153,6 +153,14 @@ def test_the_comment_is_judged_by_the_code_that_is_merged_already() -> None:
     assert job["steps"][0]["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
 
 
+def test_what_the_code_of_a_pull_request_wrote_never_lies_over_the_code_that_judges_it() -> None:
+    job = jobs(GITHUB / "workflows" / "preview.yml")["comment"]
+    [download] = [step for step in job["steps"] if step.get("uses", "").startswith("actions/download-artifact@")]
+    folder = download["with"]["path"]
+    assert not (ROOT / folder).exists()
+    assert job["steps"][-1]["run"].startswith(f"{REVIEW}post {folder}/")
+
+
 def test_an_environment_is_updated_only_after_the_one_before_it() -> None:
     deploy = jobs(GITHUB / "workflows" / "deploy.yml")
     assert [stacks(job) for job in deploy.values()] == [["dev"], ["staging"], ["prod"]]
