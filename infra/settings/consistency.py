@@ -160,6 +160,7 @@ _SHAPE: Final = (
     _only_with("artifact_store", "in-cluster", ("storage", "region")),
     _only_with("artifact_store", "s3", ("replica_region", "cold_after_days", "backup_lock_days")),
     _only_with("vault", "external", ("address", "authorities", "namespace")),
+    _only_with("vault", "in-cluster", ("storage",)),
     _vault,
     _teams,
 )

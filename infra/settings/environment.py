@@ -46,7 +46,8 @@ class Aws(Section):
     """The AWS account and region that the stack is deployed to."""
 
     account_id: str = Field(
-        pattern=r"^[0-9]{12}$", description="the 12 digits of the account; credentials of another account are refused"
+        pattern=r"^[0-9]{12}$",
+        description="the 12 digits of the account, in quotes; credentials of another account are refused",
     )
     region: str = Field(
         default="us-west-2", pattern=r"^[a-z]{2}(-[a-z]+)+-[1-9]$", description="a region, such as us-west-2"

@@ -29,7 +29,11 @@ def load() -> Settings:
         given = ambient.fill_in(_given(pulumi.get_project()), os.environ, preview=pulumi.runtime.is_dry_run())
     except ambient.ImagesFileError as error:
         raise SettingsError(str(error)) from None
-    return parse(given, pulumi.get_project(), pulumi.get_stack())
+    wanted = parse(given, pulumi.get_project(), pulumi.get_stack())
+    if wanted.aws is not None and wanted.aws.endpoint is not None and not wanted.aws.emulated:
+        # A variable left over in a shell is enough for a preview of what is nowhere.
+        pulumi.log.warn(f"Sent to the emulated AWS at {wanted.aws.endpoint}, and not to {wanted.aws.account_id}.")
+    return wanted
 
 
 def parse(given: Mapping[str, Any], namespace: str, stack: str) -> Settings:

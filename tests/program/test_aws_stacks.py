@@ -160,6 +160,21 @@ def test_a_preview_that_is_sent_to_an_emulated_aws_shows_the_outputs_of_the_acco
     assert shown == {"ci": "http://127.0.0.1:5555", "staging": None}
 
 
+def test_a_preview_that_is_not_of_the_account_says_so(
+    module_surroundings: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = {}
+    for name, preview in (("ci", True), ("staging", True), ("staging", False)):
+        caplog.clear()
+        run_program(stack_config(_file(name)), stack=name, preview=preview)
+        said[name, preview] = [each.message for each in caplog.records if "emulated" in each.message]
+    assert said == {
+        ("ci", True): [],
+        ("staging", True): ["Sent to the emulated AWS at http://127.0.0.1:5555, and not to 222222222222."],
+        ("staging", False): [],
+    }
+
+
 def test_another_eks_cluster_is_another_cluster_to_pulumi(environments: dict[str, Graph]) -> None:
     provider = next(each for each in environments["prod"].resources if each.type == "pulumi:providers:kubernetes")
     assert provider.inputs["clusterIdentifier"] == "arn:aws:eks:us-west-2:333333333333:cluster/aegis-prod"
@@ -174,6 +189,8 @@ BAD = [
     ("aegis:aws", {"accountId": "123456789012", "region": "ap-southeast-5"}, 'aegis:aws.region: got "ap-southeast-5";'),
     ("aegis:environment", {"name": "Prod", "owner": "o", "costCenter": "c"}, 'aegis:environment.name: got "Prod"'),
     ("aegis:environment", {"name": "prod", "owner": "", "costCenter": "c"}, 'aegis:environment.owner: got ""'),
+    ("aegis:vault", {"kind": "external", "storage": "5Gi"}, "vault.storage: given with kind external; allowed with kind"),
+    ("aegis:aws", {"accountId": 333333333333}, "got 333333333333; allowed: the 12 digits of the account, in quotes"),
     ("aegis:aws", {"accountId": "1234"}, 'aegis:aws.accountId: got "1234"; allowed: the 12 digits'),
     ("aegis:aws", {"accountId": "123456789012", "region": "mars"}, 'aegis:aws.region: got "mars"'),
     ("aegis:aws", {"accountId": "123456789012", "region": "us-east-2"}, 'replicaRegion: got "us-east-2", where the'),
