@@ -64,11 +64,16 @@ def _destroys(step: Step) -> bool:
 
 def _words(step: Step) -> str:
     kind = TYPES.get(step.type)
-    if kind is not None and (not kind.only_with or values.at(step.old.inputs, kind.only_with)):
+    if kind is not None and _holds_data(step, kind):
         return f"the {kind.noun}: {_name(step, kind)}"
     if step.old.protected:
         return f"the protected {step.type.rpartition(':')[2]}: {step.name}"
     return ""
+
+
+def _holds_data(step: Step, kind: Data) -> bool:
+    # Without a state nobody can tell.
+    return not (kind.only_with and step.old.inputs) or bool(values.at(step.old.inputs, kind.only_with))
 
 
 def _name(step: Step, kind: Data) -> str:

@@ -1,6 +1,7 @@
 """The pieces that both forms of a recorded preview share: steps, diagnostics, policy events."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ _Kind = TypeVar("_Kind")
 _STACK_TYPE = "pulumi:pulumi:Stack"
 # The engine's last word on any failure: its reason, if it is not a policy's, is told before it.
 _NO_REASON = "preview failed"
+# As the engine itself writes colours, and as a terminal takes them.
+_COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[\d;]*m")
 
 
 class FormError(Exception):
@@ -70,7 +73,7 @@ def urn(step: Json) -> str:
 def errors(diagnostics: Iterable[Json]) -> Iterator[str]:
     """Yield what the engine or the program complained about."""
     for each in diagnostics:
-        message = str(each.get("message", "")).removeprefix("error: ").strip()
+        message = _message(each).removeprefix("error: ")
         if each.get("severity") == "error" and message != _NO_REASON:
             yield message
 
@@ -80,9 +83,13 @@ def violation(event: Json) -> Violation:
     return Violation(
         policy=str(event.get("policyName", "")),
         urn=str(event.get("resourceUrn", "")),
-        message=str(event.get("message", "")).strip(),
+        message=_message(event),
         mandatory=event.get("enforcementLevel") == "mandatory",
     )
+
+
+def _message(event: Json) -> str:
+    return _COLOUR.sub("", str(event.get("message", ""))).strip()
 
 
 def _told(step: Step) -> tuple[int, int]:

@@ -140,6 +140,13 @@ def test_a_violated_policy_fails_the_check_and_is_named_beside_the_advice(review
     assert "| `owned-group` | `clients` |" in result.out
 
 
+def test_the_colours_of_a_message_are_left_out(review: Review, tmp_path: Path) -> None:
+    file = tmp_path / "coloured.ndjson"
+    message = "<{%fg 9%}>error: <{%reset%}>\x1b[31mno such key\x1b[0m<{%reset%}>\n"
+    file.write_text(json.dumps({"sequence": 1, "diagnosticEvent": {"severity": "error", "message": message}}))
+    assert "```\nno such key\n```" in review("comment", file, "--stack", "prod").out
+
+
 def test_the_document_which_names_no_policy_still_fails_for_one(review: Review) -> None:
     assert review("comment", "violates-policy.json").code is Exit.FAILED
 
@@ -248,10 +255,11 @@ def test_whatever_is_protected_is_guarded(review: Review, previewed: Callable[[l
     assert result.first_line == "**Deletes the protected Role: mlflow (stack prod)**"
 
 
+@pytest.mark.parametrize("kind", ["aws:s3/bucket:Bucket", "kubernetes:apps/v1:StatefulSet"])
 def test_a_deletion_that_comes_without_the_state_is_guarded_too(
-    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path], kind: str
 ) -> None:
-    stateless = {"op": "delete", "urn": "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"}
+    stateless = {"op": "delete", "urn": f"urn:pulumi:prod::aegis::{kind}::artifacts"}
     assert review("comment", previewed([stateless])).code is Exit.DATA_LOSS
 
 
