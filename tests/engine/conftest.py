@@ -8,6 +8,7 @@ from local import paths
 from local.servers import Kubernetes
 from tests.engine.servers import Vault
 from tests.engine.stack import Stack
+from tests.support.aws_server import Aws, Network
 
 
 def _tool(name: str) -> Path:
@@ -47,3 +48,22 @@ def stack(tmp_path: Path) -> Stack:
 @pytest.fixture
 def make_stack(tmp_path: Path) -> Callable[[str], Stack]:
     return lambda name: Stack(folder=tmp_path / name, pulumi=_tool("pulumi"))
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[Aws]:
+    server = Aws()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def aws(aws_server: Aws) -> Aws:
+    """An account in which nothing is yet."""
+    aws_server.reset()
+    return aws_server
+
+
+@pytest.fixture
+def network(aws: Aws) -> Network:
+    return aws.network()

@@ -1,7 +1,6 @@
 """The embedded plugin `aws` under the real engine, against moto's server."""
 
 import textwrap
-from collections.abc import Iterator
 
 import pytest
 
@@ -150,24 +149,6 @@ DATABASE = """
     pulumi.export("resource_id", database.resource_id)
 """
 DATABASE_COUNT = 7
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Aws]:
-    aws = Aws()
-    yield aws
-    aws.stop()
-
-
-@pytest.fixture
-def aws(server: Aws) -> Aws:
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def network(aws: Aws) -> Network:
-    return aws.network()
 
 
 def write(stack: Stack, aws: Aws, *parts: str, account: str = ACCOUNT, url: str | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,17 +72,9 @@ SERVER = """
 """
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
-    server = Aws()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
 def bucket(stack: Stack, aws: Aws) -> Stack:
     """A stack of a key and a bucket with all that guards it."""
-    aws.reset()
     stack.program(BUCKET.format(region=REGION, account=ACCOUNT, services=SERVICES, url=aws.url))
     # Data of a test may go.
     (stack.folder / "policy.json").write_text(json.dumps({"data-is-protected": "disabled"}))
