@@ -35,12 +35,12 @@ def _change(step: Step, path: str, difference: Difference) -> str:
 
 
 def _sides(step: Step, path: str, difference: Difference) -> tuple[object, object]:
-    old, new = (values.at(state.inputs, path) for state in (step.old, step.new))
-    there, found = (values.at(state.outputs, path) for state in (step.old, step.new))
-    marked = values.SECRET in (old, new, there, found)
-    if marked or step.type == _KUBERNETES_SECRET:
-        # A value that becomes a secret, or ends to be one, is one.
+    if step.type == _KUBERNETES_SECRET:
         return values.SECRET, values.SECRET
+    trees = (step.old.inputs, step.new.inputs, step.old.outputs, step.new.outputs)
+    sides = [values.at(tree, path) for tree in trees]
+    # What is a secret on one side is one on all: it became one, or ends to be one, or only the provider says so.
+    old, new, there, found = (values.blinded(side, sides) for side in sides)
     if difference.of_inputs:
         return old, new
     # What is there differs from what the program asks for or, in a refresh, from what was there.

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 SECRET: Final = "[secret]"  # noqa: S105 - what the engine itself writes in a secret's place
@@ -37,9 +37,25 @@ def at(tree: object, path: str) -> object:
     return _bare(tree)
 
 
+def blinded(value: object, beside: Iterable[object] = ()) -> object:
+    """Return a value with `SECRET` at every place, however deep, where it or one of those beside it has a secret."""
+    bare, *others = map(_bare, (value, *beside))
+    if SECRET in (bare, *others):
+        return SECRET
+    if isinstance(bare, Mapping):
+        alike = [other for other in others if isinstance(other, Mapping)]
+        return {key: blinded(each, [other.get(key) for other in alike]) for key, each in bare.items()}
+    if isinstance(bare, list):
+        lists = [other for other in others if isinstance(other, list)]
+        return [
+            blinded(each, [other[index] for other in lists if index < len(other)]) for index, each in enumerate(bare)
+        ]
+    return bare
+
+
 def shown(value: object) -> str:
     """Return a value in one short line, secrets blinded at any depth."""
-    bare = _blinded(value)
+    bare = blinded(value)
     if bare is None:
         return ABSENT
     text = bare if isinstance(bare, str) and bare.strip() else json.dumps(bare)
@@ -59,12 +75,3 @@ def _bare(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, Mapping) and value.get(_SIGNATURE) == _SECRET_MARK:
         return SECRET
     return UNKNOWN if isinstance(value, str) and value in _UNKNOWN_MARKS else value
-
-
-def _blinded(value: object) -> object:
-    bare = _bare(value)
-    if isinstance(bare, Mapping):
-        return {key: _blinded(each) for key, each in bare.items()}
-    if isinstance(bare, list):
-        return [_blinded(each) for each in bare]
-    return bare

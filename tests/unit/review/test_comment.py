@@ -196,6 +196,17 @@ def test_a_secret_inside_a_changed_object_is_blinded(
     assert "hunter" not in shown
 
 
+def test_a_secret_inside_an_object_that_only_its_provider_marks_is_blinded(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
+    old, new, marked = ({"users": [{"name": "a", "password": text}]} for text in ("hunter2", "hunter3", "[secret]"))
+    change = step("aws:x:X", "update", inputs=old, outputs=marked)
+    change["newState"] = {"custom": True, "inputs": new}
+    change["detailedDiff"] = {"users": {"kind": "update", "inputDiff": True}}
+    blinded = '`[{"name": "a", "password": "[secret]"}]`'
+    assert f"`users`: {blinded} → {blinded}" in row(review("comment", previewed([change])).out, "it")
+
+
 def test_a_value_that_becomes_a_secret_is_blinded_on_both_sides(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
 ) -> None:
