@@ -56,6 +56,7 @@ def release_model(
             metric=wanted.release.metric,
             goal=wanted.release.goal,
             model_name=wanted.release.model_name,
+            largest_artifact=wanted.mlflow.largest_artifact,
         ),
         # There is no run to release before the trainer is done, and nothing signs before Vault knows the signer.
         ResourceOptions.merge(opts, ResourceOptions(depends_on=[trainer, signing.ready, buckets.ready])),

@@ -22,12 +22,14 @@ from infra.cluster.pod_access import mounted, with_access
 from infra.cluster.pods import Resources, container, environment, from_secret, metadata, pod
 from infra.cluster.traffic import allow
 from infra.connections import BucketAccess, Identity, Vault
+from infra.quantities import mebibytes
 
 COMPONENT: Final = "release"
 
 _RESOURCES: Final = Resources(cpu="50m", memory="256Mi", cpu_limit="2", memory_limit="1Gi")
+_LEAST_TMP_SIZE: Final = "8Gi"
 # The model and its archive, side by side.
-_TMP_SIZE: Final = "8Gi"
+_COPIES: Final = 2
 _DEADLINE: Final = 1800
 # Seconds, the least that Kubernetes accepts: the Job logs in once, at its start.
 _TOKEN_LIFETIME: Final = 600
@@ -38,7 +40,7 @@ class ReleaseArgs:
     """Arguments of `Release`.
 
     `servers` are the pods that it talks to: MLflow, the object store, Vault. `trainer_job` is the Job whose runs it
-    chooses from: a new one is followed by a new release.
+    chooses from: a new one is followed by a new release. `largest_artifact` is the size of the largest model.
     """
 
     namespace: pulumi.Input[str]
@@ -53,6 +55,7 @@ class ReleaseArgs:
     metric: str
     goal: Literal["maximize", "minimize"]
     model_name: str
+    largest_artifact: str
 
 
 class Release(pulumi.ComponentResource):
@@ -79,7 +82,7 @@ class Release(pulumi.ComponentResource):
 
 
 def _pod(name: str, args: ReleaseArgs, opts: ResourceOptions) -> PodSpecArgsDict:
-    main = pod(_container(args, _keys(name, args, opts)), tmp_size=_TMP_SIZE)
+    main = pod(_container(args, _keys(name, args, opts)), tmp_size=_tmp_size(args.largest_artifact))
     spec = mounted(main, _vault_token(), contracts.VAULT_TOKEN_PATH.rpartition("/")[0])
     if args.vault.authorities is None:
         return spec
@@ -91,6 +94,10 @@ def _pod(name: str, args: ReleaseArgs, opts: ResourceOptions) -> PodSpecArgsDict
         opts=opts,
     )
     return mounted(spec, {"name": "vault-authorities", "config_map": {"name": authorities.metadata.name}}, folder)
+
+
+def _tmp_size(largest_artifact: str) -> str:
+    return max(_LEAST_TMP_SIZE, f"{_COPIES * mebibytes(largest_artifact)}Mi", key=mebibytes)
 
 
 def _keys(name: str, args: ReleaseArgs, opts: ResourceOptions) -> list[EnvFromSourceArgsDict]:

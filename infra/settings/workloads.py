@@ -61,7 +61,8 @@ class Mlflow(Section):
         default="4Gi", description="a size such as 4Gi: where uploads and downloads are staged, whole, in each pod"
     )
     largest_artifact: MemorySize = Field(
-        default="1Gi", description="a size such as 1Gi: what tmpSize must hold once for each worker"
+        default="1Gi",
+        description="a size such as 1Gi: what tmpSize must hold once for each worker, and a release twice",
     )
     public_hosts: list[Host] = Field(
         default=[],

@@ -213,6 +213,14 @@ def test_the_release_gets_a_token_for_vault_where_the_signer_looks_for_it(build:
     assert pod["serviceAccountName"] == contracts.SIGNER_SERVICE_ACCOUNT
 
 
+@pytest.mark.parametrize(("largest", "room"), [("1Gi", "8Gi"), ("4Gi", "8Gi"), ("5Gi", "10240Mi")])
+def test_a_release_has_room_for_the_largest_model_and_its_archive(build: Build, largest: str, room: str) -> None:
+    graph = build({"aegis:mlflow": {"largestArtifact": largest, "tmpSize": "20Gi"}})
+    _, pod, _ = next(found for found in graph.pods() if found[0].name == "release-run")
+    volume = next(each for each in pod["volumes"] if each["name"] == "tmp")
+    assert volume["emptyDir"]["sizeLimit"] == room
+
+
 def test_at_rest_and_while_a_model_is_trained_everything_fits_on_two_cpus(build: Build) -> None:
     graph = build()
     rest = sum(cpus(graph, "Deployment", "mlflow") for _ in range(2)) + sum(
