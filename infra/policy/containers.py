@@ -9,6 +9,8 @@ from infra.policy.rule import Resource, Rule, each
 
 # The one capability that the Pod Security Standard `restricted` lets a container add.
 _ADDABLE: Final = ("NET_BIND_SERVICE",)
+# A quantity that is 0 sets no limit.
+_NOT_SET: Final = (None, "", "0", 0)
 _HOST_NAMESPACES: Final = ("hostNetwork", "hostPID", "hostIPC")
 
 
@@ -56,7 +58,7 @@ def _size(workload: Resource) -> Iterator[str]:
             f"{side}.{resource}"
             for side in ("requests", "limits")
             for resource in ("cpu", "memory")
-            if not dig(container, "resources", side, resource)
+            if dig(container, "resources", side, resource) in _NOT_SET
         ]
         if missing:
             yield f"{container.get('name')}: {', '.join(missing)} not set."

@@ -18,7 +18,7 @@ _CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 # The last word tells: PGPASSWORD, aws.secret_access_key, apiKey, but not PASSWORD_FILE or TOKEN_PATH, nor MONKEY.
 _NAME: Final = re.compile(
     r"((?i:password|passwd|passphrase)"
-    r"|(^|[^A-Za-z]|(?<=[a-z])(?=[A-Z]))(?i:pwd|secret|token|(api|access|secret)?key|credential))(?i:s?)$"
+    r"|(^|[^A-Za-z]|(?<=[a-z])(?=[A-Z]))(?i:pass|pwd|secret|token|(api|access|secret)?key|credential))(?i:s?)$"
 )
 # Where a secret is, or which one, is no secret: a path, an ARN, a variable that Kubernetes fills in.
 _REFERENCE: Final = re.compile(r"^(/\S*|arn:\S+|\$\(\w+\))?$")
