@@ -19,7 +19,7 @@ from infra.tracking import tracking_server
 
 def environment(wanted: Settings, made: Providers, aws: Cloud | None) -> None:
     """Make what the settings want, and export its outputs: where its images are pushed to, and what runs them."""
-    outputs.of_repositories(image_repositories(aws))
+    outputs.of_repositories(image_repositories(wanted, aws))
     if not wanted.only_repositories:
         _platform(wanted, made, aws)
 

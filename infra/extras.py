@@ -12,15 +12,18 @@ from infra.cluster.storage_class import Gp3StorageClass, Gp3StorageClassArgs
 from infra.settings import Settings
 from infra.settings.cluster import GP3_CLASS
 
-# Images that run in AWS: the stores are AWS's own there.
-_CLOUD_IMAGES = tuple(image for image in contracts.IMAGES if image not in ("postgres", "s3", "vault"))
 
-
-def image_repositories(cloud: Cloud | None) -> Mapping[str, pulumi.Output[str]]:
-    """Make a repository for each image of the platform, and return where to push it."""
+def image_repositories(wanted: Settings, cloud: Cloud | None) -> Mapping[str, pulumi.Output[str]]:
+    """Make a repository for each image of the platform that the settings want to run, and return where to push it."""
     if cloud is None:
         return {}
-    arguments = ImageRepositoriesArgs(account=cloud.account, images=_CLOUD_IMAGES, protected=cloud.protected)
+    elsewhere = {
+        "postgres": wanted.database.kind != "in-cluster",
+        "s3": wanted.artifact_store.kind != "in-cluster",
+        "vault": wanted.vault.kind != "in-cluster",
+    }
+    images = tuple(image for image in contracts.IMAGES if not elsewhere.get(image, False))
+    arguments = ImageRepositoriesArgs(account=cloud.account, images=images, protected=cloud.protected)
     return ImageRepositories("images", arguments, cloud.opts).urls
 
 

@@ -13,7 +13,7 @@ from tests.support.engine import ROOT, Graph, Registered, run_program, stack_con
 
 # Resources of each provider that an environment has: a change here is a change of what is paid for and kept up.
 COUNTS = {
-    "ci": {"aws": 64, "kubernetes": 46, "random": 4, "vault": 6},
+    "ci": {"aws": 66, "kubernetes": 46, "random": 4, "vault": 6},
     "dev": {"aws": 64, "kubernetes": 37, "random": 3, "vault": 5},
     "staging": {"aws": 64, "kubernetes": 39, "random": 3, "vault": 5},
     "prod": {"aws": 104, "kubernetes": 39, "random": 3, "vault": 5},
@@ -280,6 +280,15 @@ def test_the_provider_refuses_a_region_that_is_none_but_of_an_emulated_aws(envir
     }
     # A provider's inputs are JSON on the wire.
     assert skipped == {"ci": {"true"}, "dev": {"false"}, "staging": {"false"}, "prod": {"false"}}
+
+
+def test_a_server_that_runs_in_the_cluster_has_a_repository_for_its_image(module_surroundings: None) -> None:
+    config = stack_config(_file("dev"))
+    images = json.loads(config["aegis:images"]) | {"postgres": "postgres:15"}
+    graph = run_program(config | {"aegis:database": "{}", "aegis:images": json.dumps(images)}, stack="dev")
+    assert {each.inputs["name"] for each in graph.of_kind("Repository")} == {
+        f"aegis-dev/{image}" for image in ("postgres", "mlflow", "workloads", "trainer")
+    }
 
 
 def test_before_the_first_images_there_are_their_repositories_and_nothing_else(module_surroundings: None) -> None:
