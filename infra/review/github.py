@@ -69,7 +69,8 @@ class GitHub:
         author = self._login()
         # Searched again by each try: the one before may have created it, and lost only the answer.
         for comment in self._comments(number):
-            if comment["user"]["login"] == author and comment["body"].rstrip().endswith(marker):
+            # The account that wrote a comment may be gone.
+            if (comment["user"] or {}).get("login") == author and comment["body"].rstrip().endswith(marker):
                 return self._request("PATCH", f"/issues/comments/{comment['id']}", {"body": body})["html_url"]
         return self._request("POST", f"/issues/{number}/comments", {"body": body})["html_url"]
 

@@ -57,6 +57,11 @@ def test_a_comment_of_somebody_else_is_left_alone_whatever_it_says(review: Revie
     assert github.comments[1]["user"]["login"] == BOT
 
 
+def test_a_comment_of_an_account_that_is_gone_is_passed_by(review: Review, github: FakeGitHub) -> None:
+    github.comment("looks good", author="gone")["user"] = None
+    assert review(*POST).code is Exit.OK
+
+
 def test_with_the_token_of_a_person_it_is_that_persons_comment(review: Review, github: FakeGitHub) -> None:
     github.comment(f"the bot's\n\n{PROD}")
     github.login = "alice"
