@@ -1,1 +1,1 @@
-"""The Pulumi program: settings, then components, then the wiring in `__main__`."""
+"""The Pulumi program: settings, components, the parts of an environment made of them, and a `__main__` that only wires."""

@@ -15,16 +15,16 @@ from infra.startup import quick_start
 
 with quick_start():
     from infra import settings
-    from infra.cloud import cloud
-    from infra.providers import first_providers
+    from infra.assembly.cloud import cloud
+    from infra.assembly.providers import first_providers
 
     wanted = settings.load()
     made = first_providers(wanted)
     # The parts' SDKs take as long to import as the look-ups to be answered.
     with ThreadPoolExecutor(max_workers=1) as meanwhile:
-        parts = meanwhile.submit(import_module, "infra.assembly")
+        parts = meanwhile.submit(import_module, "infra.assembly.environment")
         aws = cloud(wanted, made)
     parts.result()
-    from infra.assembly import environment
+    from infra.assembly.environment import environment
 
 environment(wanted, made, aws)

@@ -3,14 +3,14 @@
 import pulumi
 from pulumi import ResourceOptions
 
-from infra import topology
-from infra.cloud import Cloud
+from infra.assembly import topology
+from infra.assembly.cloud import Cloud
+from infra.assembly.managed_buckets import managed_buckets
+from infra.assembly.managed_database import managed_database
+from infra.assembly.store_kinds import BucketStore, DatabaseStore
 from infra.cluster.object_store import ObjectStore, ObjectStoreArgs
 from infra.cluster.postgres import Postgres, PostgresArgs
-from infra.managed_buckets import managed_buckets
-from infra.managed_database import managed_database
 from infra.settings import Settings
-from infra.store_kinds import BucketStore, DatabaseStore
 
 
 def database_store(

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import pulumi
 
 import contracts
+from infra.assembly.signing import Signing
+from infra.assembly.store_kinds import BucketStore, DatabaseStore
 from infra.cluster.mlflow import Mlflow
 from infra.cluster.object_store import ROOT_ACCESS_KEY
 from infra.jobs.release import Release
 from infra.settings import Settings
-from infra.signing import Signing
-from infra.store_kinds import BucketStore, DatabaseStore
 
 
 def of_platform(

@@ -6,8 +6,8 @@ from typing import Any
 import pulumi
 from pulumi import ResourceOptions
 
+from infra.assembly.cloud import Cloud
 from infra.aws.service_role import ServiceRole, ServiceRoleArgs
-from infra.cloud import Cloud
 from infra.cluster.account import WorkloadAccount, WorkloadAccountArgs
 from infra.connections import Identity
 

@@ -4,15 +4,15 @@ import pulumi
 from pulumi import ResourceOptions
 
 import contracts
-from infra import topology
+from infra.assembly import topology
+from infra.assembly.roles import Roles
+from infra.assembly.signing import Signing
+from infra.assembly.store_kinds import BucketStore
 from infra.cluster.mlflow import Mlflow
 from infra.cluster.placement import Placement, Taint
 from infra.jobs.release import Release, ReleaseArgs
 from infra.jobs.trainer import Trainer, TrainerArgs
-from infra.roles import Roles
 from infra.settings import Settings
-from infra.signing import Signing
-from infra.store_kinds import BucketStore
 
 
 def release_model(

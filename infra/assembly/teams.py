@@ -3,16 +3,16 @@
 from pulumi import ResourceOptions
 
 import contracts
-from infra import topology
+from infra.assembly import topology
+from infra.assembly.cloud import Cloud
+from infra.assembly.identities import identity
+from infra.assembly.namespaces import closed_namespace
+from infra.assembly.roles import encrypted
+from infra.assembly.store_kinds import BucketStore
 from infra.aws import permissions
-from infra.cloud import Cloud
 from infra.cluster.team import Team, TeamArgs
-from infra.identities import identity
-from infra.namespaces import closed_namespace
-from infra.roles import encrypted
 from infra.settings import Settings
 from infra.settings.workloads import Team as TeamSettings
-from infra.store_kinds import BucketStore
 
 
 def team_spaces(wanted: Settings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions) -> None:

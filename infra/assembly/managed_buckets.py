@@ -1,11 +1,11 @@
 """The platform's buckets in AWS."""
 
 import contracts
+from infra.assembly.cloud import Cloud
+from infra.assembly.store_kinds import BucketStore
 from infra.aws.buckets import PlatformBuckets, PlatformBucketsArgs, Replica
-from infra.cloud import Cloud
 from infra.connections import BucketAccess
 from infra.settings import Settings
-from infra.store_kinds import BucketStore
 
 
 def managed_buckets(wanted: Settings, cloud: Cloud) -> BucketStore:

@@ -6,8 +6,8 @@ import pulumi
 from pulumi import ResourceOptions
 
 import contracts
+from infra.assembly.cloud import Cloud
 from infra.aws.repositories import ImageRepositories, ImageRepositoriesArgs
-from infra.cloud import Cloud
 from infra.cluster.storage_class import Gp3StorageClass, Gp3StorageClassArgs
 from infra.settings import Settings
 from infra.settings.cluster import GP3_CLASS

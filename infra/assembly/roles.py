@@ -7,12 +7,12 @@ import pulumi
 from pulumi import ResourceOptions
 
 import contracts
+from infra.assembly.cloud import Cloud
+from infra.assembly.identities import identity
+from infra.assembly.store_kinds import BucketStore, DatabaseStore
 from infra.aws import permissions
 from infra.aws.statements import DatabaseAccount, Document, EncryptedBucket
-from infra.cloud import Cloud
 from infra.connections import Identity
-from infra.identities import identity
-from infra.store_kinds import BucketStore, DatabaseStore
 
 Buckets = dict[str, EncryptedBucket]
 Policy = Callable[[Cloud, Buckets, DatabaseAccount | None], Document]

@@ -7,20 +7,20 @@ import pulumi
 from pulumi import ResourceOptions
 
 import contracts
+from infra.assembly.cloud import Cloud
+from infra.assembly.identities import identity
+from infra.assembly.store_kinds import DatabaseStore
 from infra.aws import permissions
 from infra.aws.cluster import EksCluster
 from infra.aws.database import ManagedPostgres, ManagedPostgresArgs
 from infra.aws.database_authorities import authorities
 from infra.aws.statements import DatabaseAccount
-from infra.cloud import Cloud
 from infra.cluster.database_access import DatabaseAccess, DatabaseAccessArgs
 from infra.cluster.peer import Peer
 from infra.connections import Database
-from infra.identities import identity
 from infra.jobs.database_setup import DatabaseSetup, DatabaseSetupArgs
 from infra.quantities import gibibytes
 from infra.settings import Settings
-from infra.store_kinds import DatabaseStore
 
 DATABASE: Final = "mlflow"
 OWNER: Final = "mlflow"

@@ -3,18 +3,18 @@
 from pulumi import ResourceOptions
 
 import contracts
-from infra import outputs
-from infra.cloud import Cloud
-from infra.extras import image_repositories, storage_class
-from infra.lifecycle import release_model
-from infra.namespaces import closed_namespace
-from infra.providers import Providers, cluster_provider
-from infra.roles import Roles
+from infra.assembly import outputs
+from infra.assembly.cloud import Cloud
+from infra.assembly.extras import image_repositories, storage_class
+from infra.assembly.lifecycle import release_model
+from infra.assembly.namespaces import closed_namespace
+from infra.assembly.providers import Providers, cluster_provider
+from infra.assembly.roles import Roles
+from infra.assembly.signing import model_signing
+from infra.assembly.stores import bucket_store, database_store
+from infra.assembly.teams import team_spaces
+from infra.assembly.tracking import tracking_server
 from infra.settings import Settings
-from infra.signing import model_signing
-from infra.stores import bucket_store, database_store
-from infra.teams import team_spaces
-from infra.tracking import tracking_server
 
 
 def environment(wanted: Settings, made: Providers, aws: Cloud | None) -> None:

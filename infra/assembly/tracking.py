@@ -4,16 +4,16 @@ import pulumi
 from pulumi import ResourceOptions
 
 import contracts
-from infra import topology
+from infra.assembly import topology
+from infra.assembly.roles import Roles
+from infra.assembly.store_kinds import BucketStore, DatabaseStore
+from infra.assembly.teams import team_namespaces
 from infra.cluster.backup import Backup, BackupArgs
 from infra.cluster.connection_budget import ConnectionPool, fitting_pool
 from infra.cluster.migration import Migration, MigrationArgs
 from infra.cluster.mlflow import Autoscaling, Mlflow, MlflowArgs
-from infra.roles import Roles
 from infra.settings import Settings
 from infra.settings.capacity import database_connections
-from infra.store_kinds import BucketStore, DatabaseStore
-from infra.teams import team_namespaces
 
 
 def tracking_server(

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 import pulumi
 from pulumi import ResourceOptions
 
+from infra.assembly.providers import Providers
 from infra.aws.account import Account
 from infra.aws.cluster import EksCluster, kubeconfig, look_up, look_up_identity_provider
 from infra.cluster.peer import Peer, everywhere
-from infra.providers import Providers
 from infra.settings import Settings
 
 _HTTPS = 443

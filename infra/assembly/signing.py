@@ -8,13 +8,13 @@ import pulumi
 from pulumi import ResourceOptions
 
 import contracts
-from infra import topology
+from infra.assembly import topology
+from infra.assembly.cloud import Cloud
+from infra.assembly.namespaces import closed_namespace
+from infra.assembly.providers import vault_provider
 from infra.aws.service_account import subject
-from infra.cloud import Cloud
 from infra.cluster.peer import Peer
 from infra.connections import Identity, Vault
-from infra.namespaces import closed_namespace
-from infra.providers import vault_provider
 from infra.settings import Settings
 from infra.vault.auth import SignerAccess, SignerAccessArgs
 from infra.vault.server import VaultServer, VaultServerArgs
