@@ -1,4 +1,4 @@
-"""The command line of the review: `python -m infra.review COMMAND`."""
+"""The command line of the review: `python -m infra.review COMMAND`, or a recorded preview alone for its comment."""
 
 import argparse
 import sys
@@ -23,7 +23,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = argparse.ArgumentParser(
         prog="python -m infra.review",
-        description="Review what a change would do to an environment, before it is done.",
+        description="Review what a change would do to an environment, before it is done. "
+        "A recorded preview in the place of the command is shown as `comment` does.",
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -79,9 +80,14 @@ def _add_allowance(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow-data-loss", action="store_true", help=f"as the label {LABEL} does")
 
 
+def _with_command(argv: Sequence[str]) -> Sequence[str]:
+    recorded = bool(argv) and (argv[0] == "-" or Path(argv[0]).is_file())
+    return ["comment", *argv] if recorded else argv
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a `ReviewError` becomes one line on stderr and its exit code."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
     try:
         return arguments.run(arguments)
     except ReviewError as error:

@@ -365,3 +365,13 @@ def test_one_json_object_holds_the_verdict_for_machines(review: Review) -> None:
 @pytest.mark.parametrize("name", sorted(file.stem for file in RECORDINGS.glob("*.json") if "polic" not in file.name))
 def test_both_forms_of_a_preview_give_the_same_comment(review: Review, name: str) -> None:
     assert review("comment", f"{name}.json").out == review("comment", f"{name}.ndjson").out
+
+
+@pytest.mark.parametrize("recording", ["replaces-database.json", "replaces-database.ndjson"])
+def test_a_recording_alone_is_shown_as_its_comment(review: Review, recording: str) -> None:
+    assert review(recording) == review("comment", recording)
+    assert review(recording).code is Exit.DATA_LOSS
+
+
+def test_what_is_neither_a_command_nor_a_file_is_bad_usage(review: Review) -> None:
+    assert review("absent.json").code is Exit.USAGE
