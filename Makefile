@@ -2,6 +2,8 @@
 STACK ?= local
 PYTHON := .venv/bin/python
 READY := .venv/.ready
+# Each plugin and each command is a process of its own: the code is compiled once, whatever the machine is set to.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help up down destroy status env clean preview test test-unit lint bench-signing bench-preview settings lock
 
