@@ -32,7 +32,7 @@ PHASES = (
     Phase(name="types", argv=("-m", "pyright")),
     Phase(name="unit", argv=(*PYTEST, "-n", "2", "tests/unit", "tests/program")),
     Phase(name="cluster", argv=("-m", "local.up", "--cluster-only")),
-    # Each file has servers of its own; two at a time keep two cores busy.
+    # Each worker has servers of its own, and two keep two cores busy.
     Phase(name="engine", argv=(*PYTEST, "-n", "2", "--dist", "loadfile", "tests/engine")),
     Phase(name="up", argv=("-m", "local.up")),
     Phase(name="platform", argv=(*PYTEST, "tests/platform", f"--ignore={CI_STACK}")),
