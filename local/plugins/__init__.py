@@ -40,7 +40,8 @@ def install(pulumi_home: Path) -> list[str]:
     The engine then takes them without a word, where for each one on PATH it warns with every command. An official one
     that is installed later by `pulumi plugin install --reinstall` takes the link's place.
     """
-    for name, version in missing(pulumi_home).items():
+    absent = missing(pulumi_home)
+    for name, version in absent.items():
         folder = pulumi_home / "plugins" / f"resource-{name}-v{version}"
         folder.mkdir(parents=True, exist_ok=True)
         program = f"pulumi-resource-{name}"
@@ -49,7 +50,7 @@ def install(pulumi_home: Path) -> list[str]:
         link.unlink(missing_ok=True)
         link.symlink_to(_BIN / name / program)
         link.replace(folder / program)
-    return list(missing(pulumi_home))
+    return list(absent)
 
 
 def explanation(pulumi_home: Path | None = None) -> str:
