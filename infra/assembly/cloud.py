@@ -43,9 +43,9 @@ class Cloud:
 
 def cloud(wanted: Settings, made: Providers) -> Cloud | None:
     """Return the AWS side of the environment, None where it has none; looks the cluster up."""
-    here, provider = made.account, made.aws
-    if here is None or provider is None or wanted.aws is None or wanted.environment is None:
+    if made.aws is None or wanted.aws is None or wanted.environment is None:
         return None
+    here, provider = made.aws
     eks = look_up(wanted.cluster.eks_name, here, provider) if wanted.cluster.eks_name else None
     issuer = eks.issuer if eks else wanted.cluster.oidc_issuer or ""
     return Cloud(

@@ -24,11 +24,10 @@ _SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "s3c
 class Providers:
     """The providers that nothing has to be looked up for; None is what the environment doesn't have.
 
-    `account` is where `aws` makes resources, `replica` where the second region's copies are.
+    `aws` and `replica` come with the account, in its region and in the second one.
     """
 
-    account: Account | None
-    aws: pulumi_aws.Provider | None
+    aws: tuple[Account, pulumi_aws.Provider] | None
     replica: tuple[Account, pulumi_aws.Provider] | None
     random: pulumi_random.Provider
     external_vault: pulumi_vault.Provider | None
@@ -36,17 +35,17 @@ class Providers:
 
 def first_providers(wanted: Settings) -> Providers:
     """Make the providers whose plugins can start before anything is looked up, the one that looks up first."""
-    here = aws = replica = vault = None
+    aws = replica = vault = None
     if wanted.uses_aws and wanted.aws is not None and wanted.environment is not None:
-        here = account(pulumi.get_project(), wanted.environment, wanted.aws)
-        aws = aws_provider("aws", here, wanted.aws.endpoint)
+        here, endpoint = account(pulumi.get_project(), wanted.environment, wanted.aws), wanted.aws.endpoint
+        aws = (here, aws_provider("aws", here, endpoint))
+        if wanted.artifact_store.replica_region is not None:
+            there = replace(here, region=wanted.artifact_store.replica_region)
+            replica = (there, aws_provider("aws-replica", there, endpoint))
     random = random_provider()
     if wanted.vault.kind == "external" and not wanted.only_repositories:
         vault = vault_provider(wanted.vault, wanted.vault.address or "")
-    if here is not None and wanted.aws is not None and wanted.artifact_store.replica_region is not None:
-        there = replace(here, region=wanted.artifact_store.replica_region)
-        replica = (there, aws_provider("aws-replica", there, wanted.aws.endpoint))
-    return Providers(account=here, aws=aws, replica=replica, random=random, external_vault=vault)
+    return Providers(aws=aws, replica=replica, random=random, external_vault=vault)
 
 
 def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_kubernetes.Provider:

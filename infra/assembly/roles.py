@@ -84,13 +84,7 @@ class Roles:
         cloud, key_arn = self.cloud, self.buckets.key_arn
         if cloud is None or key_arn is None:
             return None
-        names = {purpose: access.bucket for purpose, access in self.buckets.buckets.items()}
         document = pulumi.Output.all(key_arn, self.databases.login).apply(
-            lambda known: policy(cloud, encrypted(names, known[0]), known[1])
+            lambda known: policy(cloud, self.buckets.encrypted(known[0]), known[1])
         )
         return identity(account, cloud, self.namespace, contracts.MLFLOW_NAMESPACE, account, document, self.opts)
-
-
-def encrypted(names: dict[str, str], key_arn: str) -> Buckets:
-    """Return the buckets, by what they are for, with the key that they share."""
-    return {purpose: EncryptedBucket(name=name, key_arn=key_arn) for purpose, name in names.items()}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.aws.statements import DatabaseAccount
+from infra.aws.statements import DatabaseAccount, EncryptedBucket
 from infra.cluster.peer import Peer
 from infra.connections import BucketAccess, Database
 
@@ -36,3 +36,7 @@ class BucketStore:
     key_arn: pulumi.Output[str] | None = None
     url: pulumi.Input[str] | None = None
     root_secret_key: pulumi.Output[str] | None = None
+
+    def encrypted(self, key_arn: str) -> dict[str, EncryptedBucket]:
+        """Return what permissions are about: the buckets with the key that they share, known by its ARN."""
+        return {purpose: EncryptedBucket(name=each.bucket, key_arn=key_arn) for purpose, each in self.buckets.items()}

@@ -7,7 +7,6 @@ from infra.assembly import topology
 from infra.assembly.cloud import Cloud
 from infra.assembly.identities import identity
 from infra.assembly.namespaces import closed_namespace
-from infra.assembly.roles import encrypted
 from infra.assembly.store_kinds import BucketStore
 from infra.aws import permissions
 from infra.cluster.team import Team, TeamArgs
@@ -17,8 +16,8 @@ from infra.settings.workloads import Team as TeamSettings
 
 def team_spaces(wanted: Settings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions) -> None:
     """Make the space of every team that the settings name."""
-    for team in wanted.teams:
-        _space(wanted, team, cloud, buckets, opts)
+    for team, name in zip(wanted.teams, team_namespaces(wanted), strict=True):
+        _space(wanted, team, name, cloud, buckets, opts)
 
 
 def team_namespaces(wanted: Settings) -> tuple[str, ...]:
@@ -27,16 +26,15 @@ def team_namespaces(wanted: Settings) -> tuple[str, ...]:
 
 
 def _space(
-    wanted: Settings, team: TeamSettings, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions
+    wanted: Settings, team: TeamSettings, name: str, cloud: Cloud | None, buckets: BucketStore, opts: ResourceOptions
 ) -> None:
-    name = f"{contracts.TEAM_NAMESPACE_PREFIX}{team.name}"
     namespace = closed_namespace(name, wanted, opts)
     servers = [topology.MLFLOW_FROM_TEAMS]
     if cloud is not None and buckets.key_arn is not None:
         servers += cloud.api
-        account, names = cloud.account, {purpose: access.bucket for purpose, access in buckets.buckets.items()}
+        account = cloud.account
         policy = buckets.key_arn.apply(
-            lambda key: permissions.trainer(account, encrypted(names, key)[contracts.ARTIFACTS_BUCKET], name)
+            lambda key: permissions.trainer(account, buckets.encrypted(key)[contracts.ARTIFACTS_BUCKET], name)
         )
         identity(f"{name}-trainer", cloud, namespace, name, contracts.TRAINER_SERVICE_ACCOUNT, policy, opts)
     Team(
