@@ -5,7 +5,7 @@ together.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from infra.policy.documents import Statement, may_deny, statements
@@ -33,20 +33,21 @@ _OBJECTS: Final = re.compile(r"[^/]*\*|[^/]+/\*")
 _ALGORITHMS: Final = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
-def _beside(stack: Stack, types: tuple[str, ...]) -> Iterator[tuple[Resource, list[Resource]]]:
-    """Yield each bucket with the resources of `types` that are about it."""
+def _beside(
+    stack: Stack, types: tuple[str, ...], faults: Callable[[Resource], Iterable[str]]
+) -> Iterator[tuple[Resource, str]]:
+    """Yield each bucket that lacks a resource of `types`, and for those that have one what is wrong with it."""
     companions = stack.of(*types)
     for bucket in stack.of(*BUCKETS):
-        yield bucket, [each for each in companions if each.refers_to(bucket, "bucket", "bucket", "id")]
+        own = [each for each in companions if each.refers_to(bucket, "bucket", "bucket", "id")]
+        if not own:
+            yield bucket, f"It has no {types[0].rpartition(':')[2]}."
+        yield from ((bucket, fault) for companion in own for fault in faults(companion))
 
 
-def _public_access(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    for bucket, blocks in _beside(stack, _PUBLIC_ACCESS_BLOCK):
-        if not blocks:
-            yield bucket, "It has no BucketPublicAccessBlock."
-        for block in blocks:
-            if wrong := [setting for setting in _CLOSED if differs(block.get(setting), wanted=True)]:
-                yield bucket, f"{block.name} leaves open: {', '.join(wrong)}."
+def _public_access(block: Resource) -> Iterator[str]:
+    if wrong := [setting for setting in _CLOSED if differs(block.get(setting), wanted=True)]:
+        yield f"{block.name} leaves open: {', '.join(wrong)}."
 
 
 def _acl(resource: Resource) -> Iterator[str]:
@@ -61,36 +62,24 @@ def _acl(resource: Resource) -> Iterator[str]:
         yield "It sets acl or grants."
 
 
-def _encryption(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    for bucket, configurations in _beside(stack, _ENCRYPTION):
-        if not configurations:
-            yield bucket, "It has no BucketServerSideEncryptionConfiguration."
-        for configuration in configurations:
-            # No rule at all is one that sets nothing.
-            for rule in known_items(configuration.get("rules") or [None]):
-                algorithm = dig(rule, "applyServerSideEncryptionByDefault", "sseAlgorithm")
-                if algorithm not in (UNKNOWN, *_ALGORITHMS):
-                    yield bucket, f"{configuration.name} has the algorithm {algorithm}."
+def _encryption(configuration: Resource) -> Iterator[str]:
+    # No rule at all is one that sets nothing.
+    for rule in known_items(configuration.get("rules") or [None]):
+        algorithm = dig(rule, "applyServerSideEncryptionByDefault", "sseAlgorithm")
+        if algorithm not in (UNKNOWN, *_ALGORITHMS):
+            yield f"{configuration.name} has the algorithm {algorithm}."
 
 
-def _versioning(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    for bucket, configurations in _beside(stack, _VERSIONING):
-        if not configurations:
-            yield bucket, "It has no BucketVersioning."
-        for configuration in configurations:
-            status = configuration.get("versioningConfiguration", "status")
-            if differs(status, "Enabled"):
-                yield bucket, f"{configuration.name} has the status {status}."
+def _versioning(configuration: Resource) -> Iterator[str]:
+    status = configuration.get("versioningConfiguration", "status")
+    if differs(status, "Enabled"):
+        yield f"{configuration.name} has the status {status}."
 
 
-def _tls(stack: Stack) -> Iterator[tuple[Resource, str]]:
-    for bucket, policies in _beside(stack, _POLICY):
-        if not policies:
-            yield bucket, "It has no BucketPolicy."
-        for policy in policies:
-            document = policy.get("policy")
-            if not may_deny(document) and not _denies_plain_http(statements(document)):
-                yield bucket, f"{policy.name} lets requests in without TLS."
+def _tls(policy: Resource) -> Iterator[str]:
+    document = policy.get("policy")
+    if not may_deny(document) and not _denies_plain_http(statements(document)):
+        yield f"{policy.name} lets requests in without TLS."
 
 
 def _denies_plain_http(policy: list[Statement]) -> bool:
@@ -116,7 +105,7 @@ RULES: Final = (
     together(
         "bucket-blocks-public-access",
         "A bucket is closed to the public. Give it a BucketPublicAccessBlock with all four settings true.",
-        _public_access,
+        lambda stack: _beside(stack, _PUBLIC_ACCESS_BLOCK, _public_access),
     ),
     each(
         "bucket-has-no-acl",
@@ -128,17 +117,17 @@ RULES: Final = (
     together(
         "bucket-is-encrypted",
         "A bucket encrypts what it stores. Give it a BucketServerSideEncryptionConfiguration with aws:kms or AES256.",
-        _encryption,
+        lambda stack: _beside(stack, _ENCRYPTION, _encryption),
     ),
     together(
         "bucket-is-versioned",
         "A bucket keeps what is overwritten or deleted. Give it a BucketVersioning with the status Enabled.",
-        _versioning,
+        lambda stack: _beside(stack, _VERSIONING, _versioning),
     ),
     together(
         "bucket-requires-tls",
         "A bucket is reached over TLS alone. Give it a BucketPolicy that denies s3:* to anybody, on the bucket and its "
         "objects, with the one condition Bool aws:SecureTransport false.",
-        _tls,
+        lambda stack: _beside(stack, _POLICY, _tls),
     ),
 )
