@@ -19,10 +19,8 @@ def preview(arguments: Namespace) -> Exit:
     """Record what the engine would do to a stack."""
     engine.preview(PROJECT, arguments.stack, arguments.out)
     found = recording.read(arguments.out, arguments.stack)
-    if arguments.json:
-        print(json.dumps(_facts(found, judge(found, allow_data_loss=False)), indent=2))
-    else:
-        print(judge(found, allow_data_loss=False).headline.strip("*"))
+    verdict = judge(found, allow_data_loss=False)
+    print(json.dumps(_facts(found, verdict), indent=2) if arguments.json else verdict.sentence)
     return Exit.FAILED if found.failed else Exit.OK
 
 
@@ -103,7 +101,7 @@ def _merged_with_label() -> bool:
 def _facts(found: Preview, verdict: Verdict) -> dict[str, object]:
     return {
         "stack": found.stack,
-        "verdict": verdict.headline.strip("*"),
+        "verdict": verdict.sentence,
         "exit": int(verdict.code),
         "counts": {str(action): found.count(action) for action in Action} | {"unchanged": found.unchanged},
         "losses": [{"urn": each.step.urn, "action": each.step.action, "what": each.words} for each in verdict.losses],

@@ -15,11 +15,16 @@ _VERBS = {Action.DELETE: "deletes", Action.REPLACE: "replaces", Action.UPDATE: "
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """The headline in Markdown, the exit code, and the data that would be lost."""
+    """The sentence, the exit code, and the data that would be lost."""
 
-    headline: str
+    sentence: str
     code: Exit
     losses: tuple[Loss, ...]
+
+    @property
+    def headline(self) -> str:
+        """The sentence as the first line of a comment."""
+        return f"**{self.sentence}**"
 
 
 def judge(preview: Preview, *, allow_data_loss: bool) -> Verdict:
@@ -28,7 +33,7 @@ def judge(preview: Preview, *, allow_data_loss: bool) -> Verdict:
     code = Exit.FAILED if preview.failed else Exit.OK
     if lost and not allow_data_loss:
         code = Exit.DATA_LOSS
-    return Verdict(headline=f"**{_sentence(preview, lost)} (stack {plain(preview.stack)})**", code=code, losses=lost)
+    return Verdict(sentence=f"{_sentence(preview, lost)} (stack {plain(preview.stack)})", code=code, losses=lost)
 
 
 def _sentence(preview: Preview, lost: tuple[Loss, ...]) -> str:
