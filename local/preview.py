@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import contracts
@@ -126,8 +126,7 @@ def _environment(account: Account, folder: Path, kubernetes: Kubernetes) -> dict
     variables = env.engine_environment() | clients.environment(account)
     # Of the machine's own platform, which a preview has nothing to do with.
     for name in (contracts.CONTEXT_ENV, contracts.DATABASE_AUTHORITIES_ENV):
-        with suppress(KeyError):
-            del variables[name]
+        variables.pop(name, None)
     return variables | {
         "PULUMI_BACKEND_URL": f"file://{state}",
         "KUBECONFIG": str(kubernetes.kubeconfig),
