@@ -95,7 +95,7 @@ def test_mlflow_is_configured_by_environment_alone(build: Build) -> None:
     assert settings["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == "mlflow-artifacts:/"
     assert settings["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://mlflow-artifacts"
     assert settings["AWS_ENDPOINT_URL_S3"] == "http://s3:7070"
-    assert settings["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+psycopg://mlflow:")
+    assert settings["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+aegis://mlflow:")
     assert settings["MLFLOW_BACKEND_STORE_URI"].endswith("@postgres:5432/mlflow")
     assert settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
