@@ -31,6 +31,16 @@ POSTGRES_PORT: Final = 5432
 S3_PORT: Final = 7070
 VAULT_PORT: Final = 8200
 
+# The ports of the machine at which `make up` has the servers in the cluster answer, where the settings name no others.
+LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "vault": 8200}
+
+# Namespace, Service and port of each of them.
+SERVERS: Final = {
+    "mlflow": (MLFLOW_NAMESPACE, "mlflow", MLFLOW_PORT),
+    "s3": (MLFLOW_NAMESPACE, "s3", S3_PORT),
+    "vault": (VAULT_NAMESPACE, "vault", VAULT_PORT),
+}
+
 ARTIFACTS_BUCKET: Final = "mlflow-artifacts"
 BACKUPS_BUCKET: Final = "mlflow-backups"
 RELEASES_BUCKET: Final = "mlflow-releases"
