@@ -214,12 +214,16 @@ class JwtAuthBackend(AuthBackend):
             "namespace": None,
             **dict.fromkeys(_CONFIGURED),
             "namespaceInState": True,
+            "oidcClientSecretWo": None,
+            "oidcClientSecretWoVersion": None,
         },
         computed=("accessor",),
         replacing=frozenset({"type", "local", "namespace"}),
         kept=frozenset({"tune"}),
-        secret=frozenset({"oidcClientSecret"}),
-        write_only=frozenset({"tune", "disableRemount", "oidcClientSecret"}),
+        secret=frozenset({"oidcClientSecret", "oidcClientSecretWo"}),
+        write_only=frozenset(
+            {"tune", "disableRemount", "oidcClientSecret", "oidcClientSecretWo", "oidcClientSecretWoVersion"}
+        ),
     )
 
     def create(self, vault: Vault, inputs: Bag) -> None:
@@ -240,7 +244,9 @@ class JwtAuthBackend(AuthBackend):
         self._configure(vault, emptied(self.fields, old, new))
 
     def _configure(self, vault: Vault, inputs: Bag) -> None:
-        vault.write(self._config(inputs), {api_name(name): inputs[name] for name in self._CONFIGURED if name in inputs})
+        settings = {api_name(name): inputs[name] for name in self._CONFIGURED if name in inputs}
+        write_only = inputs.get("oidcClientSecretWo")
+        vault.write(self._config(inputs), settings | ({"oidc_client_secret": write_only} if write_only else {}))
 
     def _config(self, inputs: Bag) -> str:
         return f"auth/{self.identify(inputs)}/config"
