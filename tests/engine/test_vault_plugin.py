@@ -40,10 +40,13 @@ PROGRAM = """
         "jwt-role", backend=jwt.path, role_name="ci", role_type="jwt", user_claim="sub", bound_audiences=["ci"],
         token_policies=[policy.name], opts=opts,
     )
+    vault.Audit("audit", type="file", path="{name}-audit", options={{"file_path": config.get("log") or "discard"}},
+        opts=opts,
+    )
     pulumi.export("public", key.keys[0]["public_key"])
     pulumi.export("accessor", auth.accessor)
 """
-RESOURCES = 8
+RESOURCES = 9
 
 
 def write(stack: Stack, vault: Vault, name: str, address: str | None = None) -> None:
@@ -71,9 +74,16 @@ def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vau
     assert stack.refresh().counts == {"same": RESOURCES}
     assert stack.preview().counts == {"same": RESOURCES}
 
-    stack.config(can="create", deletion="true")
-    assert stack.preview().differences == {"policy": {"policy"}, "key": {"deletionAllowed"}}
+    assert vault.call("GET", "sys/audit")["data"]["cycle-audit/"]["options"] == {"file_path": "discard"}
+    stack.config(can="create", deletion="true", log="stdout")
+    assert stack.preview().differences == {
+        "policy": {"policy"},
+        "key": {"deletionAllowed"},
+        "audit": {"options.file_path"},
+    }
     changed = stack.up()
+    assert changed.steps["audit"] == "replace"
+    assert vault.call("GET", "sys/audit")["data"]["cycle-audit/"]["options"] == {"file_path": "stdout"}
     assert (changed.steps["policy"], changed.steps["key"]) == ("update", "update")
     assert '"create"' in vault.call("GET", "sys/policies/acl/cycle-signer")["data"]["policy"]
 
@@ -81,6 +91,7 @@ def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vau
     assert "cycle-transit/" not in vault.call("GET", "sys/mounts")["data"]
     assert not {"cycle-kubernetes/", "cycle-jwt/"} & set(vault.call("GET", "sys/auth")["data"])
     assert vault.call("GET", "sys/policies/acl/cycle-signer") is None
+    assert "cycle-audit/" not in vault.call("GET", "sys/audit")["data"]
 
 
 def test_what_changed_in_vault_shows_on_refresh_and_is_put_back(stack: Stack, vault: Vault) -> None:

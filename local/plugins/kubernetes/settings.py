@@ -73,10 +73,13 @@ def _flag(name: str, value: Any, *, default: bool = False) -> bool:  # noqa: ANN
 
 
 def moved(old: Bag, new: Bag) -> bool:
-    """Whether two sets of inputs are about different clusters, so that no object of the one is in the other."""
+    """Whether two sets of inputs are about different clusters, so that no object of the one is in the other.
+
+    Identifiers decide where both have one; that one is added or taken away says nothing.
+    """
     before, after = reveal_bag(old), reveal_bag(new)
-    if after.get("clusterIdentifier") or before.get("clusterIdentifier"):
-        return before.get("clusterIdentifier") != after.get("clusterIdentifier")
+    if after.get("clusterIdentifier") and before.get("clusterIdentifier"):
+        return before["clusterIdentifier"] != after["clusterIdentifier"]
     names = ("kubeconfig", "context", "cluster")
     if UNKNOWN in [after.get(name) for name in names]:
         return False
