@@ -13,9 +13,11 @@ import pytest
 from google.protobuf import json_format, struct_pb2
 
 from local.plugins.aws.provider import AwsProvider
+from local.plugins.kubernetes import checkpoint
+from local.plugins.kubernetes.provider import KubernetesProvider
 from local.plugins.provider import Diff, Provider
 from local.plugins.random.provider import RandomProvider
-from local.plugins.values import Bag, decode
+from local.plugins.values import Bag, decode, reveal_bag
 from local.plugins.vault.client import Server, Vault
 from local.plugins.vault.provider import VaultProvider
 from tests.unit.plugins.support import RecordingHost, RequestFor
@@ -42,6 +44,10 @@ def bag(tree: Any) -> Bag:
     return decode(json_format.ParseDict(tree, struct_pb2.Struct()))
 
 
+def _state(recorded: Any) -> dict[str, Bag]:
+    return {part: bag(tree) for part, tree in recorded.items()}
+
+
 def official(package: str) -> list[Any]:
     """Return the states of a package, one for each type that the program uses."""
     recorded = json.loads((Path(__file__).parent / "official_states" / f"{package}.json").read_text())["states"]
@@ -51,13 +57,24 @@ def official(package: str) -> list[Any]:
                 type=each["type"],
                 id=each["id"],
                 program=bag(each["program"]),
-                states={after: {part: bag(each[after][part]) for part in each[after]} for after in AFTER},
+                states={after: _state(each.get(after) or each["up"]) for after in AFTER},
                 vault=each.get("vault", {}),
             ),
             id=each["type"].rpartition("/")[2],
         )
         for each in recorded
     ]
+
+
+@pytest.fixture(scope="module")
+def kubernetes() -> KubernetesProvider:
+    """A provider whose cluster doesn't answer, which it asks once: nothing listens on port 1."""
+    provider = KubernetesProvider(RecordingHost())
+    context = {"name": "c", "context": {"cluster": "k", "user": "u"}}
+    cluster = {"name": "k", "cluster": {"server": "http://127.0.0.1:1"}}
+    text = json.dumps({"current-context": "c", "contexts": [context], "clusters": [cluster], "users": [{"name": "u"}]})
+    provider.configure({"kubeconfig": text})
+    return provider
 
 
 class RecordedVault(Vault):
@@ -112,6 +129,48 @@ def test_nothing_changes_in_a_state_that_the_official_plugins_left(
 ) -> None:
     provider = VaultProvider(host) if given.type.startswith("vault") else RandomProvider(host)
     assert planned(provider, request_for, given, given.states[after]) == Diff()
+
+
+@pytest.mark.parametrize("after", AFTER)
+@pytest.mark.parametrize("given", official("kubernetes"))
+def test_nothing_changes_in_a_state_that_the_official_kubernetes_plugin_left(
+    given: Official, after: str, kubernetes: KubernetesProvider, request_for: RequestFor
+) -> None:
+    assert planned(kubernetes, request_for, given, given.states[after]) == Diff()
+
+
+@pytest.mark.parametrize("given", official("kubernetes"))
+def test_a_state_of_a_kubernetes_object_has_the_official_form(given: Official) -> None:
+    official = given.states["up"]["outputs"]
+    live = {name: value for name, value in official.items() if not name.startswith("__")}
+    assert checkpoint.write(reveal_bag(live), given.states["up"]["inputs"], official["__fieldManager"]) == official
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("Deployment", {"replicas": 0}),
+        ("Job", {"backoffLimit": 0}),
+        ("Job", {"template": {"spec": {"containers": [{"name": "other", "env": []}]}}}),
+        ("NetworkPolicy", {"podSelector": {"matchLabels": {"app": "web"}}}),
+        ("NetworkPolicy", {"ingress": [{"from": [{"podSelector": {}}]}]}),
+        ("StatefulSet", {"template": {"spec": {"automountServiceAccountToken": True}}}),
+        ("StatefulSet", {"template": {"spec": {"securityContext": {"runAsUser": 0}}}}),
+    ],
+)
+def test_an_empty_value_that_says_something_is_a_change_of_an_official_state(
+    kind: str, change: Bag, kubernetes: KubernetesProvider, request_for: RequestFor
+) -> None:
+    given = next(each.values[0] for each in official("kubernetes") if each.values[0].type.endswith(f":{kind}"))
+    program = replace(given, program=_changed(given.program, {"spec": change}))
+    assert planned(kubernetes, request_for, program, given.states["up"]).changes
+
+
+def _changed(tree: Bag, change: Bag) -> Bag:
+    return tree | {
+        key: _changed(tree[key], value) if isinstance(value, dict) and isinstance(tree.get(key), dict) else value
+        for key, value in change.items()
+    }
 
 
 @pytest.mark.parametrize("after", AFTER)
