@@ -1,5 +1,7 @@
 """The embedded plugin `vault` under the real engine, against a real Vault server."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.engine.servers import Vault
@@ -40,8 +42,8 @@ PROGRAM = """
         "jwt-role", backend=jwt.path, role_name="ci", role_type="jwt", user_claim="sub", bound_audiences=["ci"],
         token_policies=[policy.name], opts=opts,
     )
-    vault.Audit("audit", type="file", path="{name}-audit", options={{"file_path": config.get("log") or "discard"}},
-        opts=opts,
+    vault.Audit("audit", type="file", path="{name}-audit", opts=opts,
+        options={{"file_path": {folder!r} + "/{name}-" + (config.get("log") or "first") + ".log"}},
     )
     pulumi.export("public", key.keys[0]["public_key"])
     pulumi.export("accessor", auth.accessor)
@@ -53,9 +55,18 @@ def write(stack: Stack, vault: Vault, name: str, address: str | None = None) -> 
     key, certificate = (str(path) for path in vault.trust())
     stack.program(
         PROGRAM.format(
-            address=address or vault.address, token=vault.token, name=name, public_key=key, certificate=certificate
+            address=address or vault.address,
+            token=vault.token,
+            name=name,
+            public_key=key,
+            certificate=certificate,
+            folder=str(Path(key).parent),
         )
     )
+
+
+def audit_log(vault: Vault) -> str:
+    return vault.call("GET", "sys/audit")["data"]["cycle-audit/"]["options"]["file_path"]
 
 
 def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vault: Vault) -> None:
@@ -74,8 +85,8 @@ def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vau
     assert stack.refresh().counts == {"same": RESOURCES}
     assert stack.preview().counts == {"same": RESOURCES}
 
-    assert vault.call("GET", "sys/audit")["data"]["cycle-audit/"]["options"] == {"file_path": "discard"}
-    stack.config(can="create", deletion="true", log="stdout")
+    assert audit_log(vault).endswith("/cycle-first.log")
+    stack.config(can="create", deletion="true", log="second")
     assert stack.preview().differences == {
         "policy": {"policy"},
         "key": {"deletionAllowed"},
@@ -83,7 +94,7 @@ def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vau
     }
     changed = stack.up()
     assert changed.steps["audit"] == "replace"
-    assert vault.call("GET", "sys/audit")["data"]["cycle-audit/"]["options"] == {"file_path": "stdout"}
+    assert audit_log(vault).endswith("/cycle-second.log")
     assert (changed.steps["policy"], changed.steps["key"]) == ("update", "update")
     assert '"create"' in vault.call("GET", "sys/policies/acl/cycle-signer")["data"]["policy"]
 
