@@ -219,3 +219,7 @@ class JwtAuthRole(Document):
         kept=frozenset({"roleType", "boundClaimsType"}),
         sets=_TOKEN_SETS | {"boundAudiences", "allowedRedirectUris", "oidcScopes"},
     )
+
+    def body(self, inputs: Bag) -> Bag:
+        """Leave out what steers the official provider and not Vault."""
+        return {name: value for name, value in super().body(inputs).items() if name != "disable_bound_claims_parsing"}
