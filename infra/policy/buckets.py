@@ -10,7 +10,8 @@ from typing import Final
 
 from infra.policy.documents import Statement, may_deny, statements
 from infra.policy.known import UNKNOWN, Value, differs, dig, known_items
-from infra.policy.rule import Resource, Stack, each, together
+from infra.policy.resource import Resource
+from infra.policy.rule import Stack, each, together
 
 # The second one is the name that version 6 of pulumi-aws gave to the first, and that version 7 still takes.
 BUCKETS: Final = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")

@@ -6,7 +6,8 @@ from typing import Final
 from infra.policy.buckets import BUCKETS
 from infra.policy.databases import CLUSTER, INSTANCE
 from infra.policy.known import UNKNOWN, differs
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 
 def _database(database: Resource) -> Iterator[str]:

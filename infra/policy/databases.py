@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from infra.policy.known import UNKNOWN, differs, holds_unknown, known_items
-from infra.policy.rule import Resource, Stack, each, together
+from infra.policy.resource import Resource
+from infra.policy.rule import Stack, each, together
 
 INSTANCE: Final = "aws:rds/instance:Instance"
 CLUSTER: Final = "aws:rds/cluster:Cluster"

@@ -7,7 +7,8 @@ from typing import Any, Final
 from infra.policy.buckets import BUCKETS
 from infra.policy.documents import Statement, allowed, texts
 from infra.policy.known import known_items
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 _ROLE: Final = "aws:iam/role:Role"
 _IDENTITIES: Final = (

@@ -7,7 +7,8 @@ from pulumi_policy import PolicyConfigSchema
 
 from infra.policy.documents import Statement, allowed, texts
 from infra.policy.known import UNKNOWN, Value, differs, dig
-from infra.policy.rule import Resource, Stack, each, together
+from infra.policy.resource import Resource
+from infra.policy.rule import Stack, each, together
 
 _ROLE: Final = "aws:iam/role:Role"
 _CLAIMS: Final = ("sub", "aud")
