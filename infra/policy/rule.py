@@ -30,6 +30,10 @@ class Stack:
 
     resources: Collection[PolicyResource]
 
+    def all(self) -> list[Resource]:
+        """Return the resources, the components and providers too."""
+        return [_resource(each, _sources(each)) for each in self.resources]
+
     def of(self, *types: str) -> list[Resource]:
         """Return the resources of these types."""
         return [_resource(each, _sources(each)) for each in self.resources if each.resource_type in types]
