@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from contracts import Exit
 from workloads import messages
@@ -54,11 +54,24 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
         return super()._get_help_string(action)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in plain words, and refuses what Python's parser makes a list or a traceback of."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and one line, and exit."""
+        super().error(messages.plain(message))
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the base
+        """Parse as the base class does."""
+        for argument in sys.argv[1:] if args is None else args:
+            if argument.startswith("-") and argument.endswith("=--"):
+                self.error(f"argument {argument.removesuffix('=--')}: expected one argument")
+        return super().parse_known_args(args, namespace)
+
+
 def parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
     """Return the argument parser of `python -m COMMAND`, with examples in `epilog`."""
-    return argparse.ArgumentParser(
-        prog=f"python -m {command}", description=description, epilog=epilog, formatter_class=_Formatter
-    )
+    return _Parser(prog=f"python -m {command}", description=description, epilog=epilog, formatter_class=_Formatter)
 
 
 def file_path(text: str) -> Path:

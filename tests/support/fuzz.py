@@ -22,33 +22,25 @@ Main = Callable[[Sequence[str] | None], int]
 os_text = st.one_of(
     st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20),
     st.binary(max_size=20).map(lambda content: os.fsdecode(content.replace(b"\0", b""))),
-    st.sampled_from(
-        ["", " ", "-", "--", ".", "..", "/", "~", "\n", "a\nb", "a" * 300, "a/" * 3000, "/dev/null", "\x1b[2J"]
-    ),
+    st.sampled_from(["", " ", "-", "--", ".", "..", "/", "~", "\n", "a\nb", "a" * 300, "a/" * 3000, "\x1b[2J"]),
 )
 
 # JSON texts, well formed or not, with everything that parsers and writers disagree about.
-json_text = st.one_of(
-    st.sampled_from(
-        [
-            '{"a": 1e999}',
-            '{"a": "\\ud800"}',
-            '{"\\udc00": 1}',
-            '{"a": NaN}',
-            "[" * 5000,
-            '{"a":' * 500 + "1" + "}" * 500,
-        ]
-        + [
-            '{"a": ' + "[" * 200 + "]" * 200 + "}",
-            '{"a": ' + "9" * 5000 + "}",
-            "\ufeff{}",
-            "",
-            "null",
-            '{"a": 1, "a": 2}',
-        ]
-    ).map(str.encode),
-    st.binary(max_size=50),
+_ODD_JSON = (
+    '{"a": 1e999}',
+    '{"a": "\\ud800"}',
+    '{"\\udc00": 1}',
+    '{"a": NaN}',
+    '{"a": 1, "a": 2}',
+    '{"a": ' + "9" * 5000 + "}",
+    '{"a": ' + "[" * 200 + "]" * 200 + "}",
+    '{"a":' * 900 + "1" + "}" * 900,
+    "[" * 5000,
+    "\ufeff{}",
+    "null",
+    "",
 )
+json_text = st.one_of(st.sampled_from(_ODD_JSON).map(str.encode), st.binary(max_size=50))
 
 # What a JSON document may hold in place of what is expected.
 json_values = st.recursive(
@@ -154,7 +146,7 @@ def paths(value: object, start: tuple[str | int, ...] = ()) -> Iterator[tuple[st
 def replaced(document: Any, path: Sequence[str | int], value: Any) -> Any:
     """Return a copy of a JSON document with `value` at `path`; with `LEFT_OUT`, nothing is there."""
     if not path:
-        return value
+        return None if value is LEFT_OUT else value
     copy = document.copy()
     if value is LEFT_OUT and len(path) == 1:
         del copy[path[0]]

@@ -18,14 +18,15 @@ from workloads import retry
 from workloads.signing import package, package_and_sign, packing, sign, verify
 from workloads.signing.layout import Layout
 
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=30, deadline=None)
 COMMANDS = [package.main, sign.main, package_and_sign.main, verify.main]
 BESIDE = ("archive", "manifest", "manifest_signature", "signature", "bundle", "model_signature")
 
 
 @pytest.fixture(scope="module")
-def vault() -> Iterator[FakeVault]:
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeVault]:
     with fake_vault() as server, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("here"))
         patch.setattr(retry, "LONGEST_WAIT_SECONDS", 0)
         patch.setenv(Env.VAULT_ADDR, server.address)
         patch.setenv(Env.VAULT_TOKEN, TOKEN)
@@ -148,7 +149,7 @@ def test_no_mlmodel_file_gives_a_traceback(content: bytes) -> None:
         assert fuzz.run_command(package.main, [str(model_dir), str(out)]).code == Exit.OK
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), name=st.sampled_from([*BESIDE, "key"]))
 def test_no_damaged_file_gives_a_traceback(vault: FakeVault, data: st.DataObject, name: str) -> None:
     with folder() as (_, out):
@@ -160,17 +161,33 @@ def test_no_damaged_file_gives_a_traceback(vault: FakeVault, data: st.DataObject
         fuzz.run_command(sign.main, [str(out)], secrets=[TOKEN])
 
 
-@settings(max_examples=80, deadline=None)
-@given(data=st.data())
-def test_no_answer_of_vault_gives_a_traceback(vault: FakeVault, data: st.DataObject) -> None:
-    def change(answer: object) -> object:
-        path = data.draw(st.sampled_from([(), *fuzz.paths(answer)]))
-        value = data.draw(st.one_of(fuzz.json_values, st.just(f"{TOKEN} is wrong")))
-        return fuzz.replaced(answer, path, value)
+ANSWERS = {
+    "keys": {"data": {"type": "ecdsa-p256", "latest_version": 1, "keys": {"1": {"public_key": "PEM"}}}},
+    "sign": {"data": {"batch_results": [{"signature": "vault:v1:AAAA"}] * 3}},
+}
+PLACES = [(name, path) for name, answer in ANSWERS.items() for path in [(), *fuzz.paths(answer)]]
 
-    answer = data.draw(st.sampled_from([200, 204, 307, 400, 403, 404, 412, 500, 503]))
-    body = data.draw(st.one_of(st.none(), fuzz.json_text))
-    vault.spoil = lambda path, good: (answer if answer != 200 else 200, body if body is not None else change(good))
+
+@QUICK
+@given(
+    place=st.sampled_from(PLACES),
+    value=st.one_of(
+        fuzz.json_values, st.sampled_from([fuzz.LEFT_OUT, f"{TOKEN} is wrong", "vault:v1:!", "vault:v2:AA"])
+    ),
+    status=st.sampled_from([200, 200, 200, 202, 302, 400, 403, 404, 500]),
+    content=st.one_of(st.none(), fuzz.json_text, st.just(f"<html>{TOKEN}</html>".encode())),
+)
+def test_no_answer_of_vault_gives_a_traceback(
+    vault: FakeVault, place: tuple[str, tuple[str | int, ...]], value: object, status: int, content: bytes | None
+) -> None:
+    asked, path = place
+
+    def spoil(address: str, good: object) -> tuple[int, object]:
+        if f"/{asked}/" not in address:
+            return 200, good
+        return status, fuzz.replaced(good, path, value) if content is None else content
+
+    vault.spoil = spoil
     try:
         with folder() as (model_dir, out):
             said = fuzz.run_command(package_and_sign.main, [str(model_dir), str(out)], secrets=[TOKEN])
