@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from contracts import Exit
 from workloads import messages
@@ -55,18 +55,11 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in plain words, and refuses what Python's parser makes a list or a traceback of."""
+    """Quotes nothing as it was given: see `messages.plain`."""
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and one line, and exit."""
         super().error(messages.plain(message))
-
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the base
-        """Parse as the base class does."""
-        for argument in sys.argv[1:] if args is None else args:
-            if argument.startswith("-") and argument.endswith("=--"):
-                self.error(f"argument {argument.removesuffix('=--')}: expected one argument")
-        return super().parse_known_args(args, namespace)
 
 
 def parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -107,6 +100,7 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     """Run a command's `main` and exit; a `WorkloadError` becomes its one line on stderr and its exit code."""
     try:
         _prepare_output()
+        _check_arguments(sys.argv[1:] if argv is None else argv)
         code = main(argv)
         _flush()
         sys.exit(code)
@@ -133,6 +127,13 @@ def _prepare_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _check_arguments(argv: Sequence[str]) -> None:
+    """Refuse `--option=--`, of which Python's parser makes an empty list."""
+    for argument in argv:
+        if argument.startswith("-") and argument.endswith("=--"):
+            raise WorkloadError(f"{argument} is an option without a value.", Exit.USAGE)
 
 
 def _flush() -> None:
