@@ -1,6 +1,7 @@
 """The frame that every workload command shares: one clear line on stderr, and an exit code that tells what failed."""
 
 import argparse
+import contextlib
 import errno
 import io
 import logging
@@ -102,15 +103,21 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         _prepare_output()
         _check_arguments(sys.argv[1:] if argv is None else argv)
         code = main(argv)
-        _flush()
+        sys.stdout.flush()
         sys.exit(code)
     except WorkloadError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.code)
     except BrokenPipeError:
-        # The reader of our output has gone (`... | head`): nothing more to say, and Python must not complain at exit.
+        # The reader of our output has gone (`... | head`): nothing more to say.
         _drop_output()
         sys.exit(Exit.UNEXPECTED)
+    except OSError as error:
+        # What no command foresaw, such as a full disk where the output goes.
+        failure = file_error(error.filename or "standard output", "used", error)
+        print(f"error: {failure}", file=sys.stderr)
+        _drop_output()
+        sys.exit(failure.code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + 2)
@@ -136,18 +143,10 @@ def _check_arguments(argv: Sequence[str]) -> None:
             raise WorkloadError(f"{argument} is an option without a value.", Exit.USAGE)
 
 
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _drop_output()
-        raise file_error("standard output", "written", error) from error
-
-
 def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Send what is still to be written nowhere, or Python would complain about it at exit."""
+    with contextlib.suppress(io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _PlainFormatter(logging.Formatter):
