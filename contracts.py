@@ -29,15 +29,17 @@ TEAM_NAMESPACE_PREFIX: Final = "team-"
 MLFLOW_PORT: Final = 5000
 POSTGRES_PORT: Final = 5432
 S3_PORT: Final = 7070
+S3_CONSOLE_PORT: Final = 7071
 VAULT_PORT: Final = 8200
 
 # The ports of the machine at which `make up` has the servers in the cluster answer, where the settings name no others.
-LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "vault": 8200}
+LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200}
 
 # Namespace, Service and port of each of them.
 SERVERS: Final = {
     "mlflow": (MLFLOW_NAMESPACE, "mlflow", MLFLOW_PORT),
     "s3": (MLFLOW_NAMESPACE, "s3", S3_PORT),
+    "s3_console": (MLFLOW_NAMESPACE, "s3", S3_CONSOLE_PORT),
     "vault": (VAULT_NAMESPACE, "vault", VAULT_PORT),
 }
 

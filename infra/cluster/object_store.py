@@ -42,6 +42,14 @@ _SMALL_VOLUME: Final = "1Gi"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Console:
+    """The server's own web page: where a browser opens it, and where the page then calls the server."""
+
+    url: str
+    server_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectStoreArgs:
     """Arguments of `ObjectStore`; `clients` are the components of the namespace that may connect."""
 
@@ -52,6 +60,7 @@ class ObjectStoreArgs:
     storage_class: str
     region: str
     clients: tuple[str, ...]
+    console: Console | None = None
 
 
 class ObjectStore(pulumi.ComponentResource):
@@ -147,13 +156,25 @@ class ObjectStore(pulumi.ComponentResource):
         return run_once(f"{name}-setup", args.namespace, SETUP_COMPONENT, pod(main), parent=self, depends_on=[server])
 
 
+def _console(console: Console | None) -> dict[str, str]:
+    if console is None:
+        return {}
+    return {
+        "VGW_WEBUI_PORT": f":{contracts.S3_CONSOLE_PORT}",
+        "VGW_WEBUI_GATEWAYS": console.server_url,
+        "VGW_WEBUI_ADMIN_GATEWAYS": console.server_url,
+        # The page is at another port than the server that it calls.
+        "VGW_CORS_ALLOW_ORIGIN": console.url,
+    }
+
+
 def _container(args: ObjectStoreArgs, root: pulumi.Input[str], volumes: list[str]) -> ContainerArgsDict:
     return {
         **container(
             COMPONENT,
             args.image,
             _RESOURCES,
-            env=environment({"VGW_REGION": args.region, "VGW_HEALTH": _HEALTH_PATH}),
+            env=environment({"VGW_REGION": args.region, "VGW_HEALTH": _HEALTH_PATH, **_console(args.console)}),
             env_from=[from_secret(root)],
             mounts=[{"name": volume, "mount_path": f"/{volume}"} for volume in volumes],
         ),
