@@ -202,7 +202,7 @@ def test_any_answer_of_github_ends_as_documented(
             check(review, "post", RECORDINGS / "updates.json", "--stack", "prod")
 
 
-def _recorded(_project: Path, _stack: str, recording: Path) -> None:
+def _recorded(_project: Path, _stack: str, recording: Path, _plan: Path) -> None:
     recording.write_bytes((RECORDINGS / "replaces-database.ndjson").read_bytes())
 
 
