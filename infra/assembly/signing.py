@@ -124,6 +124,7 @@ def _connection(wanted: Settings, address: str, role: pulumi.Output[str]) -> Vau
         role=role,
         auth_mount=settings.auth_mount,
         transit_mount=settings.transit_mount,
+        signing_key=settings.signing_key,
         authorities=None if settings.authorities is None else Path(settings.authorities).read_text(),
         namespace=settings.namespace,
     )
@@ -133,6 +134,8 @@ def _key(wanted: Settings, in_vault: ResourceOptions) -> SigningKey:
     settings = wanted.vault
     return SigningKey(
         "signing-key",
-        SigningKeyArgs(deletion_allowed=settings.key_deletion_allowed, mount=settings.transit_mount),
+        SigningKeyArgs(
+            mount=settings.transit_mount, key=settings.signing_key, deletion_allowed=settings.key_deletion_allowed
+        ),
         in_vault,
     )

@@ -137,7 +137,8 @@ def container(
     if command:
         spec["command"] = list(command)
     if args:
-        spec["args"] = list(args)
+        # Kubernetes would put variables in the place of what looks like one: `$$` is a plain dollar sign.
+        spec["args"] = [each.replace("$", "$$") for each in args]
     return spec
 
 

@@ -73,9 +73,10 @@ def test_everything_that_takes_tags_says_whose_it_is(environments: dict[str, Gra
         each for each in in_aws(environments[name]) if each.kind in {"Bucket", "Key", "Role", "Instance", "LogGroup"}
     ]
     assert tagged
+    environment = json.loads(stack_config(_file(name))["aegis:environment"])["name"]
     for each in tagged:
         assert each.inputs["tags"].keys() >= TAGS, each.name
-        assert each.inputs["tags"]["Environment"] == name
+        assert each.inputs["tags"]["Environment"] == environment
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -214,7 +215,7 @@ BAD = [
     (
         "aegis:teams",
         [{"name": "nlp"}, {"name": "a-team-with-a-very-long-name-ok"}],
-        "-ok-trainer-us-west-2 of 65 characters; allowed are 64, and so 30 in teams[1].name",
+        "-ok-trainer-us-west-2 of 65 characters, 1 too many; allowed are 64, and so 30 in teams[1].name",
     ),
     (
         "aegis:aws",
