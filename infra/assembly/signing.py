@@ -16,6 +16,7 @@ from infra.aws.service_account import subject
 from infra.cluster.peer import Peer
 from infra.connections import Identity, Vault
 from infra.settings import Settings
+from infra.vault.audit import AuditLog
 from infra.vault.auth import SignerAccess, SignerAccessArgs
 from infra.vault.server import VaultServer, VaultServerArgs
 from infra.vault.transit import SigningKey, SigningKeyArgs
@@ -68,6 +69,9 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
         opts,
     )
     in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, server.url, server.root_token, server)])
+    audit = AuditLog("vault-audit", in_vault)
+    # What is made and used from here on is written down.
+    in_vault = ResourceOptions.merge(in_vault, ResourceOptions(depends_on=[audit]))
     key = _key(wanted, in_vault)
     access = SignerAccess(
         "signer-access",
