@@ -56,7 +56,10 @@ def test_mlflow_runs_in_two_to_ten_pods_by_cpu_and_memory(build: Build) -> None:
 
 def test_mlflow_asks_for_memory_that_keeps_four_idle_workers_below_the_target(build: Build) -> None:
     resources = container_of(build(), "Deployment", "mlflow")["resources"]
-    assert resources == {"requests": {"cpu": "500m", "memory": "2048Mi"}, "limits": {"cpu": "1", "memory": "2048Mi"}}
+    assert resources == {
+        "requests": {"cpu": "500m", "memory": "2048Mi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "1", "memory": "2048Mi", "ephemeral-storage": "4224Mi"},
+    }
 
 
 def test_mlflow_keeps_one_pod_at_least_and_rolls_one_pod_at_a_time(build: Build) -> None:
@@ -106,8 +109,8 @@ def test_postgres_has_its_volume_and_its_share(build: Build) -> None:
     assert claim["resources"]["requests"]["storage"] == "20Gi"
     assert claim["storageClassName"] == "standard"
     assert container_of(graph, "StatefulSet", "postgres")["resources"] == {
-        "requests": {"cpu": "250m", "memory": "512Mi"},
-        "limits": {"cpu": "500m", "memory": "1Gi"},
+        "requests": {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "384Mi"},
     }
 
 
@@ -179,6 +182,14 @@ def test_the_signing_key_never_leaves_vault(build: Build) -> None:
     assert (key["name"], key["type"]) == ("aegis-cosign", "ecdsa-p256")
     assert key["exportable"] is False
     assert key["allowPlaintextBackup"] is False
+
+
+def test_vault_writes_down_every_request_before_a_key_is_made_in_it(build: Build) -> None:
+    graph = build()
+    device = graph.one("Audit")
+    assert (device.inputs["type"], device.inputs["options"]) == ("file", {"file_path": "stdout"})
+    assert device.urn in graph.one("SigningKey").depends_on
+    assert device.urn in graph.one("SignerAccess").depends_on
 
 
 def test_the_local_key_may_go_with_its_stack(build: Build) -> None:
