@@ -14,17 +14,16 @@ PROD: Mapping[str, Any] = {
     for key, value in yaml.safe_load((ROOT / "stacks" / "Pulumi.prod.yaml").read_text())["config"].items()
     if key.startswith("aegis:")
 }
-VAULT_ADDRESS = {"kind": "external", "address": "https://vault.example.com:8200"}
 
 
-def prod(section: str, *, project: str = "aegis", **changes: object) -> Settings:
+def prod(section: str, changes: Mapping[str, object], project: str = "aegis") -> Settings:
     """The settings of prod with changes of a section."""
     return parse({**PROD, section: {**PROD.get(section, {}), **changes}}, project, "prod")
 
 
-def refusal(section: str, *, project: str = "aegis", **changes: object) -> str:
+def refusal(section: str, changes: Mapping[str, object], project: str = "aegis") -> str:
     with pytest.raises(SettingsError) as caught:
-        prod(section, project=project, **changes)
+        prod(section, changes, project)
     return str(caught.value)
 
 
@@ -115,19 +114,19 @@ REFUSED = [
 
 @pytest.mark.parametrize(("section", "key", "value"), TAKEN)
 def test_a_name_that_is_good_everywhere_is_taken(section: str, key: str, value: object) -> None:
-    assert prod(section, **{key: value})
+    assert prod(section, {key: value})
 
 
 @pytest.mark.parametrize(("section", "key", "value"), REFUSED)
 def test_a_name_that_would_be_refused_later_is_refused_with_what_is_allowed(
     section: str, key: str, value: object
 ) -> None:
-    message = refusal(section, **{key: value})
+    message = refusal(section, {key: value})
     assert f"aegis:{section}.{key}" in message
     assert "; allowed: " in message
 
 
-def longest(section: str, **fixed: object) -> tuple[str, str]:
+def longest(section: str, fixed: Mapping[str, object]) -> tuple[str, str]:
     """The longest environment name that is taken, and what is said of one that is a character longer."""
     for length in range(1, 64):
         try:
@@ -146,7 +145,7 @@ def longest(section: str, **fixed: object) -> tuple[str, str]:
 
 
 def test_how_long_an_environment_s_name_may_be_follows_from_the_longest_name_that_is_made_of_it() -> None:
-    name, message = longest("artifactStore", replicaRegion="us-east-2")
+    name, message = longest("artifactStore", {"replicaRegion": "us-east-2"})
     made = f"aegis-{name}e-artifacts-333333333333-us-west-2"
     assert (len(name), len(made)) == (24, 64)
     assert (
@@ -160,14 +159,14 @@ def test_a_longer_region_leaves_less_room_where_the_replicas_are_too() -> None:
         ("aws", {"region": "ap-southeast-1"}),
         ("artifactStore", {"replicaRegion": "ap-southeast-1"}),
     ):
-        name, message = longest(section, **region)
+        name, message = longest(section, region)
         assert len(name) == 19
         assert f"bucket name aegis-{name}e-artifacts-333333333333-ap-southeast-1 of 64 characters" in message
 
 
 @pytest.mark.parametrize("project", ["xn--ml", "sthree-ml", "ML"])
 def test_a_project_whose_buckets_s3_would_refuse_is_refused(project: str) -> None:
-    assert f"which makes the bucket name {project}-prod-artifacts" in refusal("environment", project=project)
+    assert f"which makes the bucket name {project}-prod-artifacts" in refusal("environment", {}, project)
 
 
 @pytest.mark.parametrize("name", ["v", "3d-vision", "v" * 30])
@@ -221,7 +220,7 @@ def networks(wanted: Settings, section: str, key: str) -> list[str]:
 def test_an_address_alone_and_a_mask_become_what_kubernetes_takes(
     section: str, key: str, given: str, taken: str
 ) -> None:
-    assert networks(prod(section, **{key: [given]}), section, key) == [taken]
+    assert networks(prod(section, {key: [given]}), section, key) == [taken]
 
 
 @pytest.mark.parametrize(("section", "key"), NETWORKS)
@@ -232,10 +231,10 @@ def test_an_address_alone_and_a_mask_become_what_kubernetes_takes(
 def test_what_is_no_network_or_one_with_bits_beyond_its_prefix_is_refused(
     section: str, key: str, given: object
 ) -> None:
-    assert f"aegis:{section}.{key}[0]: got " in refusal(section, **{key: [given]})
+    assert f"aegis:{section}.{key}[0]: got " in refusal(section, {key: [given]})
 
 
 @pytest.mark.parametrize(("section", "key"), NETWORKS)
 def test_an_address_inside_of_another_network_of_the_list_is_refused(section: str, key: str) -> None:
-    message = refusal(section, **{key: ["10.1.0.0/16", "10.1.2.3"]})
+    message = refusal(section, {key: ["10.1.0.0/16", "10.1.2.3"]})
     assert "got 10.1.0.0/16 and 10.1.2.3/32, which overlap" in message
