@@ -255,6 +255,14 @@ def test_fewer_workers_change_the_config_map_and_the_deployment_alone(build: Bui
     assert changed == {"ConfigMap", "Deployment"}
 
 
+def test_a_name_reaches_the_jobs_as_it_was_written(build: Build) -> None:
+    graph = build({"aegis:release": {"experiment": "-x $(HOME) $$", "modelName": "--digits"}})
+    # Kubernetes makes one dollar sign of two.
+    name = "--experiment-name=-x $$(HOME) $$$$"
+    assert name in container_of(graph, "Job", "trainer-run")["args"]
+    assert {name, "--model-name=--digits"} <= set(container_of(graph, "Job", "release-run")["args"])
+
+
 def test_without_a_release_nothing_is_trained_and_nothing_signed(build: Build) -> None:
     graph = build({"aegis:release": {"enabled": False}})
     assert {each.name for each in graph.of_kind("Job")} == {"s3-setup", "migration-upgrade"}
