@@ -10,6 +10,7 @@ from local import program, progress
 from local.env import STACK
 from local.program import Change
 
+_ADDRESSES = {"mlflow_url": "MLflow", "s3_url": "S3", "s3_console_url": "S3 web page", "vault_url": "Vault"}
 # The keys of the release's result, see workloads/release.
 _RELEASE_ROWS = (
     ("Run", "{run_id} of experiment {experiment}"),
@@ -26,7 +27,7 @@ def gather(stack: str, env: Mapping[str, str], change: Change, seconds: float) -
     return {
         "stack": stack,
         "changed_resources": change.resources,
-        "addresses": {name: outputs[name] for name in ("mlflow_url", "s3_url", "vault_url") if name in outputs},
+        "addresses": {name: outputs[name] for name in _ADDRESSES if name in outputs},
         "release": _release(outputs, env),
         "seconds": round(seconds, 1),
     }
@@ -48,8 +49,7 @@ def _release(outputs: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, An
 
 def text(summary: Mapping[str, Any]) -> str:
     """Return the summary as lines for a reader."""
-    names = {"mlflow_url": "MLflow", "s3_url": "S3", "vault_url": "Vault"}
-    rows = [(names[name], address) for name, address in summary["addresses"].items()]
+    rows = [(_ADDRESSES[name], address) for name, address in summary["addresses"].items()]
     if release := summary["release"]:
         verdict = "verified" if release["verified"] else "NOT VERIFIED"
         rows += [(title, form.format(**release, verdict=verdict)) for title, form in _RELEASE_ROWS]

@@ -29,6 +29,7 @@ def of_platform(
     pulumi.export("s3_region", buckets.buckets[contracts.ARTIFACTS_BUCKET].region)
     pulumi.export("vault_url", signing.url)
     _if_there("s3_url", buckets.url)
+    _if_there("s3_console_url", buckets.console_url)
     _if_there("vault_namespace", signing.namespace)
     # What an administrator needs to look behind the servers; secrets, like the values that they come from.
     _if_there("vault_root_token", signing.root_token)

@@ -51,7 +51,10 @@ class Console:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectStoreArgs:
-    """Arguments of `ObjectStore`; `clients` are the components of the namespace that may connect."""
+    """Arguments of `ObjectStore`; `clients` are the components of the namespace that may connect.
+
+    The server's own web page is there where `console` says at which addresses a browser finds it.
+    """
 
     namespace: pulumi.Input[str]
     image: str
@@ -83,7 +86,14 @@ class ObjectStore(pulumi.ComponentResource):
             )
             for bucket, owner in OWNERS.items()
         }
-        service: Service = internal_service(f"{name}-service", args.namespace, COMPONENT, contracts.S3_PORT, child)
+        service: Service = internal_service(
+            f"{name}-service",
+            args.namespace,
+            COMPONENT,
+            contracts.S3_PORT,
+            child,
+            more_ports={"console": contracts.S3_CONSOLE_PORT} if args.console else None,
+        )
         self.url = url(service, contracts.S3_PORT)
         port = contracts.S3_PORT
         clients = (SETUP_COMPONENT, *args.clients)

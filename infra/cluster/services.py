@@ -1,5 +1,7 @@
 """Cluster-internal Services, and how Pulumi treats them."""
 
+from collections.abc import Mapping
+
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServiceSpecArgsDict
 
@@ -7,10 +9,17 @@ from infra.cluster.pods import metadata, selector
 
 
 def internal_service(
-    name: str, namespace: pulumi.Input[str], component: str, port: int, opts: pulumi.ResourceOptions
+    name: str,
+    namespace: pulumi.Input[str],
+    component: str,
+    port: int,
+    opts: pulumi.ResourceOptions,
+    *,
+    more_ports: Mapping[str, int] | None = None,
 ) -> Service:
-    """Make the ClusterIP Service `component` in front of the pods of that component."""
-    return _service(name, namespace, component, component, {"type": "ClusterIP", **_ports(component, port)}, opts)
+    """Make the ClusterIP Service `component` in front of the pods of that component; `more_ports` by their names."""
+    ports = {component: port, **(more_ports or {})}
+    return _service(name, namespace, component, component, {"type": "ClusterIP", **_ports(ports)}, opts)
 
 
 def headless_service(
@@ -22,13 +31,15 @@ def headless_service(
         namespace,
         component,
         f"{component}-pods",
-        {"type": "ClusterIP", "cluster_ip": "None", **_ports(component, port)},
+        {"type": "ClusterIP", "cluster_ip": "None", **_ports({component: port})},
         opts,
     )
 
 
-def _ports(component: str, port: int) -> ServiceSpecArgsDict:
-    return {"ports": [{"name": component, "port": port, "target_port": port, "protocol": "TCP"}]}
+def _ports(ports: Mapping[str, int]) -> ServiceSpecArgsDict:
+    return {
+        "ports": [{"name": name, "port": port, "target_port": port, "protocol": "TCP"} for name, port in ports.items()]
+    }
 
 
 def _service(

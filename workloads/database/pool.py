@@ -11,8 +11,9 @@ from typing import Any, Final
 from psycopg import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-# Seconds that a request waits for its turn: less than the 60 after which proxies usually give up on a server.
-PATIENCE: Final = 50
+# Seconds that a request waits for its turn: less than the 120 that MLflow's clients wait for an answer, so that they are
+# told to come back instead of giving up.
+PATIENCE: Final = 80
 
 
 class _Turn:
