@@ -10,7 +10,7 @@ from typing import Any
 
 import contracts
 from contracts import Exit
-from local import checks, cli, embedded, env, lock, paths, program, progress, stacks, summary, toolchain
+from local import checks, cli, embedded, env, existing, lock, paths, program, progress, stacks, summary, toolchain
 from local.aws import embedded as emulated_aws
 from local.cluster import workloads
 from local.errors import LocalError
@@ -31,7 +31,12 @@ environment:
   AEGIS_HOME      the platform's state (default ~/.local/state/aegis)
   AEGIS_CACHE     built tools and images (default ~/.cache/aegis)
   AEGIS_NETWORK   a free IPv4 /16 for pods, Services and the node (default: the first free one of a few)
-  AEGIS_CONTEXT   a kubeconfig's context: use that cluster, whose nodes must have the images that AEGIS_IMAGES names"""
+  AEGIS_CONTEXT   a context of KUBECONFIG or ~/.kube/config: use that cluster; needs no root
+  AEGIS_REGISTRY  with AEGIS_CONTEXT: host[:port][/path] that images are pushed to, where the cluster is not one of kind,
+                  k3d or minikube, whose nodes are given the images
+  AEGIS_BASE_IMAGE
+                  with AEGIS_CONTEXT: the Debian bookworm image to build on (default docker.io/library/debian:bookworm-slim)
+  AEGIS_IMAGES    with AEGIS_CONTEXT: a JSON file {image: reference} of images that the cluster can pull; nothing is built"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not context:
         checks.machine()
     with lock.only_one():
-        if not context:
+        if context:
+            existing.up(context)
+        else:
             embedded.up(None if arguments.cluster_only else stack)
         if arguments.cluster_only:
             progress.say(f"The cluster is ready: export KUBECONFIG={paths.kubeconfig()}")
