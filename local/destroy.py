@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import contracts
 from contracts import Exit
-from local import cli, env, lock, paths, program, progress, stacks
+from local import cli, env, existing, lock, paths, program, progress, stacks
 from local.aws import embedded as emulated_aws
 from local.errors import LocalError
 
@@ -26,7 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not program.is_up(stack.name):
         progress.say(f"The stack {stack.name} is not up: there is nothing to destroy.")
         return Exit.OK
-    if not os.environ.get(contracts.CONTEXT_ENV) and not paths.kubeconfig().exists():
+    context = os.environ.get(contracts.CONTEXT_ENV)
+    if context:
+        existing.get_to_know(context)
+    elif not paths.kubeconfig().exists():
         raise LocalError(f"The cluster is not up, and the stack {stack.name} is in it: run `make up` first.")
     with lock.only_one():
         with progress.step(f"Destroying the stack {stack.name}", about_seconds=ABOUT_SECONDS) as step:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import contracts
 from local import checks, images, kubeconfig, paths, program, progress, toolchain
@@ -23,6 +24,7 @@ from local.processes import write_whole
 _ANSWER_SECONDS = 15
 # The namespace that every cluster has, and that is made with it: its id tells one cluster from another.
 _OLDEST_NAMESPACE = "kube-system"
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
 def up(name: str) -> None:
@@ -32,15 +34,16 @@ def up(name: str) -> None:
         LocalError: Something is missing that the user has to give, or a step failed; names its log.
     """
     context = kubeconfig.find(name)
-    given = _given_images()
-    # Told before anything is built.
-    place = None if given else destination.choose(context, partial(_held, context))
-    shop = None if given else workshop.choose()
-    refuse_another(name)
-    if place is None or shop is None:
-        return
-    _announce(shop, place)
-    references = images.deliver(contracts.IMAGES, shop, place)
+    references = _given_images()
+    if references is not None:
+        get_to_know(name)
+        toolchain.ensure(*program.TOOLS)
+    else:
+        # All that may be refused is refused before anything is built.
+        place, shop = destination.choose(context, partial(_held, context)), workshop.choose()
+        get_to_know(name)
+        _announce(shop, place)
+        references = images.deliver(contracts.IMAGES, shop, place)
     write_whole(paths.images_file(), json.dumps(references, indent=2))
 
 
@@ -62,34 +65,54 @@ def absent(name: str, wanted: Sequence[str]) -> dict[str, int]:
     return dict.fromkeys(there, 0) | images.missing(there, shop)
 
 
-def refuse_another(name: str) -> None:
-    """Refuse a cluster that does not answer, and one that has taken the place of the one that a stack was made on.
+def get_to_know(name: str) -> None:
+    """Note which cluster a context is of, the first time; later refuse one that has taken its place.
+
+    The class of its volumes is noted, too: a cluster's default may change, and that of a volume that is there can't.
 
     Raises:
-        LocalError: Says what to do about it.
+        LocalError: The cluster is another one, or does not answer.
     """
-    identity = _identity(kubeconfig.find(name))
-    file = paths.cluster_file()
-    known = json.loads(file.read_text()) if file.exists() else None
+    context = kubeconfig.find(name)
+    identity = _ask(context, "get", "namespace", _OLDEST_NAMESPACE, "--output=jsonpath={.metadata.uid}")
+    known = _known()
     if known is None:
-        write_whole(file, json.dumps({"context": name, "cluster": identity}))
+        noted = {"context": name, "cluster": identity, "storageClass": _default_class(context)}
+        write_whole(paths.cluster_file(), json.dumps(noted, indent=2))
     elif known["cluster"] != identity:
         raise LocalError(
-            f"{name} is another cluster than the one that this platform's state is of, which was made anew since: "
-            f"`{contracts.CONTEXT_ENV}={name} make clean` forgets that state."
+            f"The cluster of the context {name} is another one than the one that this platform's state is of: "
+            f"`{contracts.CONTEXT_ENV}={name} make clean` forgets that state, with the keys of its stacks."
         )
 
 
-def _identity(context: Context) -> str:
-    """Return what tells a cluster from all others, and that it answers.
+def storage_class() -> str | None:
+    """Return the StorageClass that was the cluster's default when a stack first came to it; None if it had none."""
+    return (_known() or {}).get("storageClass")
+
+
+def _known() -> dict[str, Any] | None:
+    file = paths.cluster_file()
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def _default_class(context: Context) -> str | None:
+    """Return the cluster's default: https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass."""
+    classes = json.loads(_ask(context, "get", "storageclasses", "--output=json"))["items"]
+    for described in (item["metadata"] for item in classes):
+        if described.get("annotations", {}).get(_DEFAULT_CLASS) == "true":
+            return described["name"]
+    return None
+
+
+def _ask(context: Context, *arguments: str) -> str:
+    """Return what kubectl prints.
 
     Raises:
-        LocalError: It doesn't; repeats kubectl's reason.
+        LocalError: The cluster does not answer, or refuses; repeats kubectl's reason.
     """
-    command = [*_kubectl(context), "get", "namespace", _OLDEST_NAMESPACE, "--output=jsonpath={.metadata.uid}"]
-    asked = subprocess.run(
-        [*command, f"--request-timeout={_ANSWER_SECONDS}s"], capture_output=True, text=True, check=False
-    )
+    command = [*_kubectl(context), f"--request-timeout={_ANSWER_SECONDS}s", *arguments]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
     if asked.returncode:
         reason = next((line for line in reversed(asked.stderr.splitlines()) if line.strip()), "no reason told")
         raise LocalError(f"The cluster of the context {context.name} in {context.file} does not answer: {reason}")
@@ -105,23 +128,25 @@ def _held(context: Context) -> Collection[str]:
     return destination.images_on_nodes(_kubectl(context))
 
 
-def _given_images() -> Path | None:
-    """Return the file of images that the user gives, with which nothing is to be built; None without one.
+def _given_images() -> dict[str, str] | None:
+    """Return the references that the user gives, with which nothing is to be built; None where none are given.
 
     Raises:
-        LocalError: It isn't what it should be; tells which images it lacks.
+        LocalError: The file isn't what it should be; tells which images it lacks.
     """
-    given = os.environ.get(contracts.IMAGES_FILE_ENV)
+    variable, given = contracts.IMAGES_FILE_ENV, os.environ.get(contracts.IMAGES_FILE_ENV)
+    # What `make env` exports is our own.
     if not given or Path(given) == paths.images_file():
         return None
     try:
         named = json.loads(Path(given).read_text())
     except (OSError, ValueError) as error:
-        raise LocalError(f"{contracts.IMAGES_FILE_ENV} is {given}, which is no readable JSON file: {error}") from None
-    lacking = [name for name in contracts.IMAGES if not isinstance(named, dict) or name not in named]
-    if lacking:
-        raise LocalError(f"{contracts.IMAGES_FILE_ENV} is {given}, which doesn't name {', '.join(lacking)}.")
-    return Path(given)
+        raise LocalError(f"{variable} is {given}, which is no readable JSON file: {error}") from None
+    if not isinstance(named, dict):
+        raise LocalError(f"{variable} is {given}: it must be a JSON object {{image: reference}}.")
+    if lacking := [name for name in contracts.IMAGES if not isinstance(named.get(name), str)]:
+        raise LocalError(f"{variable} is {given}, which lacks the references of {', '.join(lacking)}.")
+    return named
 
 
 def _announce(shop: Workshop, place: Destination) -> None:

@@ -10,7 +10,21 @@ from typing import Any
 
 import contracts
 from contracts import Exit
-from local import checks, cli, embedded, env, existing, lock, paths, program, progress, stacks, summary, toolchain
+from local import (
+    checks,
+    cli,
+    embedded,
+    env,
+    existing,
+    kubeconfig,
+    lock,
+    paths,
+    program,
+    progress,
+    stacks,
+    summary,
+    toolchain,
+)
 from local.aws import embedded as emulated_aws
 from local.cluster import workloads
 from local.errors import LocalError
@@ -31,12 +45,12 @@ environment:
   AEGIS_HOME      the platform's state (default ~/.local/state/aegis)
   AEGIS_CACHE     built tools and images (default ~/.cache/aegis)
   AEGIS_NETWORK   a free IPv4 /16 for pods, Services and the node (default: the first free one of a few)
-  AEGIS_CONTEXT   a context of KUBECONFIG or ~/.kube/config: use that cluster; needs no root
-  AEGIS_REGISTRY  with AEGIS_CONTEXT: host[:port][/path] that images are pushed to, where the cluster is not one of kind,
-                  k3d or minikube, whose nodes are given the images
-  AEGIS_BASE_IMAGE
-                  with AEGIS_CONTEXT: the Debian bookworm image to build on (default docker.io/library/debian:bookworm-slim)
-  AEGIS_IMAGES    with AEGIS_CONTEXT: a JSON file {image: reference} of images that the cluster can pull; nothing is built"""
+  AEGIS_CONTEXT   a context of KUBECONFIG or ~/.kube/config: use that cluster, without root
+
+environment, with AEGIS_CONTEXT:
+  AEGIS_REGISTRY    host[:port][/path] to push images to; kind, k3d and minikube need none: their nodes are given them
+  AEGIS_BASE_IMAGE  a Debian bookworm image to build on (default docker.io/library/debian:bookworm-slim)
+  AEGIS_IMAGES      a JSON file {image: reference} of images that the cluster can pull: nothing is built"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--cluster-only brings up the embedded cluster, and {contracts.CONTEXT_ENV} names another: {context}"
         )
     stack = stacks.read(arguments.stack)
+    if context:
+        kubeconfig.find(context)
     if not arguments.cluster_only:
         _refuse(stack, context)
     if not context:
