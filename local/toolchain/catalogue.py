@@ -185,7 +185,7 @@ _REGISTRY = Module(
         Tool(
             name="registry",
             purpose="is the image registry that the tests push to",
-            about_seconds=60,
+            about_seconds=100,
             source="github.com/distribution/distribution/v3",
             package="github.com/distribution/distribution/v3/cmd/registry",
             variables=("github.com/distribution/distribution/v3/version.version={version}",),
