@@ -68,8 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--cluster-only brings up the embedded cluster, and {contracts.CONTEXT_ENV} names another: {context}"
         )
     stack = stacks.read(arguments.stack)
-    if context:
-        kubeconfig.find(context)
     if not arguments.cluster_only:
         _refuse(stack, context)
     if not context:
@@ -103,11 +101,14 @@ def _refuse(stack: Stack, context: str | None) -> None:
             f"The stack {stack.name} needs the embedded cluster, whose pods reach the emulated AWS: unset "
             f"{contracts.CONTEXT_ENV}, which is {context}."
         )
+    if context:
+        kubeconfig.find(context)
     # Both would have the same namespaces.
     others = [name for name in stacks.names() if name != stack.name and program.is_up(name)]
-    if others and not context:
+    if others:
+        place = f"the cluster of the context {context}" if context else "this machine"
         raise LocalError(
-            f"The stack {others[0]} is up, and this machine holds one at a time: run `make destroy STACK={others[0]}` "
+            f"The stack {others[0]} is up, and {place} holds one at a time: run `make destroy STACK={others[0]}` "
             f"first, which deletes its data, or `make clean`, which forgets the whole platform."
         )
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import Field
 
+import contracts
 from infra.settings.section import Domain, ExistingFile, Label, Network, Section
 
 # What claims call the StorageClass that a stack makes.
@@ -35,7 +36,11 @@ class Cluster(Section):
         description="the https URL of the issuer of the cluster's service-account tokens, which the AWS account has as "
         "an identity provider; an EKS cluster's is looked up",
     )
-    storage_class: Label = Field(default="standard", description="the name of a StorageClass of the cluster")
+    storage_class: Label = Field(
+        default="standard",
+        description="the name of a StorageClass of the cluster (where AEGIS_CONTEXT names the cluster, the environment's "
+        f"{contracts.STORAGE_CLASS_ENV} fills in when it is not set)",
+    )
     gp3_class: bool = Field(
         default=False,
         description=f"true or false: whether the stack makes the StorageClass {GP3_CLASS}, of encrypted gp3 volumes",

@@ -113,7 +113,10 @@ def choose() -> Workshop:
         if reason is None:
             return Workshop(builder=builder, base_image=_base_image(builder))
         refusals.append(f"{builder.name}: {reason}")
-    raise LocalError(f"Nothing here builds images; one of Docker, Podman and buildah must. {'; '.join(refusals)}.")
+    raise LocalError(
+        f"Nothing here builds images; one of Docker, Podman and buildah must. {'; '.join(refusals)}. "
+        f"On Debian, the packages buildah and uidmap do."
+    )
 
 
 def _builders() -> tuple[Builder, ...]:
