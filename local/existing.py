@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import contracts
-from local import checks, images, kubeconfig, paths, program, progress, toolchain
+from local import checks, images, kubeconfig, paths, program, progress, stacks, toolchain
+from local.cluster import workloads
 from local.errors import LocalError
 from local.images import buildah, destination, workshop
 from local.images.destination import Destination
@@ -37,11 +38,13 @@ def up(name: str) -> None:
     references = _given_images()
     if references is not None:
         get_to_know(name)
+        _refuse_what_is_anothers(context)
         toolchain.ensure(*program.TOOLS)
     else:
         # All that may be refused is refused before anything is built.
         place, shop = destination.choose(context, partial(_held, context)), workshop.choose()
         get_to_know(name)
+        _refuse_what_is_anothers(context)
         _announce(shop, place)
         references = images.deliver(contracts.IMAGES, shop, place)
     write_whole(paths.images_file(), json.dumps(references, indent=2))
@@ -84,6 +87,22 @@ def get_to_know(name: str) -> None:
             f"The cluster of the context {name} is another one than the one that this platform's state is of: "
             f"`{contracts.CONTEXT_ENV}={name} make clean` forgets that state, with the keys of its stacks."
         )
+
+
+def _refuse_what_is_anothers(context: Context) -> None:
+    """Refuse a cluster that runs a platform which was brought up from elsewhere: the update would take it over.
+
+    Raises:
+        LocalError: Names what runs there.
+    """
+    if any(program.is_up(stack) for stack in stacks.names()):
+        return
+    for namespace in workloads.NAMESPACES:
+        if running := _ask(context, "get", workloads.KINDS, f"--namespace={namespace}", "--output=name").split():
+            raise LocalError(
+                f"The cluster of the context {context.name} runs {running[0]} in the namespace {namespace}, which was "
+                f"not made from {paths.home()}: destroy it from where it was made, or name another cluster."
+            )
 
 
 def storage_class() -> str | None:

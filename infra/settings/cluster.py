@@ -38,8 +38,8 @@ class Cluster(Section):
     )
     storage_class: Label = Field(
         default="standard",
-        description="the name of a StorageClass of the cluster (where AEGIS_CONTEXT names the cluster, the environment's "
-        f"{contracts.STORAGE_CLASS_ENV} fills in when it is not set)",
+        description="the name of a StorageClass of the cluster (where AEGIS_CONTEXT names it, the environment's "
+        f"{contracts.STORAGE_CLASS_ENV} fills in when this is not set)",
     )
     gp3_class: bool = Field(
         default=False,

@@ -41,13 +41,14 @@ class World:
         self.id = "first"
         self.storage_class = "local-path"
         self.delivered: list[str] = []
+        self.running = ""
 
     def ask(self, context: kubeconfig.Context, *arguments: str) -> str:
         if "storageclasses" in arguments:
             default = {"storageclass.kubernetes.io/is-default-class": "true"}
             classes = [{"name": "slow"}, {"name": self.storage_class, "annotations": default}]
             return json.dumps({"items": [{"metadata": described} for described in classes]})
-        return self.id
+        return self.running if "--output=name" in arguments else self.id
 
     def deliver(self, names: Sequence[str], *_: object) -> dict[str, str]:
         self.delivered += names
@@ -131,6 +132,17 @@ def test_a_cluster_that_was_made_anew_is_not_taken_for_the_one_before(world: Wor
     with pytest.raises(LocalError, match=r"kind-aegis is another one.*`AEGIS_CONTEXT=kind-aegis make clean` forgets"):
         existing.up(CONTEXT)
     assert clean.main([]) == 0
+    existing.up(CONTEXT)
+
+
+def test_a_platform_that_was_brought_up_from_elsewhere_is_not_taken_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.running = "statefulset.apps/postgres\n"
+    with pytest.raises(LocalError, match=r"runs statefulset.apps/postgres in the namespace mlflow, which was not made from"):
+        existing.up(CONTEXT)
+    assert world.delivered == []
+    monkeypatch.setattr(program, "is_up", lambda stack: stack == "local")
     existing.up(CONTEXT)
 
 
