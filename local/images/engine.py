@@ -56,7 +56,8 @@ class Engine:
         own = {
             # The image alone, without the statement of its making, which makes an index of it that kind can't load.
             "docker": ("--load", "--provenance=false"),
-            "podman": ("--layers=false", "--pull=never", "--security-opt=label=disable"),
+            # As buildah here: each file one layer, and no container that would need cgroups of its own.
+            "podman": ("--isolation=chroot", "--layers=false", "--pull=never", "--security-opt=label=disable"),
         }[self.name]
         file = ("--file", str(container_file), "--tag", reference, str(context))
         env = {name: value for name, value in os.environ.items() if name != _CHOSEN_BUILDER}

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from local import images, paths, toolchain
+from local.cluster import node
 from local.images import buildah
+from local.toolchain import debian
 from tests.platform.kubectl import Kubectl, eventually
 from tests.support.guest import Guest, guest
 
@@ -50,6 +52,14 @@ def registry() -> Iterator[str]:
         server.send_signal(signal.SIGINT)
         server.wait(timeout=20)
         shutil.rmtree(folder)
+        _forget_images(f"{address}/")
+
+
+def _forget_images(prefix: str) -> None:
+    """Delete what the node has pulled: the kubelet never does here."""
+    listed = subprocess.run([*node.ctr(), "images", "ls", "--quiet"], capture_output=True, text=True, check=True)
+    if pulled := [name for name in listed.stdout.split() if name.startswith(prefix)]:
+        subprocess.run([*node.ctr(), "images", "rm", *pulled], capture_output=True, check=True)
 
 
 def _wait_for(address: str) -> None:
@@ -67,9 +77,10 @@ def _wait_for(address: str) -> None:
 @pytest.fixture(scope="module")
 def user(registry: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     """Who has the cluster's kubeconfig, the tools, and the registry with a Debian to build on."""
-    debian = f"{registry}/library/debian:bookworm-slim"
+    debian.install(debian.missing_packages(tests=True))
+    base = f"{registry}/library/debian:bookworm-slim"
     log = tmp_path_factory.mktemp("base") / "log"
-    buildah.push(images.ensure(["debian"])["debian"], debian, plain_http=True, log=log)
+    buildah.push(images.ensure(["debian"])["debian"], base, plain_http=True, log=log)
     kubeconfig = json.loads(paths.kubeconfig().read_text())
     kubeconfig["contexts"][0]["name"] = kubeconfig["current-context"] = CONTEXT
     own = log.with_name("kubeconfig")
@@ -83,7 +94,7 @@ def user(registry: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFacto
         somebody.give(paths.cache() / "uv-tool" / "bin" / "uv", ".cache/aegis/uv-tool/bin/uv")
         somebody.give(own, ".kube/config")
         somebody.environment.update(
-            AEGIS_CONTEXT=CONTEXT, AEGIS_REGISTRY=registry, AEGIS_BASE_IMAGE=debian, PYTHONDONTWRITEBYTECODE="1"
+            AEGIS_CONTEXT=CONTEXT, AEGIS_REGISTRY=registry, AEGIS_BASE_IMAGE=base, PYTHONDONTWRITEBYTECODE="1"
         )
         yield somebody
 

@@ -139,7 +139,9 @@ def test_a_platform_that_was_brought_up_from_elsewhere_is_not_taken_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.running = "statefulset.apps/postgres\n"
-    with pytest.raises(LocalError, match=r"runs statefulset.apps/postgres in the namespace mlflow, which was not made from"):
+    with pytest.raises(
+        LocalError, match=r"runs statefulset.apps/postgres in the namespace mlflow, which was not made from"
+    ):
         existing.up(CONTEXT)
     assert world.delivered == []
     monkeypatch.setattr(program, "is_up", lambda stack: stack == "local")
