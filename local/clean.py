@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import contracts
 from contracts import Exit
-from local import checks, cli, cluster, lock, paths, progress
+from local import checks, cli, cluster, forwards, lock, paths, progress
 from local.aws import embedded as emulated_aws
 from local.cluster import containers
 from local.errors import LocalError
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress.say(f"There is no {home}: nothing to forget.")
         return Exit.OK
     with lock.only_one():
+        forwards.stop()
         if not context:
             cluster.stop()
             emulated_aws.stop()

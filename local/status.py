@@ -11,7 +11,7 @@ from rich.table import Table
 
 import contracts
 from contracts import Exit
-from local import cli, cluster, env, kubeconfig, paths, processes, program
+from local import cli, cluster, env, forwards, kubeconfig, paths, processes, program
 from local.aws import embedded as emulated_aws
 from local.cluster import Health, workloads
 from local.processes import State
@@ -33,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args(argv)
     context = os.environ.get(contracts.CONTEXT_ENV)
-    parts = _on_cluster(context) if context else [*cluster.health(), *emulated_aws.health()]
-    healthy = bool(parts) and all(part.state is State.RUNNING and part.trouble is None for part in parts)
+    platform = _on_cluster(context) if context else [*cluster.health(), *emulated_aws.health()]
+    parts = [*platform, *forwards.health()]
+    healthy = bool(platform) and all(part.state is State.RUNNING and part.trouble is None for part in parts)
     addresses = _addresses(arguments.stack)
     if arguments.json:
         described = [dataclasses.asdict(part) | {"log": _log(part)} for part in parts]
@@ -67,8 +68,9 @@ def _addresses(stack: str) -> dict[str, str]:
 
 
 def _log(part: Health) -> str | None:
-    """Return the log of a part; what runs on an existing cluster has its logs there."""
-    return None if os.environ.get(contracts.CONTEXT_ENV) else str(processes.log_file(part.name))
+    """Return the log of a part that is a process here; what runs on an existing cluster has its logs there."""
+    elsewhere = os.environ.get(contracts.CONTEXT_ENV) and part.name != forwards.NAME
+    return None if elsewhere else str(processes.log_file(part.name))
 
 
 def _show(parts: Sequence[Health], addresses: Mapping[str, str]) -> None:

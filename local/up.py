@@ -16,6 +16,7 @@ from local import (
     embedded,
     env,
     existing,
+    forwards,
     kubeconfig,
     lock,
     paths,
@@ -127,6 +128,7 @@ def _bring_up(stack: Stack, context: str | None) -> dict[str, Any]:
             program.destroy(stack.name, engine, step)
     if stack.emulated:
         emulated_aws.note(stack)
+    forwards.start(stack, context, engine)
     with progress.step(f"Bringing the stack {stack.name} up", about_seconds=UPDATE_SECONDS) as step:
         change = program.up(stack.name, engine, step)
     with progress.step("Waiting until everything is in service"):

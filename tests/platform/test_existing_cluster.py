@@ -160,4 +160,4 @@ def test_the_stack_that_runs_on_the_cluster_is_seen_and_the_clients_are_pointed_
 def test_nothing_of_the_users_is_stopped_by_down(user: Guest) -> None:
     stopped = user.run("-m", "local.down")
     assert stopped.returncode == 0, stopped.stderr
-    assert "which is yours and stays up" in stopped.stderr
+    assert "is yours and stays up" in stopped.stderr

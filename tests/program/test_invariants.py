@@ -133,6 +133,21 @@ def test_every_pod_runs_in_a_namespace_of_the_stack(graph: Graph) -> None:
     assert {workload.namespace for workload, _, _ in graph.pods()} <= namespaces
 
 
+def test_every_kubernetes_object_takes_back_the_fields_that_it_states(graph: Graph) -> None:
+    objects = [each for each in graph.custom() if each.type.startswith("kubernetes:")]
+    lax = [
+        each.name
+        for each in objects
+        if each.inputs["metadata"].get("annotations", {}).get("pulumi.com/patchForce") != "true"
+    ]
+    assert not lax, "a field of theirs that somebody patched would end the next preview with a conflict"
+
+
+def test_no_secret_is_given_an_empty_map_which_the_cluster_never_has(graph: Graph) -> None:
+    empty = [each.name for each in graph.of_kind("Secret") if each.inputs.get("stringData") == {}]
+    assert not empty, "the official provider would replace it with every update"
+
+
 def test_every_network_policy_selects_pods_of_its_namespace(graph: Graph) -> None:
     # The pods of a team's namespace are the team's own.
     for policy in (each for each in graph.of_kind("NetworkPolicy") if not (each.namespace or "").startswith("team-")):
