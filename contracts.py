@@ -16,6 +16,8 @@ IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer")
 IMAGES_FILE_ENV: Final = "AEGIS_IMAGES"
 # The kubeconfig context of an existing cluster to use instead of the embedded one.
 CONTEXT_ENV: Final = "AEGIS_CONTEXT"
+# That cluster's StorageClass, for a stack whose settings name none.
+STORAGE_CLASS_ENV: Final = "AEGIS_STORAGE_CLASS"
 # Address of an emulated AWS API; a stack whose settings name no `aws.endpoint` takes it from here.
 AWS_ENDPOINT_ENV: Final = "AEGIS_AWS_ENDPOINT"
 # PEM file of the authorities of an emulated RDS; only with an emulated AWS API.

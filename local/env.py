@@ -8,12 +8,11 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import contracts
 from contracts import Exit
-from local import cli, paths, program
+from local import cli, existing, kubeconfig, paths, program
 from local.aws import embedded as emulated_aws
 
 STACK = "local"
@@ -41,7 +40,7 @@ def engine_environment() -> dict[str, str]:
 def _platform() -> dict[str, str]:
     variables = program.environment()
     variables |= emulated_aws.environment()
-    variables["KUBECONFIG"] = _kubeconfig()
+    variables |= _cluster()
     if paths.images_file().exists():
         variables[contracts.IMAGES_FILE_ENV] = str(paths.images_file())
     variables["VIRTUAL_ENV"] = str(paths.REPOSITORY / ".venv")
@@ -49,11 +48,14 @@ def _platform() -> dict[str, str]:
     return variables
 
 
-def _kubeconfig() -> str:
-    """Return the embedded cluster's kubeconfig, or, with a context of the caller's, the caller's own."""
-    if os.environ.get(contracts.CONTEXT_ENV):
-        return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    return str(paths.kubeconfig())
+def _cluster() -> dict[str, str]:
+    """Return what names the cluster: the embedded one's kubeconfig, or the caller's own with the context of theirs."""
+    context = os.environ.get(contracts.CONTEXT_ENV)
+    if not context:
+        return {"KUBECONFIG": str(paths.kubeconfig())}
+    found = {"KUBECONFIG": str(kubeconfig.find(context).file), contracts.CONTEXT_ENV: context}
+    volumes = existing.storage_class()
+    return found | ({contracts.STORAGE_CLASS_ENV: volumes} if volumes else {})
 
 
 def _path() -> str:

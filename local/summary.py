@@ -2,10 +2,12 @@
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+import contracts
 from local import program, progress
 from local.env import STACK
 from local.program import Change
@@ -59,10 +61,12 @@ def text(summary: Mapping[str, Any]) -> str:
     width = max(len(title) for title, _ in rows)
     lines = [f"  {title:<{width}}  {value}" for title, value in rows]
     command = "make -s env" if summary["stack"] == STACK else f"make -s env STACK={summary['stack']}"
+    if context := os.environ.get(contracts.CONTEXT_ENV):
+        command = f"{contracts.CONTEXT_ENV}={shlex.quote(context)} {command}"
     return "\n".join([f"Aegis is up (stack {summary['stack']})", *lines, f'  Next: eval "$({command})"'])
 
 
 def _kubectl(env: Mapping[str, str], namespace: str, *arguments: str) -> str:
-    context = [f"--context={name}"] if (name := os.environ.get("AEGIS_CONTEXT")) else []
+    context = [f"--context={name}"] if (name := os.environ.get(contracts.CONTEXT_ENV)) else []
     command = ["kubectl", *context, f"--namespace={namespace}", *arguments]
     return subprocess.run(command, env=dict(env), capture_output=True, text=True, check=True).stdout

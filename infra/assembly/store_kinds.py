@@ -26,7 +26,8 @@ class DatabaseStore:
 class BucketStore:
     """The platform's buckets by what they are for, the resource to wait for, and where pods reach them.
 
-    `key_arn` is the KMS key of buckets in AWS; `url` is where anything but AWS itself serves them. `console_url` and `root_secret_key` are of an S3 server in the cluster: its web page, and its administrator's key.
+    `key_arn` is the KMS key of buckets in AWS; `url` is where anything but AWS itself serves them.
+    `console_url` and `root_secret_key` are of an S3 server in the cluster: its web page, its administrator's key.
     """
 
     buckets: dict[str, BucketAccess]

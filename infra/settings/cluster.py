@@ -4,6 +4,7 @@ from typing import Final
 
 from pydantic import Field
 
+import contracts
 from infra.settings.section import ExistingFile, Network, Section, Subdomain
 
 # What claims call the StorageClass that a stack makes.
@@ -40,7 +41,11 @@ class Cluster(Section):
         description="the https URL of the issuer of the cluster's service-account tokens, which the AWS account has as "
         "an identity provider; an EKS cluster's is looked up",
     )
-    storage_class: Subdomain = Field(default="standard", description="the name of a StorageClass of the cluster")
+    storage_class: Subdomain = Field(
+        default="standard",
+        description="the name of a StorageClass of the cluster (where AEGIS_CONTEXT names it, the environment's "
+        f"{contracts.STORAGE_CLASS_ENV} fills in when this is not set)",
+    )
     gp3_class: bool = Field(
         default=False,
         description=f"true or false: whether the stack makes the StorageClass {GP3_CLASS}, of encrypted gp3 volumes",

@@ -64,6 +64,7 @@ PACKAGES = (
         purpose="dumps and restores in the backup tests",
         tests_only=True,
     ),
+    Package(name="uidmap", wanted="newuidmap", purpose="lets the tests build without root", tests_only=True),
     Package(name="openssl", wanted="openssl", purpose="verifies our signatures in the tests", tests_only=True),
 )
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from psycopg import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-# Seconds that a request waits for its turn: less than the 120 that MLflow's clients wait for an answer, so that they are
-# told to come back instead of giving up.
+# Seconds that a request waits for its turn. MLflow's clients wait for an answer for 120, and are so told to come back
+# before they give up.
 PATIENCE: Final = 80
 
 
