@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from workloads.registry.selection import BestRun, Tracking, select_best_run
+from workloads.registry.selection import BestRun, select_best_run
 from workloads.release import model as models
 from workloads.release import tags
 from workloads.release.store import ReleaseStore
@@ -22,6 +22,7 @@ from workloads.signing.keys import PublicKey, load
 from workloads.signing.layout import Layout
 from workloads.signing.signer import Signer
 from workloads.signing.verification import Verified, verify
+from workloads.tracking_server import Tracking
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from contracts import Exit
 from workloads import services
 from workloads.cli import WorkloadError
-from workloads.registry.selection import Tracking
+from workloads.tracking_server import Tracking
 
 _FOLDER = "model"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
