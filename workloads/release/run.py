@@ -1,5 +1,6 @@
 """The command of the release Job."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from workloads.tracking_server import Tracking
 
 # Where Kubernetes reads a container's last words: https://kubernetes.io/docs/reference/kubernetes-api/ (Container).
 TERMINATION_LOG = Path("/dev/termination-log")
+# Of a file's name on Linux.
+_LONGEST_NAME = 255
 
 _EPILOG = f"""\
 Selects the best run, packages its model, signs it with Vault, verifies it with the exported public key, uploads the
@@ -33,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Release the best run."""
     parser = cli.parser("workloads.release.run", "Release the best run as a signed version of a model.", _EPILOG)
     options.add_selection(parser)
-    parser.add_argument("--model-name", metavar="NAME", required=True, help="registered model that gets the version")
+    parser.add_argument(
+        "--model-name", metavar="NAME", type=_model_name, required=True, help="registered model that gets the version"
+    )
     parser.add_argument("--work-dir", metavar="DIR", type=Path, default=Path("/tmp/release"), help="scratch space")  # noqa: S108 - the pod's own
     parser.add_argument(
         "--result-file",
@@ -44,8 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args(argv)
-    if not args.model_name or set(args.model_name) & set("/:'"):
-        parser.error(f"--model-name is {args.model_name!r}: a name without slash, colon and quote is allowed")
     order = Order(
         experiment_name=args.experiment_name,
         metric=args.metric,
@@ -60,6 +63,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.result_file.write_text(released.to_json(), encoding="utf-8")
     print(released.to_json() if args.json else f"{released.model} version {released.version} is released and verified")
     return Exit.OK
+
+
+def _model_name(name: str) -> str:
+    """Return the name of a registered model, which is the name of a folder, too, for argparse."""
+    if (
+        not name.strip()
+        or name in {".", ".."}
+        or not name.isprintable()
+        or set(name) & set("/:'")
+        or len(name.encode()) > _LONGEST_NAME
+    ):
+        raise argparse.ArgumentTypeError(
+            f"{name!r} is given: a printable name without slash, colon and quote is allowed, "
+            f"of at most {_LONGEST_NAME} bytes, and not '.' or '..'"
+        )
+    return name
 
 
 if __name__ == "__main__":
