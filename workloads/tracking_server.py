@@ -27,6 +27,16 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # Answers of an HTTP server that another attempt may change.
 _TIMEOUTS_AND_LIMITS: Final = {408, 425, 429}
 _SERVER_ERROR: Final = 500
+# What `services` tells apart itself, or what is a message already.
+_TOLD_APART: Final = (
+    WorkloadError,
+    MlflowException,
+    BotoCoreError,
+    Boto3Error,
+    ClientError,
+    services.UnavailableError,
+    services.RefusedError,
+)
 # Failures of this machine's own disk: no service is asked for them, and none will mend them.
 _LOCAL: Final = {
     errno.EACCES,
@@ -117,7 +127,7 @@ def _settled(action: Callable[[], T]) -> T:
     """Return `action()`; a failure that no further attempt can change is refused at once."""
     try:
         return action()
-    except (MlflowException, BotoCoreError, Boto3Error, ClientError, services.UnavailableError, services.RefusedError):
+    except _TOLD_APART:
         raise
     except requests.HTTPError as error:
         status = _SERVER_ERROR if error.response is None else error.response.status_code

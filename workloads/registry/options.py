@@ -1,6 +1,7 @@
-"""The options that say which run is meant, shared by the commands that choose one."""
+"""The options that say which run is meant, and the names that MLflow takes, shared by the commands."""
 
 import argparse
+import os
 import re
 from typing import Final
 
@@ -9,6 +10,9 @@ DEFAULT_METRIC = "val/accuracy"
 # What MLflow takes as the name of a metric (mlflow/utils/validation.py), so no other can be found.
 _METRIC: Final = re.compile(r"[/\w.\- :]{1,250}")
 _LONGEST_EXPERIMENT: Final = 500
+_LONGEST_RUN: Final = 250
+# Of a file's name on Linux.
+_LONGEST_FILE: Final = 255
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -24,17 +28,36 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     direction.add_argument("--minimize", dest="maximize", action="store_false", help="the lowest value wins")
 
 
+def run(name: str) -> str:
+    """Return the name of a run, for argparse.
+
+    Raises:
+        ArgumentTypeError: No run shall have it.
+    """
+    return _printable(name, _LONGEST_RUN)
+
+
+def model(name: str) -> str:
+    """Return the name of a registered model, which becomes the name of a folder, too, for argparse.
+
+    Raises:
+        ArgumentTypeError: No model can have it.
+    """
+    if name in {".", ".."} or set(name) & set("/:'") or len(os.fsencode(name)) > _LONGEST_FILE:
+        raise argparse.ArgumentTypeError(
+            f"{name!r} is given: a name without slash, colon and quote is allowed, of at most {_LONGEST_FILE} bytes "
+            "and not '.' or '..'"
+        )
+    return _printable(name, _LONGEST_FILE)
+
+
 def experiment(name: str) -> str:
     """Return the name of an experiment, for argparse.
 
     Raises:
         ArgumentTypeError: No experiment can have it.
     """
-    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_EXPERIMENT:
-        raise argparse.ArgumentTypeError(
-            f"{name!r} is given: 1 to {_LONGEST_EXPERIMENT} printable characters are allowed"
-        )
-    return name
+    return _printable(name, _LONGEST_EXPERIMENT)
 
 
 def metric(name: str) -> str:
@@ -47,4 +70,10 @@ def metric(name: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{name!r} is given: 1 to 250 letters, digits, spaces and any of _ - . : / are allowed"
         )
+    return name
+
+
+def _printable(name: str, most: int) -> str:
+    if not name.strip() or not name.isprintable() or len(name) > most:
+        raise argparse.ArgumentTypeError(f"{name!r} is given: 1 to {most} printable characters are allowed")
     return name

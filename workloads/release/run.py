@@ -1,6 +1,5 @@
 """The command of the release Job."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +14,6 @@ from workloads.tracking_server import Tracking
 
 # Where Kubernetes reads a container's last words: https://kubernetes.io/docs/reference/kubernetes-api/ (Container).
 TERMINATION_LOG = Path("/dev/termination-log")
-# Of a file's name on Linux.
-_LONGEST_NAME = 255
-
 _EPILOG = f"""\
 Selects the best run, packages its model, signs it with Vault, verifies it with the exported public key, uploads the
 archive and its signatures, and registers the version with their addresses as tags. A second run changes nothing.
@@ -37,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser("workloads.release.run", "Release the best run as a signed version of a model.", _EPILOG)
     options.add_selection(parser)
     parser.add_argument(
-        "--model-name", metavar="NAME", type=_model_name, required=True, help="registered model that gets the version"
+        "--model-name", metavar="NAME", type=options.model, required=True, help="registered model that gets the version"
     )
     parser.add_argument("--work-dir", metavar="DIR", type=Path, default=Path("/tmp/release"), help="scratch space")  # noqa: S108 - the pod's own
     parser.add_argument(
@@ -63,22 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.result_file.write_text(released.to_json(), encoding="utf-8")
     print(released.to_json() if args.json else f"{released.model} version {released.version} is released and verified")
     return Exit.OK
-
-
-def _model_name(name: str) -> str:
-    """Return the name of a registered model, which is the name of a folder, too, for argparse."""
-    if (
-        not name.strip()
-        or name in {".", ".."}
-        or not name.isprintable()
-        or set(name) & set("/:'")
-        or len(name.encode()) > _LONGEST_NAME
-    ):
-        raise argparse.ArgumentTypeError(
-            f"{name!r} is given: a printable name without slash, colon and quote is allowed, "
-            f"of at most {_LONGEST_NAME} bytes, and not '.' or '..'"
-        )
-    return name
 
 
 if __name__ == "__main__":
