@@ -31,6 +31,16 @@ POSTGRES_PORT: Final = 5432
 S3_PORT: Final = 7070
 VAULT_PORT: Final = 8200
 
+# The ports of the machine at which `make up` has the servers in the cluster answer, where the settings name no others.
+LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "vault": 8200}
+
+# Namespace, Service and port of each of them.
+SERVERS: Final = {
+    "mlflow": (MLFLOW_NAMESPACE, "mlflow", MLFLOW_PORT),
+    "s3": (MLFLOW_NAMESPACE, "s3", S3_PORT),
+    "vault": (VAULT_NAMESPACE, "vault", VAULT_PORT),
+}
+
 ARTIFACTS_BUCKET: Final = "mlflow-artifacts"
 BACKUPS_BUCKET: Final = "mlflow-backups"
 RELEASES_BUCKET: Final = "mlflow-releases"
@@ -63,14 +73,24 @@ AWS_TOKEN_FOLDER: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 DATABASE_CA_PATH: Final = "/etc/aegis/database/ca.pem"
 # File with the authorities that the certificate of a Vault outside of the cluster is checked against.
 VAULT_CA_PATH: Final = "/etc/aegis/vault/ca.pem"
-# SQLAlchemy's name of the driver that logs in with tokens of the pod's AWS role (workloads/database).
+# SQLAlchemy's names of our drivers (workloads/database): with a password, and with tokens of the pod's AWS role.
+DATABASE_DRIVER: Final = "postgresql+aegis"
 DATABASE_IAM_DRIVER: Final = "postgresql+rdsiam"
+
+
+# The tracking server's own app (workloads/tracking), by its name in `mlflow.app`; its probe; and the file of a pod that
+# is about to stop.
+TRACKING_APP: Final = "aegis"
+READY_PATH: Final = "/ready"
+DRAINING_FILE: Final = "/tmp/draining"  # noqa: S108 - a volume of the pod's own
 
 
 class Env:
     """Environment variables that the stack sets on a workload's container and the workload reads."""
 
     TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
+    # "true" where every client reaches the object store, so that the server may hand out presigned addresses of it.
+    DIRECT_TRANSFERS: Final = "AEGIS_DIRECT_TRANSFERS"
     VAULT_ADDR: Final = "VAULT_ADDR"
     VAULT_TOKEN: Final = "VAULT_TOKEN"
     # Both read by Vault's own tools, too: the authorities of its certificate, and the namespace of Vault Enterprise.

@@ -32,7 +32,9 @@ class Database:
         if self.password is None:
             return pulumi.Output.secret(pulumi.Output.concat(f"{contracts.DATABASE_IAM_DRIVER}://{self.user}@", where))
         password = pulumi.Output.from_input(self.password).apply(lambda text: quote(text, safe=""))
-        return pulumi.Output.secret(pulumi.Output.concat(f"postgresql+psycopg://{self.user}:", password, "@", where))
+        return pulumi.Output.secret(
+            pulumi.Output.concat(f"{contracts.DATABASE_DRIVER}://{self.user}:", password, "@", where)
+        )
 
     def libpq_environment(self) -> dict[str, pulumi.Input[str]]:
         """Return libpq's variables but the password, https://www.postgresql.org/docs/15/libpq-envars.html."""

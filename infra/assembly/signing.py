@@ -10,6 +10,7 @@ from pulumi import ResourceOptions
 import contracts
 from infra.assembly import topology
 from infra.assembly.cloud import Cloud
+from infra.assembly.localhost import address
 from infra.assembly.namespaces import closed_namespace
 from infra.assembly.providers import vault_provider
 from infra.aws.service_account import subject
@@ -67,7 +68,8 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
         ),
         opts,
     )
-    in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, server.url, server.root_token, server)])
+    url = address(wanted, "vault", server.url)
+    in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, url, server.root_token, server)])
     key = _key(wanted, in_vault)
     access = SignerAccess(
         "signer-access",
@@ -86,7 +88,7 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
         vault=_connection(wanted, topology.VAULT_URL, access.role),
         ready=access,
         peer=topology.VAULT,
-        url=server.url,
+        url=url,
         namespace=namespace,
         root_token=server.root_token,
     )

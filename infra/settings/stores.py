@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from infra.aws.log_retention import RETENTION_DAYS
-from infra.quantities import gibibytes
+from infra.quantities import gibibytes, mebibytes
 from infra.settings.schedule import Schedule
 from infra.settings.section import CertificatesFile, Label, Network, Section, VolumeSize
 
@@ -14,10 +14,18 @@ SecurityGroupId = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html, gp3 storage of PostgreSQL
 _MOST_RDS_GIB = 65_536
+_LEAST_DATABASE_MIB = 256
+_MOST_DATABASE_MIB = 256 * 1024
 
 
 def _rds_size(value: str) -> str:
     if not 1 <= gibibytes(value) <= _MOST_RDS_GIB:
+        raise ValueError("out of range")
+    return value
+
+
+def _database_memory(value: str) -> str:
+    if not _LEAST_DATABASE_MIB <= mebibytes(value) <= _MOST_DATABASE_MIB:
         raise ValueError("out of range")
     return value
 
@@ -36,6 +44,10 @@ class Database(Section):
     )
     storage: VolumeSize = Field(
         default="20Gi", description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS takes 20Gi at least"
+    )
+    memory: Annotated[str, AfterValidator(_database_memory)] = Field(
+        default="1Gi",
+        description="in-cluster only: a size from 256Mi to 256Gi that the server may use; it bounds the connections",
     )
     auth: Literal["password", "iam"] = Field(
         default="password",

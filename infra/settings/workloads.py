@@ -26,7 +26,7 @@ def _team_memory(value: str) -> str:
 
 
 class ConnectionPool(Section):
-    """SQLAlchemy's pool of each engine of each server process."""
+    """SQLAlchemy's pool of each server process."""
 
     size: int = Field(ge=1, le=50, description="connections that are kept, an integer from 1 to 50")
     overflow: int = Field(
@@ -63,6 +63,11 @@ class Mlflow(Section):
     largest_artifact: MemorySize = Field(
         default="1Gi",
         description="a size such as 1Gi: what tmpSize must hold once for each worker, and a release twice",
+    )
+    direct_transfers: bool = Field(
+        default=False,
+        description="true or false: whether clients get presigned addresses of the object store for their files, which "
+        "is faster and works only where each of them reaches the store; otherwise files pass through the server",
     )
     public_hosts: list[Host] = Field(
         default=[],

@@ -79,13 +79,14 @@ def test_mlflow_has_five_minutes_to_start_and_is_ready_when_its_database_is(buil
     startup = container["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] == 300
     assert container["livenessProbe"]["httpGet"]["path"] == "/health"
-    assert container["readinessProbe"]["httpGet"]["path"].startswith("/api/2.0/mlflow/experiments/search")
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
 
 
 def test_mlflow_is_configured_by_environment_alone(build: Build) -> None:
     graph = build()
     container = container_of(graph, "Deployment", "mlflow")
-    assert container["command"] == ["mlflow", "server"]
+    assert container["command"][:2] == ["mlflow", "server"]
+    assert not any("password" in word or "://" in word for word in container["command"])
     assert "args" not in container
     settings = variables(graph, container)
     assert settings["MLFLOW_HOST"] == "0.0.0.0"  # noqa: S104 - the pod's own network
@@ -95,7 +96,7 @@ def test_mlflow_is_configured_by_environment_alone(build: Build) -> None:
     assert settings["MLFLOW_DEFAULT_ARTIFACT_ROOT"] == "mlflow-artifacts:/"
     assert settings["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://mlflow-artifacts"
     assert settings["AWS_ENDPOINT_URL_S3"] == "http://s3:7070"
-    assert settings["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+psycopg://mlflow:")
+    assert settings["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+aegis://mlflow:")
     assert settings["MLFLOW_BACKEND_STORE_URI"].endswith("@postgres:5432/mlflow")
     assert settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
@@ -107,8 +108,25 @@ def test_postgres_has_its_volume_and_its_share(build: Build) -> None:
     assert claim["storageClassName"] == "standard"
     assert container_of(graph, "StatefulSet", "postgres")["resources"] == {
         "requests": {"cpu": "250m", "memory": "512Mi"},
-        "limits": {"cpu": "500m", "memory": "1Gi"},
+        "limits": {"cpu": "2", "memory": "1Gi"},
     }
+
+
+def test_postgres_takes_as_many_connections_as_its_memory_holds(build: Build) -> None:
+    small = container_of(build(), "StatefulSet", "postgres")["args"]
+    large = container_of(build({"aegis:database": {"memory": "4Gi"}}), "StatefulSet", "postgres")["args"]
+    assert small == ["-c", "max_connections=160", "-c", "shared_buffers=256MB"]
+    assert large == ["-c", "max_connections=736", "-c", "shared_buffers=1024MB"]
+
+
+def test_a_pod_that_stops_asks_its_clients_to_leave_and_finishes_their_requests(build: Build) -> None:
+    pod = build().one("Deployment", "mlflow").inputs["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    hook = container["lifecycle"]["preStop"]["exec"]["command"][-1]
+    options = container["command"][-1].split()
+    finishing = int(options[options.index("--timeout-graceful-shutdown") + 1])
+    assert contracts.DRAINING_FILE in hook
+    assert int(hook.rpartition(" ")[2]) + finishing < pod["terminationGracePeriodSeconds"]
 
 
 def test_only_those_who_work_with_the_database_reach_it(build: Build) -> None:
@@ -264,7 +282,14 @@ def test_the_outputs_are_few_and_their_secrets_secret(build: Build) -> None:
         "database_password",
     }  # fmt: skip
     assert graph.secret_outputs == {"s3_root_secret_key", "vault_root_token", "database_password"}
-    assert graph.outputs["mlflow_url"].startswith("http://10.96.")
+    assert graph.outputs["mlflow_url"] == "http://localhost:5000"
+    assert graph.outputs["s3_url"] == "http://localhost:9000"
+    assert graph.outputs["vault_url"] == "http://localhost:8200"
+
+
+def test_without_ports_of_the_machine_the_servers_are_named_by_their_addresses_in_the_cluster(build: Build) -> None:
+    outputs = build({"aegis:localhost": {}}).outputs
+    assert all(outputs[name].startswith("http://10.96.") for name in ("mlflow_url", "s3_url", "vault_url"))
 
 
 def test_the_first_preview_runs_though_no_address_and_no_password_is_known(build: Build) -> None:
@@ -273,7 +298,7 @@ def test_the_first_preview_runs_though_no_address_and_no_password_is_known(build
 
 
 def test_an_object_that_a_dry_run_made_up_an_address_for_has_none_yet(build: Build) -> None:
-    graph = build(preview=True)
+    graph = build({"aegis:localhost": {}}, preview=True)
     assert graph.outputs["mlflow_url"] == UNKNOWN
     vault = next(each for each in graph.resources if each.type == "pulumi:providers:vault")
     assert vault.inputs["address"] == graph.outputs["mlflow_url"]

@@ -1,8 +1,8 @@
-"""SQLAlchemy's `postgresql+rdsiam`: psycopg that logs in to RDS with tokens of the pod's AWS role.
+"""SQLAlchemy's `postgresql+aegis` and `postgresql+rdsiam`: psycopg with a pool in which requests wait for their turn.
 
-MLflow knows nothing of it: the distribution `aegis` in its image (workloads/images/mlflow-deps) names this class as an
-entry point of `sqlalchemy.dialects`, which SQLAlchemy looks up in every process that opens the URI. To MLflow the
-dialect is `postgresql`, as with any driver.
+The second one logs in to RDS with tokens of the pod's AWS role. MLflow knows nothing of it: the distribution `aegis` in
+its image (workloads/images/code) names the classes as entry points of `sqlalchemy.dialects`, which SQLAlchemy looks up
+in every process that opens the URI. To MLflow the dialect is `postgresql`, as with any driver.
 https://docs.sqlalchemy.org/en/21/core/connections.html#registering-new-dialects
 """
 
@@ -11,17 +11,31 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.pool import Pool
 
-from contracts import DATABASE_IAM_DRIVER, POSTGRES_PORT, Exit
+from contracts import DATABASE_DRIVER, DATABASE_IAM_DRIVER, POSTGRES_PORT, Exit
 from workloads.cli import WorkloadError
 from workloads.database import tokens
+from workloads.database.pool import QueueingPool
 
 
-class RdsIamDialect(PGDialect_psycopg):
-    """The psycopg dialect with a new token as the password of each new connection, and the server always checked."""
+class AegisDialect(PGDialect_psycopg):
+    """The psycopg dialect with a `QueueingPool`."""
+
+    driver = DATABASE_DRIVER.partition("+")[2]
+    # SQLAlchemy wants each class to say so itself; nothing here changes a statement.
+    supports_statement_cache = True
+
+    @classmethod
+    def get_pool_class(cls, url: URL) -> type[Pool]:  # noqa: ARG003 - SQLAlchemy's own signature
+        """Return the pool of every engine whose URI names this driver."""
+        return QueueingPool
+
+
+class RdsIamDialect(AegisDialect):
+    """The same with a new token as the password of each new connection, and the server always checked."""
 
     driver = DATABASE_IAM_DRIVER.partition("+")[2]
-    # SQLAlchemy wants each class to say so itself; nothing here changes a statement.
     supports_statement_cache = True
 
     def create_connect_args(self, url: URL) -> tuple[list[str], dict[str, Any]]:

@@ -21,8 +21,8 @@ from workloads.database import tokens
 from workloads.database.dialect import RdsIamDialect
 
 ROOT = Path(__file__).parents[3]
-# Of the image mlflow-deps, which has its files beside the code.
-DISTRIBUTION = ROOT / "workloads" / "images" / "mlflow-deps"
+# Of the images with code, which have its files beside the code.
+DISTRIBUTION = ROOT / "workloads" / "images" / "code"
 URI = f"{DATABASE_IAM_DRIVER}://mlflow@db:5433/mlflow?sslmode=verify-full&sslrootcert={DATABASE_CA_PATH}"
 
 

@@ -59,6 +59,6 @@ def test_a_password_with_reserved_characters_is_escaped_in_the_uri() -> None:
         return await uri.future(), await uri.is_secret()
 
     assert asyncio.new_event_loop().run_until_complete(resolved()) == (
-        "postgresql+psycopg://mlflow:p%40ss%2Fword@db:5432/mlflow",
+        "postgresql+aegis://mlflow:p%40ss%2Fword@db:5432/mlflow",
         True,
     )
