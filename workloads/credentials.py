@@ -1,52 +1,42 @@
-"""Credentials of the environment: refused by name where no request can carry them, and never part of a message."""
+"""Credentials of the environment and of mounted files: whether a client can send them is found out before it tries."""
 
 import os
 import re
-from collections.abc import Iterable
 from typing import Final
 
 from contracts import Exit
 from workloads.cli import WorkloadError
 
-HIDDEN: Final = "***"
-
-# In front of the host of an address: https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1
-_USER_INFO = re.compile(r"(?<=//)[^/?#\s]*@")
-# A shorter value is found in ordinary words: replacing it would spoil the message and hide nothing.
-_SHORTEST: Final = 4
+# What the value of an HTTP header may hold (RFC 9110, section 5.5), blanks aside.
+_SENDABLE: Final = re.compile(r"[!-~]*")
 
 
-def require_clean(*names: str) -> None:
-    r"""Refuse a variable whose value no HTTP header can carry, such as a token that was read from a file with its "\n".
+def from_environment(name: str) -> str:
+    """Return the credential in the variable `name`, "" if there is none; see `checked`."""
+    return checked(os.environ.get(name, ""), name)
 
-    The libraries would refuse it, too, and quote it.
+
+def settle(*names: str) -> None:
+    """Check the credentials in the variables `names`, and leave them there as a client that reads them can send them.
 
     Raises:
-        WorkloadError: One is not clean; the message has its name and not its value.
+        WorkloadError: As `checked`.
     """
     for name in names:
-        value = os.environ.get(name, "")
-        if value != value.strip() or not value.isprintable():
-            raise WorkloadError(
-                f"{name} begins or ends with white space, or holds a line break or another control character: "
-                "set it to the bare value.",
-                Exit.USAGE,
-            )
+        if name in os.environ:
+            os.environ[name] = from_environment(name)
 
 
-def values(names: Iterable[str]) -> list[str]:
-    """Return the values of those of the variables that are set."""
-    return [value for name in names if (value := os.environ.get(name))]
+def checked(value: str, name: str) -> str:
+    """Return `value` without the white space around it, which copying and `echo` leave there.
 
-
-def without_user(address: str) -> str:
-    """Return an address without user, password and query, for a message."""
-    return _USER_INFO.sub("", address).partition("?")[0]
-
-
-def hidden(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` without `secrets` and without the user and password of any address in it."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, HIDDEN)
-    return _USER_INFO.sub(f"{HIDDEN}@", text)
+    Raises:
+        WorkloadError: It holds what no header may; the message gives `name` and never the value.
+    """
+    value = value.strip()
+    if not _SENDABLE.fullmatch(value):
+        raise WorkloadError(
+            f"{name} is no credential that can be sent: only printable ASCII characters without blanks are allowed.",
+            Exit.USAGE,
+        )
+    return value

@@ -14,14 +14,13 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from contracts import Env, Exit
-from workloads import credentials, services
+from workloads import credentials, messages, services
 from workloads.cli import WorkloadError
 
 T = TypeVar("T")
 
-# https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/ and the client's documented bearer token.
-_CREDENTIALS: Final = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-_SECRETS: Final = (*_CREDENTIALS, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# Sent as it is; a user's password is encoded and may hold anything.
+_BEARER: Final = "MLFLOW_TRACKING_TOKEN"
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 # Answers of an HTTP server that another attempt may change.
@@ -60,17 +59,17 @@ class Tracking:
     """
 
     def __init__(self, uri: str, given_as: str = Env.TRACKING_URI) -> None:
-        credentials.require_clean(*_CREDENTIALS)
+        credentials.settle(_BEARER)
         services.configure_clients()
         self.uri = _checked(uri, given_as)
-        self.name = f"MLflow at {credentials.without_user(self.uri)}"
+        self.name = f"MLflow at {messages.without_credentials(self.uri)}"
         # MLflow resolves `models:/` addresses by the process's server, whatever the client's is.
         mlflow.set_tracking_uri(self.uri)
         try:
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
         # What a driver of SQLAlchemy raises here is its own.
         except Exception as error:
-            raise WorkloadError(f"{given_as}: {self.name} can't be used: {self._reason(error)}", Exit.MLFLOW) from error
+            raise WorkloadError(f"{given_as}: {self.name} can't be used: {_first_line(error)}", Exit.MLFLOW) from error
 
     def ask(self, action: Callable[[], T], attempts: int = 5) -> T:
         """Return what `action` gets from the server.
@@ -86,7 +85,7 @@ class Tracking:
         Raises:
             WorkloadError: Their store refuses, or does not answer in `attempts`.
         """
-        service = f"the artifact store at {credentials.without_user(location)}"
+        service = f"the artifact store at {messages.without_credentials(location)}"
         return services.patiently(lambda: self.once(action), service=service, code=Exit.OBJECT_STORE, attempts=attempts)
 
     def once(self, action: Callable[[], T]) -> T:
@@ -96,15 +95,7 @@ class Tracking:
             UnavailableError: It failed in a way that may pass.
             RefusedError: It failed for good.
         """
-        try:
-            return services.once(lambda: _settled(action))
-        except (services.UnavailableError, services.RefusedError) as error:
-            raise type(error)(self._reason(error)) from error
-
-    def _reason(self, error: Exception) -> str:
-        userinfo = urlsplit(self.uri).netloc.rpartition("@")[0]
-        secrets = [*credentials.values(_SECRETS), *userinfo.partition(":")[::2]]
-        return credentials.hidden(_first_line(error), secrets)
+        return services.once(lambda: _settled(action))
 
 
 def _checked(uri: str, given_as: str) -> str:
@@ -116,7 +107,8 @@ def _checked(uri: str, given_as: str) -> str:
     except ValueError:
         usable = False
     if not usable or not _SCHEME.match(uri):
-        shown = credentials.without_user(uri) if "@" not in uri or "//" in uri else credentials.HIDDEN
+        # What is before an @ may be a password, wherever it stands.
+        shown = f"{messages.HIDDEN}@{uri.rpartition('@')[2]}" if "@" in uri else uri
         raise WorkloadError(
             f"{given_as} is {shown!r}: the address of MLflow is expected, such as http://127.0.0.1:5000.", Exit.USAGE
         )

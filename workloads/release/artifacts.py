@@ -15,7 +15,6 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from contracts import Exit
-from workloads import credentials
 from workloads.cli import WorkloadError
 from workloads.services import RefusedError
 from workloads.signing.manifest import path_problem
@@ -37,7 +36,7 @@ def fetch(tracking: Tracking, location: str, directory: Path) -> int:
     for path in paths:
         if problem := path_problem(path):
             raise WorkloadError(
-                f"the artifact store at {credentials.without_user(location)} lists {path!r}, which {problem}.",
+                f"the artifact store at {location} lists {path!r}, which {problem}.",
                 Exit.OBJECT_STORE,
             )
     tracking.store(lambda: _fetch_missing(repository, paths, directory), location)

@@ -93,7 +93,7 @@ class ReleaseStore:
 
 def from_environment() -> ReleaseStore:
     """Return the store that the environment names: the bucket's variable, and boto3's own."""
-    credentials.require_clean(*_CREDENTIALS)
+    credentials.settle(*_CREDENTIALS)
     bucket = require_env(Env.RELEASES_BUCKET, "the bucket of the releases")
     try:
         return ReleaseStore(bucket=bucket, client=s3.connect())

@@ -27,21 +27,25 @@ class Nowhere:
 class Extraction:
     """Extracts to `directory`, which must not exist or be empty; unless `finish` is reached nothing is left.
 
+    A directory that is there stays the one that it is, such as a mount point: the files are made ready inside of it.
+
     Raises:
         WorkloadError: `directory` is not empty, or it can't be written.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._part = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.part")
+        with written(directory):
+            self._inside = directory.is_dir()
+        part = f".aegis.{secrets.token_hex(8)}.part"
+        self._part = directory / part if self._inside else directory.with_name(part)
         self._writer = Worker("write-files")
         self._current: PackedFile | None = None
         self._stream: BinaryIO | None = None
 
     def __enter__(self) -> Self:
-        if self._directory.exists() and (not self._directory.is_dir() or any(self._directory.iterdir())):
-            raise WorkloadError(f"{self._directory} exists and is not empty: extract to a new directory.", Exit.USAGE)
         with written(self._directory):
+            self._check_empty()
             self._part.mkdir()
         return self
 
@@ -61,7 +65,29 @@ class Extraction:
         with written(self._directory):
             self._writer.finish()
             self._close()
-            self._part.rename(self._directory)
+            if self._inside:
+                self._check_empty()
+                self._move_entries()
+            else:
+                self._part.rename(self._directory)
+
+    def _check_empty(self) -> None:
+        there = set(self._directory.iterdir()) if self._inside else self._directory.exists()
+        if there and there != {self._part}:
+            raise WorkloadError(f"{self._directory} exists and is not empty: extract to a new directory.", Exit.USAGE)
+
+    def _move_entries(self) -> None:
+        """Bring each verified file and folder out of the hidden one, or none of them."""
+        waiting = [entry.name for entry in self._part.iterdir()]
+        moved: list[str] = []
+        try:
+            while waiting:
+                (self._part / waiting[-1]).rename(self._directory / waiting[-1])
+                moved.append(waiting.pop())
+        except OSError:
+            for name in moved:
+                (self._directory / name).rename(self._part / name)
+            raise
 
     def _append(self, file: PackedFile, piece: memoryview) -> None:
         if file is not self._current:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from contracts import Env, Exit
-from workloads import cli, credentials
+from workloads import cli, messages
 from workloads.cli import WorkloadError
 from workloads.registry import options
 
@@ -110,7 +110,7 @@ class TrainingArgs:
         values |= {"batch_size": self.samples_per_step, "lr": self.peak_learning_rate}
         # It becomes a file in MLflow, for all to read.
         if self.tracking_uri is not None:
-            values["tracking_uri"] = credentials.without_user(self.tracking_uri)
+            values["tracking_uri"] = messages.without_credentials(self.tracking_uri)
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
