@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local import paths
-from local.images import buildah, debian, inputs
+from local.images import buildah, commit, debian, inputs
 from local.images.catalogue import DEBIAN, Image
 
 UV_CACHE = "/var/cache/uv"
@@ -26,7 +26,7 @@ def build(image: Image, reference: str, base: str | None, programs: Mapping[str,
             buildah.build(reference, container_file=container_file, context=context, options=(), log=log)
         return
     with tempfile.TemporaryDirectory(prefix="aegis-image-") as folder:
-        options = [*_arguments(image, base), *_programs(Path(folder), programs)]
+        options = [*_arguments(image, base), *commit.arguments(container_file), *_programs(Path(folder), programs)]
         if "from=uv," in container_file.read_text():
             options += _packages()
         buildah.build(reference, container_file=container_file, context=paths.REPOSITORY, options=options, log=log)
