@@ -22,6 +22,8 @@ class FakeVault:
         self.signer = LocalSigner()
         self.key_type = "ecdsa-p256"
         self.auth_mount = "kubernetes"
+        self.transit_mount = "transit"
+        self.transit_key = "aegis-cosign"
         # Statuses that the next requests get instead of an answer.
         self.failures: list[int] = []
         self.requests: list[tuple[str, str, Any]] = []
@@ -39,9 +41,9 @@ class FakeVault:
             return 200, {"auth": {"client_token": TOKEN}}
         if token != TOKEN:
             return 403, {"errors": ["permission denied"]}
-        if (method, path) == ("GET", "/v1/transit/keys/aegis-cosign"):
+        if (method, path) == ("GET", f"/v1/{self.transit_mount}/keys/{self.transit_key}"):
             return 200, {"data": self._keys()}
-        if path == "/v1/transit/sign/aegis-cosign":
+        if path == f"/v1/{self.transit_mount}/sign/{self.transit_key}":
             return 200, {"data": {"batch_results": self._signatures(body)}}
         return 404, {"errors": []}
 

@@ -170,12 +170,18 @@ def _pod_client(address: str, namespace: str | None, auth: str, role: str) -> hv
     # Without a token of its own, hvac would take one from the home folder.
     client = _client(address, namespace, "")
     # Vault's `jwt` method takes the same request as its `kubernetes` one.
-    client.auth.kubernetes.login(role=role, jwt=credentials.checked(jwt, VAULT_TOKEN_PATH), mount_point=auth)
+    client.auth.kubernetes.login(role=role, jwt=_sendable(jwt, VAULT_TOKEN_PATH), mount_point=auth)
+    _sendable(str(client.token or ""), "the token that the login gave")
+    return client
+
+
+def _sendable(token: str, name: str) -> str:
     try:
-        credentials.checked(str(client.token or " "), "the token that the login gave")
+        if sendable := credentials.checked(token, name):
+            return sendable
     except WorkloadError as error:
         raise answers.AnswerError(str(error)) from error
-    return client
+    raise answers.AnswerError(f"{name} is empty")
 
 
 def _refusing(action: Callable[[], T]) -> T:
