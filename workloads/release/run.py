@@ -18,8 +18,8 @@ _EPILOG = f"""\
 Selects the best run, packages its model, signs it with Vault, verifies it with the exported public key, uploads the
 archive and its signatures, and registers the version with their addresses as tags. A second run changes nothing.
 
-exit codes: {int(Exit.NO_RUN)} no run qualifies, {int(Exit.NOT_VERIFIED)} not verified, {int(Exit.VAULT)} Vault, \
-{int(Exit.MLFLOW)} MLflow, {int(Exit.OBJECT_STORE)} object store
+exit codes: {int(Exit.NO_RUN)} no run qualifies, {int(Exit.NOT_VERIFIED)} not verified, or the version was \
+released with other bytes, {int(Exit.VAULT)} Vault, {int(Exit.MLFLOW)} MLflow, {int(Exit.OBJECT_STORE)} object store
 environment: {Env.TRACKING_URI}, {Env.VAULT_ADDR}, {Env.VAULT_TOKEN} or {Env.VAULT_ROLE}, {Env.RELEASES_BUCKET}, and for
 the object store AWS_DEFAULT_REGION and an AWS role, or {Env.S3_ENDPOINT}, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
 

@@ -10,7 +10,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from contracts import Env, Exit
-from workloads import credentials
+from workloads import aws, credentials
 from workloads.cli import WorkloadError, require_env
 from workloads.object_store import s3
 
@@ -56,7 +56,7 @@ class ReleaseStore:
             try:
                 return self.client.head_object(Bucket=self.bucket, Key=f"{folder}/{name}")["ContentLength"]
             except ClientError as error:
-                if error.response["Error"]["Code"] in _MISSING:
+                if aws.code(error) in _MISSING:
                     return None
                 raise
 
@@ -66,7 +66,7 @@ class ReleaseStore:
             try:
                 return self.client.get_object(Bucket=self.bucket, Key=f"{folder}/{name}")["Body"].read()
             except ClientError as error:
-                if error.response["Error"]["Code"] in _MISSING:
+                if aws.code(error) in _MISSING:
                     return None
                 raise
 
