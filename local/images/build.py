@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local import paths
-from local.images import debian, inputs
+from local.images import commit, debian, inputs
 from local.images.catalogue import DEBIAN, Image
 from local.images.workshop import Builder
 
@@ -31,7 +31,7 @@ def build(
             builder.build(reference, container_file=container_file, context=context, options=(), log=log)
         return
     with tempfile.TemporaryDirectory(prefix="aegis-image-") as folder:
-        options = [*_arguments(image, base), *_programs(Path(folder), programs)]
+        options = [*_arguments(image, base), *commit.arguments(container_file), *_programs(Path(folder), programs)]
         if "from=uv," in container_file.read_text():
             options += _packages(mounts=builder.mounts)
         builder.build(reference, container_file=container_file, context=paths.REPOSITORY, options=options, log=log)
