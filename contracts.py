@@ -92,6 +92,8 @@ class Env:
     VAULT_AUTH_MOUNT: Final = "AEGIS_VAULT_AUTH_MOUNT"
     # Mount of the transit engine that signs; default TRANSIT_MOUNT.
     VAULT_TRANSIT_MOUNT: Final = "AEGIS_VAULT_TRANSIT_MOUNT"
+    # Name of the key in it; default TRANSIT_KEY.
+    VAULT_TRANSIT_KEY: Final = "AEGIS_VAULT_TRANSIT_KEY"
     S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
     BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"

@@ -1,23 +1,47 @@
 """The frame that every workload command shares: one clear line on stderr, and an exit code that tells what failed."""
 
 import argparse
+import errno
+import io
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Final, NoReturn
 
 from contracts import Exit
+from workloads import messages
+
+_LOG_LEVEL: Final = "AEGIS_LOG_LEVEL"
+_LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# What a file system refuses because of the path that it was given, not because of the state that it is in.
+_WRONG_PATH: Final = {
+    errno.EACCES,
+    errno.EBUSY,
+    errno.EEXIST,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ENOTEMPTY,
+    errno.ENXIO,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 
 class WorkloadError(Exception):
     """A failure that the user can act on: its text is the one line that the command prints.
 
-    `code` is what the process exits with, see `contracts.Exit`.
+    `code` is what the process exits with, see `contracts.Exit`. Whatever the message quotes, the text is one line and
+    holds no credential, see `messages.plain`.
     """
 
     def __init__(self, message: str, code: Exit = Exit.UNEXPECTED) -> None:
-        super().__init__(message)
+        super().__init__(messages.plain(message))
         self.code = code
 
 
@@ -37,6 +61,17 @@ def parser(command: str, description: str, epilog: str | None = None) -> argpars
     )
 
 
+def file_path(text: str) -> Path:
+    """Return an argument as a path, as the `type` of an argument.
+
+    Raises:
+        ArgumentTypeError: It is empty, or no file system could hold it.
+    """
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path")
+    return Path(text)
+
+
 def require_env(name: str, purpose: str) -> str:
     """Return the environment variable `name`.
 
@@ -49,20 +84,60 @@ def require_env(name: str, purpose: str) -> str:
     return value
 
 
+def file_error(path: object, verb: str, error: OSError) -> WorkloadError:
+    """Return what to raise when `path` cannot be "read" or "written": wrong usage where another path would help."""
+    code = Exit.USAGE if error.errno in _WRONG_PATH else Exit.UNEXPECTED
+    return WorkloadError(f"{path} cannot be {verb}: {error.strerror or error}", code)
+
+
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command's `main` and exit; a `WorkloadError` becomes its one line on stderr and its exit code."""
-    logging.basicConfig(
-        level=os.environ.get("AEGIS_LOG_LEVEL", "WARNING"), format="%(levelname)s %(name)s: %(message)s"
-    )
     try:
-        sys.exit(main(argv))
+        _prepare_output()
+        code = main(argv)
+        _flush()
+        sys.exit(code)
     except WorkloadError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.code)
     except BrokenPipeError:
         # The reader of our output has gone (`... | head`): nothing more to say, and Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(Exit.UNEXPECTED)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + 2)
+
+
+def _prepare_output() -> None:
+    """Set up logging, and have names that the terminal's encoding lacks printed as escapes."""
+    level = os.environ.get(_LOG_LEVEL) or "WARNING"
+    if level.upper() not in _LOG_LEVELS:
+        raise WorkloadError(f"{_LOG_LEVEL} is {level!r}: {', '.join(_LOG_LEVELS)} are allowed.", Exit.USAGE)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PlainFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise file_error("standard output", "written", error) from error
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _PlainFormatter(logging.Formatter):
+    """Keeps credentials out of the log, whoever writes it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return messages.without_credentials(super().format(record))

@@ -27,21 +27,27 @@ class Nowhere:
 class Extraction:
     """Extracts to `directory`, which must not exist or be empty; unless `finish` is reached nothing is left.
 
+    A directory that is there stays the one that it is, such as a mount point: the files are made ready inside of it.
+
     Raises:
         WorkloadError: `directory` is not empty, or it can't be written.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._part = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.part")
+        self._part = directory
         self._writer = Worker("write-files")
         self._current: PackedFile | None = None
         self._stream: BinaryIO | None = None
 
     def __enter__(self) -> Self:
-        if self._directory.exists() and (not self._directory.is_dir() or any(self._directory.iterdir())):
-            raise WorkloadError(f"{self._directory} exists and is not empty: extract to a new directory.", Exit.USAGE)
         with written(self._directory):
+            part = f".aegis.{secrets.token_hex(8)}.part"
+            if self._is_there():
+                self._check_holds_only()
+                self._part = self._directory / part
+            else:
+                self._part = self._directory.with_name(part)
             self._part.mkdir()
         return self
 
@@ -61,7 +67,34 @@ class Extraction:
         with written(self._directory):
             self._writer.finish()
             self._close()
-            self._part.rename(self._directory)
+            if self._part.parent == self._directory:
+                self._check_holds_only(self._part)
+                self._move_entries()
+            else:
+                self._part.rename(self._directory)
+
+    def _is_there(self) -> bool:
+        try:
+            self._directory.stat()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _check_holds_only(self, *expected: Path) -> None:
+        if not self._directory.is_dir() or set(self._directory.iterdir()) - set(expected):
+            raise WorkloadError(f"{self._directory} exists and is not empty: extract to a new directory.", Exit.USAGE)
+
+    def _move_entries(self) -> None:
+        """Bring each verified file and folder out of the hidden one, or none of them."""
+        moved: list[Path] = []
+        try:
+            for entry in list(self._part.iterdir()):
+                moved.append(entry.rename(self._directory / entry.name))
+            self._part.rmdir()
+        except OSError:
+            for entry in moved:
+                entry.rename(self._part / entry.name)
+            raise
 
     def _append(self, file: PackedFile, piece: memoryview) -> None:
         if file is not self._current:

@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from contracts import Exit
 from workloads.cli import WorkloadError
+from workloads.signing.inputs import problem, read_any
 
+_LARGEST_BYTES = 1 << 20
 _PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
@@ -77,6 +79,6 @@ def parse(pem: bytes, name: str) -> PublicKey:
 def load(path: Path) -> PublicKey:
     """Read a public key from a PEM file; see `parse`."""
     try:
-        return parse(path.read_bytes(), str(path))
+        return parse(read_any(path, _LARGEST_BYTES), str(path))
     except OSError as error:
-        raise WorkloadError(f"{path} cannot be read: {error.strerror}", Exit.USAGE) from error
+        raise WorkloadError(problem(path, error), Exit.USAGE) from error

@@ -1,5 +1,8 @@
 """The names of the files beside an archive."""
 
+import hashlib
+import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,17 +10,32 @@ from contracts import Exit
 from workloads.cli import WorkloadError
 
 SUFFIX = ".tar.gz"
+_MANIFEST_SIGNATURE = ".manifest.json.sig"
+# In bytes: what Linux's file systems take (NAME_MAX), less the longest ending.
+_LONGEST_NAME = 255 - len(_MANIFEST_SIGNATURE)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """An archive's path and the paths of everything that is written beside it."""
+    """An archive's path and the paths of everything that is written beside it.
+
+    Raises:
+        WorkloadError: The path is not one of an archive, or its name leaves no room for the endings.
+    """
 
     archive: Path
 
     def __post_init__(self) -> None:
-        if not self.archive.name.endswith(SUFFIX) or self.archive.name == SUFFIX:
+        name = self.archive.name
+        if not name.endswith(SUFFIX) or name == SUFFIX:
             raise WorkloadError(f"{self.archive} is not a name of an archive: it must end in {SUFFIX}.", Exit.USAGE)
+        # The names beside `a.tar.gz.tar.gz` would be those beside `a.tar.gz`.
+        if SUFFIX in name.removesuffix(SUFFIX):
+            raise WorkloadError(f"{self.archive} is not a name of an archive: {SUFFIX} is in it twice.", Exit.USAGE)
+        if (size := len(os.fsencode(name))) > _LONGEST_NAME:
+            raise WorkloadError(
+                f"The archive's name {name[:20]}... has {size} bytes: {_LONGEST_NAME} at most are allowed.", Exit.USAGE
+            )
 
     @property
     def signature(self) -> Path:
@@ -37,7 +55,7 @@ class Layout:
     @property
     def manifest_signature(self) -> Path:
         """The manifest's own base64 DER signature."""
-        return self._beside(".manifest.json.sig")
+        return self._beside(_MANIFEST_SIGNATURE)
 
     @property
     def model_signature(self) -> Path:
@@ -49,9 +67,27 @@ class Layout:
         """Every file that is worthless without the archive, the manifest aside."""
         return self.signature, self.bundle, self.manifest_signature, self.model_signature
 
+    @property
+    def next_manifest(self) -> Path:
+        """Where a manifest waits for its archive; it is there only while both are replaced."""
+        return self.archive.with_name(f"{self._hidden_prefix}.manifest")
+
     def public_key(self, version: int) -> Path:
         """Return the path of one key version's PEM public key; archives in one directory share it."""
         return self.archive.with_name(f"cosign-v{version}.pub")
+
+    def hidden(self) -> Path:
+        """Return a new name for a file in the making."""
+        return self.archive.with_name(f"{self._hidden_prefix}.{secrets.token_hex(8)}.part")
+
+    def leftovers(self) -> list[Path]:
+        """Return the files in the making that are there; nobody's while the archive has no other writer."""
+        return list(self.archive.parent.glob(f"{self._hidden_prefix}.*.part"))
+
+    @property
+    def _hidden_prefix(self) -> str:
+        # Of one length, however long the archive's name is.
+        return f".aegis-{hashlib.sha256(os.fsencode(self.archive.name)).hexdigest()[:16]}"
 
     def _beside(self, suffix: str) -> Path:
         return self.archive.with_name(self.archive.name + suffix)

@@ -51,10 +51,49 @@ def digest_to_sign(payload: bytes) -> bytes:
 
 def make(key: PublicKey, payload: bytes, signature: bytes) -> bytes:
     """Return the signature file: `payload` and its `signature` (DER) in a Sigstore bundle."""
+    return _envelope(key.oms_hint, payload, signature)
+
+
+def check(content: bytes, *, name: str, key: PublicKey, model: str, files: Sequence[PackedFile]) -> None:
+    """Check that a signature file signs exactly `files` with `key`, and says nothing else: it is as `make` writes it.
+
+    Raises:
+        NotVerifiedError: It does not; `name` is what the reason calls the file.
+    """
+    payload, signature = _signed(content, name)
+    if not key.accepts(signature, digest_to_sign(payload)):
+        raise NotVerifiedError(f"{name} holds no valid signature of {key.name}.")
+    if payload != statement(model, files):
+        raise NotVerifiedError(f"{name} signs other files than the manifest.")
+    if content != make(key, payload, signature):
+        raise NotVerifiedError(f"{name} is not a model signature of {key.name} as signing writes it.")
+
+
+def signs(content: bytes, model: str, files: Sequence[PackedFile]) -> bool:
+    """Tell whether `content` is a signature file that `make` wrote for `files`, with whatever key."""
+    try:
+        payload, signature = _signed(content, "it")
+        hint = parse_json(content, "it")["verificationMaterial"]["publicKey"]["hint"]
+    except (NotVerifiedError, KeyError, TypeError):
+        return False
+    return payload == statement(model, files) and content == _envelope(hint, payload, signature)
+
+
+def _signed(content: bytes, name: str) -> tuple[bytes, bytes]:
+    """Return the payload and the signature that a file claims to hold."""
+    fields = parse_json(content, name)
+    try:
+        envelope = fields["dsseEnvelope"]
+        return decode(envelope["payload"], name), decode(envelope["signatures"][0]["sig"], name)
+    except (KeyError, TypeError, IndexError) as error:
+        raise NotVerifiedError(f"{name} is not a model signature: {error} is missing or wrong.") from error
+
+
+def _envelope(hint: str, payload: bytes, signature: bytes) -> bytes:
     return to_json(
         {
             "mediaType": bundle.MEDIA_TYPE,
-            "verificationMaterial": {"publicKey": {"hint": key.oms_hint}, "tlogEntries": []},
+            "verificationMaterial": {"publicKey": {"hint": hint}, "tlogEntries": []},
             "dsseEnvelope": {
                 "payload": base64.b64encode(payload).decode(),
                 "payloadType": _PAYLOAD_TYPE,
@@ -62,25 +101,6 @@ def make(key: PublicKey, payload: bytes, signature: bytes) -> bytes:
             },
         }
     )
-
-
-def check(content: bytes, *, name: str, key: PublicKey, model: str, files: Sequence[PackedFile]) -> None:
-    """Check that a signature file signs exactly `files` with `key`.
-
-    Raises:
-        NotVerifiedError: It does not; `name` is what the reason calls the file.
-    """
-    fields = parse_json(content, name)
-    try:
-        envelope = fields["dsseEnvelope"]
-        payload = decode(envelope["payload"], name)
-        signature = decode(envelope["signatures"][0]["sig"], name)
-    except (KeyError, TypeError, IndexError) as error:
-        raise NotVerifiedError(f"{name} is not a model signature: {error} is missing or wrong.") from error
-    if not key.accepts(signature, digest_to_sign(payload)):
-        raise NotVerifiedError(f"{name} holds no valid signature of {key.name}.")
-    if payload != statement(model, files):
-        raise NotVerifiedError(f"{name} signs other files than the manifest.")
 
 
 def _covered(files: Sequence[PackedFile]) -> list[PackedFile]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contracts import Env, Exit
 from workloads import cli
 from workloads.signing import console, packing
+from workloads.signing.source import source_of
 
 _EPILOG = f"""\
 The same files give the same archive, byte by byte. OUT.tar.gz.manifest.json beside it lists each file's digest, the run
@@ -21,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args(argv)
-    source = packing.source_of(args.model_dir, args.run)
+    source = source_of(args.model_dir, args.run)
     with console.bar("Packaging") as progress:
         manifest = packing.package(args.model_dir, args.out, source, progress)
     console.report(args.out, manifest, as_json=args.json)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contracts import KUBERNETES_AUTH_MOUNT, Env, Exit
 from workloads import cli
 from workloads.signing import console, packing, transit
+from workloads.signing.source import source_of
 
 _EPILOG = f"""\
 Vault is asked before the packaging starts, and nothing is written unless everything could be signed.
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.add_key_options(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args(argv)
-    source = packing.source_of(args.model_dir, args.run)
+    source = source_of(args.model_dir, args.run)
     signer = transit.from_environment(args.key_name, args.mount)
     with console.bar("Packaging") as progress:
         manifest = packing.package_and_sign(args.model_dir, args.out, source, signer, progress)

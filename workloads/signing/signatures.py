@@ -35,12 +35,15 @@ def sign(layout: Layout, manifest: Manifest, signer: Signer, ring: KeyRing) -> t
     if not all(key.accepts(signature, digest) for signature, digest in zip(signatures, digests, strict=True)):
         raise WorkloadError(f"Vault returned a signature that {key.name} does not accept.", Exit.VAULT)
     of_archive, of_manifest, of_model = signatures
-    public_keys = {layout.public_key(number): public.pem for number, public in sorted(ring.versions.items())}
     return signed, {
-        **public_keys,
         layout.manifest: signed.to_bytes(),
         layout.manifest_signature: base64.b64encode(of_manifest),
         layout.model_signature: oms.make(key, statement, of_model),
         layout.signature: base64.b64encode(of_archive),
         layout.bundle: bundle.make(key, archive_digest, of_archive),
     }
+
+
+def public_keys(layout: Layout, ring: KeyRing) -> dict[Path, bytes]:
+    """Return the files of the public keys that are written beside an archive."""
+    return {layout.public_key(version): key.pem for version, key in sorted(ring.versions.items())}

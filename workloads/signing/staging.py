@@ -1,22 +1,20 @@
 """Files that appear whole or not at all: an archive and what goes with it.
 
-The archive is written to a file without a name, which the kernel forgets when the process dies in any way. Publishing
-takes the old signatures away before the archive changes and brings the new ones after it, so that at no time a
-signature lies beside an archive that it doesn't sign. Nothing is forced to the disk: what a power cut
-may leave is found out by the verification.
+The archive is written to a file without a name, which the kernel forgets when the process dies in any way. What changes
+hands changes by a rename, and when the process is killed at any moment, an archive and a manifest that describes it
+are there, so that `sign` can go on: a new manifest waits under a name of its own before its archive comes. Only
+signatures of an archive that is about to go are taken away first, so that at no time one lies beside an archive
+that it doesn't sign. Nothing is forced to the disk: what a power cut may leave is found out by the verification.
 """
 
 import contextlib
 import errno
 import os
-import secrets
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from contracts import Exit
-from workloads.cli import WorkloadError
+from workloads.cli import file_error
 from workloads.signing.layout import Layout
 
 _FILE_MODE = 0o644
@@ -30,11 +28,11 @@ class StagedArchive:
         self.stream = stream
         self._name = name
 
-    def place(self, path: Path) -> None:
+    def place(self, layout: Layout) -> None:
         """Give the finished archive its name, replacing what was there."""
         if self._name is None:
-            self._name = _link(self.stream, _hidden(path))
-        self._name.replace(path)
+            self._name = _link(self.stream, layout.hidden())
+        self._name.replace(layout.archive)
         self._name = None
 
     def discard(self) -> None:
@@ -45,14 +43,14 @@ class StagedArchive:
 
 
 @contextlib.contextmanager
-def staged(path: Path) -> Iterator[StagedArchive]:
-    """Open an archive that shall become `path`; unless placed it is gone afterwards.
+def staged(layout: Layout) -> Iterator[StagedArchive]:
+    """Open an archive that shall become the one of `layout`; unless placed it is gone afterwards.
 
     Raises:
         WorkloadError: Its directory is missing, not writable or full.
     """
-    with written(path):
-        archive = _open(path)
+    with written(layout.archive):
+        archive = _open(layout)
         try:
             yield archive
         finally:
@@ -65,7 +63,7 @@ def written(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WorkloadError(f"{path} cannot be written: {error.strerror or error}", Exit.UNEXPECTED) from error
+        raise file_error(path, "written", error) from error
 
 
 def publish(layout: Layout, files: Mapping[Path, bytes], archive: StagedArchive | None = None) -> None:
@@ -74,31 +72,39 @@ def publish(layout: Layout, files: Mapping[Path, bytes], archive: StagedArchive 
     Raises:
         OSError: A file cannot be written. Until all are written nothing has changed.
     """
-    parts = {path: _hidden(path) for path in files}
+    parts = {path: layout.hidden() for path in files}
     try:
         for path, content in files.items():
             parts[path].write_bytes(content)
-        for stale in (*layout.signatures, layout.manifest):
-            stale.unlink(missing_ok=True)
         if archive is not None:
-            archive.place(layout.archive)
+            _replace_archive(layout, parts, archive)
         for path, part in parts.items():
             part.replace(path)
     finally:
         for part in parts.values():
-            part.unlink(missing_ok=True)
+            # What can't be removed now is when the archive is next written.
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
-def _open(path: Path) -> StagedArchive:
+def _replace_archive(layout: Layout, parts: dict[Path, Path], archive: StagedArchive) -> None:
+    parts[layout.manifest] = parts[layout.manifest].replace(layout.next_manifest)
+    for stale in layout.signatures:
+        stale.unlink(missing_ok=True)
+    archive.place(layout)
+    parts.pop(layout.manifest).replace(layout.manifest)
+
+
+def _open(layout: Layout) -> StagedArchive:
+    folder = layout.archive.parent
     try:
-        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
         return StagedArchive(os.fdopen(descriptor, "w+b", buffering=0), None)
     except OSError as error:
-        if error.errno not in _NO_UNNAMED_FILES or not path.parent.is_dir():
+        if error.errno not in _NO_UNNAMED_FILES or not folder.is_dir():
             raise
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.fchmod(descriptor, _FILE_MODE)
-    return StagedArchive(os.fdopen(descriptor, "w+b", buffering=0), Path(name))
+    name = layout.hidden()
+    return StagedArchive(name.open("x+b", buffering=0), name)
 
 
 def _link(stream: BinaryIO, name: Path) -> Path:
@@ -110,7 +116,3 @@ def _link(stream: BinaryIO, name: Path) -> Path:
     finally:
         os.close(directory)
     return name
-
-
-def _hidden(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")

@@ -20,14 +20,15 @@ from workloads.signing.archive import Progress, no_progress
 from workloads.signing.encoding import decode
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.extraction import Extraction, Nowhere
+from workloads.signing.inputs import open_regular, problem, read_regular
 from workloads.signing.keys import PublicKey
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest, SigningKey
 from workloads.signing.reader import PlainStream, contents
+from workloads.signing.source import Demand
 from workloads.signing.workers import Pool, Worker
 
-# A manifest of some 1.5 million files; what lies beside an archive is read before it can be trusted.
-_LARGEST_BYTES = 256 << 20
+_ANY = Demand()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,17 +43,22 @@ class Verified:
 
 
 def verify(
-    archive: Path, trusted: Sequence[PublicKey], extract_to: Path | None = None, progress: Progress = no_progress
+    archive: Path,
+    trusted: Sequence[PublicKey],
+    extract_to: Path | None = None,
+    progress: Progress = no_progress,
+    demand: Demand = _ANY,
 ) -> Verified:
     """Verify `archive` and everything beside it; then, if asked, its files become the directory `extract_to`.
 
     Raises:
-        NotVerifiedError: Something is missing, changed, or signed by none of the `trusted` keys.
+        NotVerifiedError: Something is missing, changed, signed by none of the `trusted` keys, or not what `demand` says.
         WorkloadError: `extract_to` is not empty or can't be written.
     """
     started = time.monotonic()
     layout = Layout(archive)
     manifest, key, signed_by = check_signatures(layout, trusted)
+    demand.check(manifest)
     with Extraction(extract_to) if extract_to else contextlib.nullcontext(Nowhere()) as target:
         with _open(archive, manifest) as stream:
             _check_content(stream, manifest, target, progress)
@@ -101,7 +107,7 @@ def _signer(layout: Layout, content: bytes, trusted: Sequence[PublicKey]) -> Pub
 @contextlib.contextmanager
 def _open(archive: Path, manifest: Manifest) -> Iterator[BinaryIO]:
     with _readable(archive):
-        stream = archive.open("rb", buffering=0)
+        stream = open_regular(archive)
     with stream:
         size = os.fstat(stream.fileno()).st_size
         if size != manifest.archive_size:
@@ -148,11 +154,8 @@ def _chunks(
 
 
 def _read(path: Path) -> bytes:
-    with _readable(path), path.open("rb") as stream:
-        content = stream.read(_LARGEST_BYTES + 1)
-    if len(content) > _LARGEST_BYTES:
-        raise NotVerifiedError(f"{path} is larger than {_LARGEST_BYTES >> 20} MiB")
-    return content
+    with _readable(path):
+        return read_regular(path)
 
 
 @contextlib.contextmanager
@@ -162,4 +165,4 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise NotVerifiedError(f"{path} is missing") from error
     except OSError as error:
-        raise NotVerifiedError(f"{path} cannot be read: {error.strerror}") from error
+        raise NotVerifiedError(problem(path, error)) from error

@@ -17,6 +17,7 @@ from workloads.cli import WorkloadError
 from workloads.signing import bundle, packing, staging
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.layout import Layout
+from workloads.signing.signer import KeyRing
 from workloads.signing.verification import verify
 
 BESIDE = {
@@ -31,7 +32,14 @@ BESIDE = {
 
 
 class DeadSigner(LocalSigner):
-    """Answers to the first question and then no more."""
+    """Answers to the first question, with the keys of `living` if there is one, and then no more."""
+
+    def __init__(self, living: LocalSigner | None = None) -> None:
+        super().__init__()
+        self._living = living or super()
+
+    def key_ring(self) -> KeyRing:
+        return self._living.key_ring()
 
     def sign(self, digests: object, version: int) -> list[bytes]:
         raise WorkloadError("Vault is gone", Exit.VAULT)
@@ -109,13 +117,15 @@ def test_a_signer_that_dies_leaves_nothing_behind(model_dir: Path, out: Path) ->
     assert files(out.parent) == {}
 
 
-def test_a_signer_that_dies_leaves_the_old_archive_and_its_signatures(model_dir: Path, signed: Layout) -> None:
+def test_a_signer_that_dies_leaves_the_old_archive_and_its_signatures(
+    model_dir: Path, signed: Layout, signer: LocalSigner
+) -> None:
     before = files(signed.archive.parent)
     (model_dir / "config.json").write_text("{}")
     with pytest.raises(WorkloadError, match="Vault is gone"):
-        packing.package_and_sign(model_dir, signed.archive, {}, DeadSigner())
+        packing.package_and_sign(model_dir, signed.archive, {}, DeadSigner(signer))
     with pytest.raises(WorkloadError, match="Vault is gone"):
-        packing.sign(signed.archive, DeadSigner())
+        packing.sign(signed.archive, DeadSigner(signer))
     assert files(signed.archive.parent) == before
 
 

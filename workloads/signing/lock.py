@@ -1,0 +1,60 @@
+"""One writer at a time for an archive and what lies beside it.
+
+The lock is a name in Linux's abstract socket namespace (unix(7)): no file is left behind, the kernel frees it when the
+process ends in any way, and it tells the loser which process holds it. It holds among the processes of one machine
+or container; what another machine writes to a shared file system is found out by the verification.
+"""
+
+import contextlib
+import hashlib
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from contracts import Exit
+from workloads.cli import WorkloadError, file_error
+
+# What the kernel tells of a peer: its process, user and group (socket(7), SO_PEERCRED).
+_CREDENTIALS = struct.Struct("3i")
+
+
+@contextlib.contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Be the only process that writes `path`.
+
+    Raises:
+        WorkloadError: Another one is at it, or the folder of `path` is missing.
+    """
+    address = _address(path)
+    with socket.socket(socket.AF_UNIX) as holder:
+        try:
+            holder.bind(address)
+        except OSError as error:
+            raise WorkloadError(
+                f"{path} is being written by {_who(address)}: wait for it, or write somewhere else.", Exit.USAGE
+            ) from error
+        holder.listen()
+        yield
+
+
+def _address(path: Path) -> str:
+    """Return the name of the lock: the same for each way to write the path of the same file."""
+    try:
+        folder = path.parent.stat()
+    except OSError as error:
+        raise file_error(path, "written", error) from error
+    name = f"{folder.st_dev}:{folder.st_ino}:{os.fsencode(path.name).hex()}"
+    return "\0aegis-signing:" + hashlib.sha256(name.encode()).hexdigest()
+
+
+def _who(address: str) -> str:
+    with socket.socket(socket.AF_UNIX) as question:
+        question.setblocking(False)
+        try:
+            question.connect(address)
+            peer = question.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        except OSError:
+            return "another process"
+    return f"process {_CREDENTIALS.unpack(peer)[0]}"
