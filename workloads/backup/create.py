@@ -37,9 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.clean_up_when_told_to_stop()
     store = options.open_store(given)
     manifest = create(store, Address.from_env())
-    if given.verify:
-        verify(store, manifest.id)
-    pruned = pruning.prune(store, timedelta(days=given.retention_days)) if given.retention_days else []
+    verified = verify(store, manifest.id).id if given.verify else None
+    pruned = (
+        pruning.prune(store, timedelta(days=given.retention_days), verified=verified) if given.retention_days else []
+    )
     if given.json:
         print(json.dumps({"backup": asdict(manifest), "verified": given.verify, "pruned": pruned}, indent=2))
     else:
