@@ -1,9 +1,7 @@
 """What the backup commands share on their command line."""
 
 import argparse
-import signal
-import sys
-from typing import NoReturn
+import re
 
 from contracts import Env, Exit
 from workloads.backup.store import LATEST, BackupStore
@@ -41,22 +39,11 @@ def add_backup(parser: argparse.ArgumentParser) -> None:
 
 def days(text: str) -> int:
     """Parse a number of days, at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: allowed are whole numbers from 1")
+    if not re.fullmatch("0*[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: allowed are whole numbers from 1 to 999999")
     return int(text)
 
 
 def open_store(options: argparse.Namespace) -> BackupStore:
     """Return the store that the environment and the options name."""
     return BackupStore.from_env(options.prefix)
-
-
-def clean_up_when_told_to_stop() -> None:
-    """Let SIGTERM, which ends a pod, unwind like an error: uploads are aborted and half-made databases dropped."""
-
-    def stop(_number: int, _frame: object) -> NoReturn:
-        # A second signal must not interrupt the unwinding.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        sys.exit(Exit.INTERRUPTED)
-
-    signal.signal(signal.SIGTERM, stop)

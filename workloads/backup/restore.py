@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 from contracts import MLFLOW_NAMESPACE, Exit
 from workloads import cli
-from workloads.backup import options, restoration
+from workloads.backup import interruption, options, restoration
+from workloads.backup.restoration import Restored
 from workloads.database.address import Address
 
 EPILOG = f"""The backup is verified first, restored into a database of its own beside the target, compared with its
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--maintenance-database", default="postgres", metavar="NAME", help="where to connect meanwhile")
     options.add_common(parser)
     given = parser.parse_args(argv)
-    options.clean_up_when_told_to_stop()
+    interruption.clean_up_when_told_to_stop()
     store = options.open_store(given)
     address = Address.from_env()
     how = restoration.Options(
@@ -52,13 +53,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.json:
         print(json.dumps(asdict(done), indent=2))
     else:
-        kept = f"; the replaced one is now {done.kept}" if done.kept else ""
-        print(
-            f"{done.id}: restored {done.tables} tables with {done.rows} rows, schema {done.schema_revision}, "
-            f"into database {done.database} in {done.seconds:.1f} s{kept}"
-        )
+        print(_summary(done))
     print(NEXT, file=sys.stderr)
     return Exit.OK
+
+
+def _summary(done: Restored) -> str:
+    parts = [
+        f"{done.id}: restored {done.tables} tables with {done.rows} rows into database {done.database}",
+        f"schema {done.schema_revision}",
+        f"{done.seconds:.1f} s",
+    ]
+    if done.kept:
+        parts.append(f"the replaced one is now {done.kept}")
+    if done.left:
+        parts.append(f"the replaced one is left as {done.left}, and the next restore or backup drops it")
+    if done.left_out:
+        parts.append(f"left out, as only an administrator can make it: {', '.join(done.left_out)}")
+    return ", ".join(parts)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from workloads.database import auth, tokens
 from workloads.database.auth import Auth
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
+# In bytes: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+NAME_LIMIT: Final = 63
 # A migration that holds a table for longer than this is itself the problem.
 LOCK_TIMEOUT_SECONDS: Final = 300
 
