@@ -5,6 +5,11 @@ import re
 
 from contracts import Env, Exit
 from workloads.backup.store import LATEST, BackupStore
+from workloads.database.address import NAME_LIMIT
+
+# In bytes: a key has at most 1024, and the names below the folder take fewer than 100.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_LONGEST_PREFIX = 900
 
 ENVIRONMENT = f"""environment:
   {Env.BACKUPS_BUCKET}  bucket of the backups; {Env.S3_ENDPOINT} and the usual AWS_* variables reach it
@@ -26,7 +31,7 @@ CONSISTENCY = """the artifacts:
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every backup command has."""
-    parser.add_argument("--prefix", default="mlflow", help="folder of the backups in the bucket")
+    parser.add_argument("--prefix", type=_prefix, default="mlflow", help="folder of the backups in the bucket")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -42,6 +47,21 @@ def days(text: str) -> int:
     if not re.fullmatch("0*[1-9][0-9]{0,5}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of days: allowed are whole numbers from 1 to 999999")
     return int(text)
+
+
+def name(text: str) -> str:
+    """Parse the name of a role or a database."""
+    if not text or not text.isprintable() or len(text.encode()) > NAME_LIMIT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: at most {NAME_LIMIT} printable bytes are allowed")
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not text.strip("/") or not text.isprintable() or len(text.encode()) > _LONGEST_PREFIX:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no folder of a bucket: 1 to {_LONGEST_PREFIX} printable bytes are allowed"
+        )
+    return text
 
 
 def open_store(options: argparse.Namespace) -> BackupStore:

@@ -39,8 +39,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="rename the replaced database instead of dropping it",
     )
-    parser.add_argument("--owner", metavar="ROLE", help="owner of all (default: the replaced database's, else PGUSER)")
-    parser.add_argument("--maintenance-database", default="postgres", metavar="NAME", help="where to connect meanwhile")
+    parser.add_argument(
+        "--owner",
+        type=options.name,
+        metavar="ROLE",
+        help="owner of all (default: the replaced database's, else PGUSER)",
+    )
+    parser.add_argument(
+        "--maintenance-database",
+        type=options.name,
+        default="postgres",
+        metavar="NAME",
+        help="where to connect meanwhile",
+    )
     options.add_common(parser)
     given = parser.parse_args(argv)
     interruption.clean_up_when_told_to_stop()

@@ -32,9 +32,10 @@ _OTHERS = """
     SELECT to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM pg_stat_activity
     WHERE application_name = %s AND pid <> pg_backend_pid()
 """
+# A process of the server itself, such as an autovacuum, has no user: only a superuser may end it, and it gives way.
 _END_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+    WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
 """
 
 

@@ -28,7 +28,7 @@ _SESSIONS = """
       me.rolsuper OR NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
         AS endable
     FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid JOIN pg_roles me ON me.rolname = user
-    WHERE a.datname = %s AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() ORDER BY 1
+    WHERE a.datname = %s AND a.pid <> pg_backend_pid() ORDER BY 1
 """
 
 
