@@ -61,8 +61,9 @@ def parse(text: str) -> list[BucketOwner]:
             raise wrong
         if not _BUCKET.fullmatch(entry["bucket"]):
             raise WorkloadError(f"{Env.BUCKET_OWNERS}: {entry['bucket']!r} is no name of a bucket.", Exit.USAGE)
-        for key in ("access_key", "secret_key"):
-            entry[key] = credentials.checked(entry[key], f"{Env.BUCKET_OWNERS}: the {key} of {entry['bucket']}")
+        whose = f"{Env.BUCKET_OWNERS}: the key of {entry['bucket']}"
+        entry["access_key"] = credentials.checked(entry["access_key"], whose)
+        entry["secret_key"] = s3.secret_key(entry["secret_key"], whose)
     return [BucketOwner(**entry) for entry in listed]
 
 
@@ -82,18 +83,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         s3.require_address(Env.S3_ENDPOINT),
         _region(),
         Credentials(
-            _key("AWS_ACCESS_KEY_ID", "the object store's root account"),
-            _key("AWS_SECRET_ACCESS_KEY", "the root account's key"),
+            credentials.checked(
+                require_env("AWS_ACCESS_KEY_ID", "the object store's root account"), "AWS_ACCESS_KEY_ID"
+            ),
+            s3.secret_key(require_env("AWS_SECRET_ACCESS_KEY", "the root account's key"), "AWS_SECRET_ACCESS_KEY"),
         ),
     )
     prepare(admin, owners)
     for owner in owners:
         print(f"{owner.bucket}: owned by {owner.access_key}")
     return Exit.OK
-
-
-def _key(name: str, purpose: str) -> str:
-    return credentials.checked(require_env(name, purpose), name)
 
 
 def _region() -> str:

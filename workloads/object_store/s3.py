@@ -18,7 +18,8 @@ from workloads import aws, credentials
 from workloads.cli import WorkloadError, require_env
 
 ATTEMPTS = 5
-_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
+_SECRET_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
 _ENDPOINTS = (Env.S3_ENDPOINT, "AWS_ENDPOINT_URL")
 # What the client raises.
 ERRORS = (BotoCoreError, Boto3Error, ClientError)
@@ -30,10 +31,12 @@ def connect() -> BaseClient:
     Raises:
         WorkloadError: The environment holds what no client can use; the message names the variable.
     """
-    for name in _CREDENTIALS:
+    # botocore reads them itself, and would show one in its error about a header that can't be sent.
+    for name in _SENT:
         if name in os.environ:
-            # botocore reads it itself, and would show it in its error about a header that can't be sent.
             os.environ[name] = credentials.from_environment(name)
+    if _SECRET_KEY in os.environ:
+        os.environ[_SECRET_KEY] = secret_key(os.environ[_SECRET_KEY], _SECRET_KEY)
     for name in _ENDPOINTS:
         if os.environ.get(name):
             require_address(name)
@@ -42,6 +45,18 @@ def connect() -> BaseClient:
         return boto3.client("s3", config=Config(connect_timeout=5, read_timeout=60, retries=retries))
     except ValueError as error:
         raise WorkloadError(f"The AWS_* variables can't be used: {error}", Exit.USAGE) from error
+
+
+def secret_key(value: str, name: str) -> str:
+    """Return a secret key, which signs and is never sent, without the white space around it.
+
+    Raises:
+        WorkloadError: It holds a control character; the message gives `name` and never the value.
+    """
+    value = value.strip()
+    if not value.isprintable():
+        raise WorkloadError(f"{name} holds a line break or another control character: write it without.", Exit.USAGE)
+    return value
 
 
 def require_address(name: str) -> str:
