@@ -13,7 +13,8 @@ from workloads.database.address import Address
 
 EPILOG = f"""The backup is verified first, restored into a database of its own beside the target, compared with its
 manifest, and then takes the target's name in one transaction. A restore that fails leaves the target as it was. It
-needs room for both, and a role that may create databases. Grants and the database's own settings are not restored.
+needs room for both, and a role that may create databases. Grants and the database's own settings are not restored, nor
+what only an administrator can make, such as most extensions: that is named. What a killed restore left is dropped.
 
 examples:
   python -m workloads.backup.restore                               # the latest backup; the database is gone or empty
