@@ -18,6 +18,8 @@ from workloads.database import auth, tokens
 from workloads.database.auth import Auth
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
+# A session that waits for hours, as while a dump is made, outlives the idle limits of AWS (350 s) and of firewalls.
+KEEPALIVE_SECONDS: Final = 60
 # In bytes: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
 NAME_LIMIT: Final = 63
 _LAST_PORT: Final = 65535
@@ -94,7 +96,7 @@ class Address:
             return psycopg.connect(
                 host=self.host, port=self.port, user=self.user, dbname=self.name, autocommit=True,
                 password=self.password() if self.password else None,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="aegis",
+                connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="aegis", keepalives_idle=KEEPALIVE_SECONDS,
                 options=f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c statement_timeout=0",
             )  # fmt: skip
         except psycopg.OperationalError as error:
