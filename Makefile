@@ -5,7 +5,7 @@ READY := .venv/.ready
 # Each plugin and each command is a process of its own: the code is compiled once, whatever the machine is set to.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help up down destroy status env clean preview test test-unit lint bench-signing bench-preview settings lock
+.PHONY: help up down destroy status env clean preview test test-unit lint bench-signing bench-preview bench-load settings lock
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ bench-signing: $(READY)  ## Time packaging and signing beside openssl, tar and c
 
 bench-preview: $(READY)  ## Time a preview of prod beside the engine's and the plugins' own time
 	@$(PYTHON) -m benchmarks.bench_preview
+
+bench-load: $(READY)  ## Log with 256 clients at the platform's server beside a plain `mlflow server`
+	@$(PYTHON) -m benchmarks.bench_load
 
 settings: $(READY)  ## Write docs/settings.md from the typed settings
 	@$(PYTHON) -m infra.settings.reference

@@ -21,6 +21,10 @@ AWS_ENDPOINT_ENV: Final = "AEGIS_AWS_ENDPOINT"
 # PEM file of the authorities of an emulated RDS; only with an emulated AWS API.
 DATABASE_AUTHORITIES_ENV: Final = "AEGIS_DATABASE_AUTHORITIES"
 
+# The one major version of PostgreSQL: of the server in the cluster, of RDS and of its emulation, and of pg_dump in the
+# image of the workloads. pg_dump refuses a newer server, and an older server refuses its dumps. Debian 12 has 15.
+POSTGRES_MAJOR: Final = 15
+
 MLFLOW_NAMESPACE: Final = "mlflow"
 VAULT_NAMESPACE: Final = "vault"
 # A team's namespace is called this and the team's name.
@@ -30,6 +34,16 @@ MLFLOW_PORT: Final = 5000
 POSTGRES_PORT: Final = 5432
 S3_PORT: Final = 7070
 VAULT_PORT: Final = 8200
+
+# The ports of the machine at which `make up` has the servers in the cluster answer, where the settings name no others.
+LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "vault": 8200}
+
+# Namespace, Service and port of each of them.
+SERVERS: Final = {
+    "mlflow": (MLFLOW_NAMESPACE, "mlflow", MLFLOW_PORT),
+    "s3": (MLFLOW_NAMESPACE, "s3", S3_PORT),
+    "vault": (VAULT_NAMESPACE, "vault", VAULT_PORT),
+}
 
 ARTIFACTS_BUCKET: Final = "mlflow-artifacts"
 BACKUPS_BUCKET: Final = "mlflow-backups"
@@ -92,8 +106,8 @@ class Env:
     VAULT_AUTH_MOUNT: Final = "AEGIS_VAULT_AUTH_MOUNT"
     # Mount of the transit engine that signs; default TRANSIT_MOUNT.
     VAULT_TRANSIT_MOUNT: Final = "AEGIS_VAULT_TRANSIT_MOUNT"
-    # Name of the key in it; default TRANSIT_KEY.
-    VAULT_TRANSIT_KEY: Final = "AEGIS_VAULT_TRANSIT_KEY"
+    # Name of the transit key that signs; default TRANSIT_KEY. A variable that ends in KEY would be taken for a key.
+    VAULT_TRANSIT_KEY: Final = "AEGIS_VAULT_TRANSIT_KEY_NAME"
     S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
     BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"

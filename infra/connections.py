@@ -32,7 +32,9 @@ class Database:
         if self.password is None:
             return pulumi.Output.secret(pulumi.Output.concat(f"{contracts.DATABASE_IAM_DRIVER}://{self.user}@", where))
         password = pulumi.Output.from_input(self.password).apply(lambda text: quote(text, safe=""))
-        return pulumi.Output.secret(pulumi.Output.concat(f"{contracts.DATABASE_DRIVER}://{self.user}:", password, "@", where))
+        return pulumi.Output.secret(
+            pulumi.Output.concat(f"{contracts.DATABASE_DRIVER}://{self.user}:", password, "@", where)
+        )
 
     def libpq_environment(self) -> dict[str, pulumi.Input[str]]:
         """Return libpq's variables but the password, https://www.postgresql.org/docs/15/libpq-envars.html."""
@@ -112,6 +114,7 @@ class Vault:
     role: pulumi.Input[str]
     auth_mount: str
     transit_mount: str
+    signing_key: str
     authorities: str | None = None
     namespace: str | None = None
 
@@ -122,6 +125,7 @@ class Vault:
             contracts.Env.VAULT_ROLE: self.role,
             contracts.Env.VAULT_AUTH_MOUNT: self.auth_mount,
             contracts.Env.VAULT_TRANSIT_MOUNT: self.transit_mount,
+            contracts.Env.VAULT_TRANSIT_KEY: self.signing_key,
         }
         if self.authorities is not None:
             variables[contracts.Env.VAULT_CACERT] = contracts.VAULT_CA_PATH

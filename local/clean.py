@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 
 from contracts import Exit
-from local import checks, cli, cluster, lock, paths, progress
+from local import checks, cli, cluster, forwards, lock, paths, progress
 from local.aws import embedded as emulated_aws
 from local.cluster import containers
 from local.errors import LocalError
@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress.say(f"There is no {home}: nothing to forget.")
         return Exit.OK
     with lock.only_one():
+        forwards.stop()
         cluster.stop()
         emulated_aws.stop()
         with progress.step(f"Deleting {home}"):

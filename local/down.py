@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from contracts import Exit
-from local import checks, cli, cluster, lock, paths, progress
+from local import checks, cli, cluster, forwards, lock, paths, progress
 from local.aws import embedded as emulated_aws
 
 
@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ).parse_args(argv)
     checks.root()
     with lock.only_one():
-        stopped = [*cluster.stop(), *emulated_aws.stop()]
+        stopped = [*forwards.stop(), *cluster.stop(), *emulated_aws.stop()]
     if stopped:
         progress.say(f"Stopped {', '.join(stopped)}. The data is kept in {paths.home()}.")
     else:

@@ -1,11 +1,13 @@
 """What the files of the stacks say that decides how a stack is brought up here; the rest is the program's matter."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+import contracts
 from local import paths
 from local.errors import LocalError
 
@@ -25,6 +27,8 @@ class Stack:
     region: str = DEFAULT_REGION
     eks_name: str | None = None
     secrets_provider: str | None = None
+    # The ports of localhost at which its servers answer, by the names of `contracts.SERVERS`.
+    ports: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def emulated(self) -> bool:
@@ -71,4 +75,18 @@ def read(name: str) -> Stack:
         region=aws.get("region", DEFAULT_REGION),
         eks_name=cluster.get("eksName"),
         secrets_provider=given.get("secretsprovider"),
+        ports=_ports(config),
     )
+
+
+def _ports(config: Mapping[str, Any]) -> dict[str, int]:
+    """Return the ports of those servers that the stack has in the cluster; the program checks the settings."""
+    given = config.get("aegis:localhost")
+    if not isinstance(given, dict):
+        return {}
+    elsewhere = {
+        "s3": (config.get("aegis:artifactStore") or {}).get("kind") == "s3",
+        "vault": (config.get("aegis:vault") or {}).get("kind") == "external",
+    }
+    ports = {server: given.get(server, default) for server, default in contracts.LOCALHOST_PORTS.items()}
+    return {server: port for server, port in ports.items() if isinstance(port, int) and not elsewhere.get(server)}

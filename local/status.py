@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts import Exit
-from local import cli, cluster, env, paths, processes, program
+from local import cli, cluster, env, forwards, paths, processes, program
 from local.aws import embedded as emulated_aws
 from local.cluster import Health
 from local.processes import State
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--stack", default=env.STACK, help="the stack whose addresses to print")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args(argv)
-    parts = [*cluster.health(), *emulated_aws.health()]
+    parts = [*cluster.health(), *emulated_aws.health(), *forwards.health()]
     healthy = all(part.state is State.RUNNING and part.trouble is None for part in parts)
     addresses = _addresses(arguments.stack)
     if arguments.json:

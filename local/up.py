@@ -10,7 +10,7 @@ from typing import Any
 
 import contracts
 from contracts import Exit
-from local import checks, cli, embedded, env, lock, paths, program, progress, stacks, summary, toolchain
+from local import checks, cli, embedded, env, forwards, lock, paths, program, progress, stacks, summary, toolchain
 from local.aws import embedded as emulated_aws
 from local.cluster import workloads
 from local.errors import LocalError
@@ -103,6 +103,7 @@ def _bring_up(stack: Stack, context: str | None) -> dict[str, Any]:
             program.destroy(stack.name, engine, step)
     if stack.emulated:
         emulated_aws.note(stack)
+    forwards.start(stack, context, engine)
     with progress.step(f"Bringing the stack {stack.name} up", about_seconds=UPDATE_SECONDS) as step:
         change = program.up(stack.name, engine, step)
     with progress.step("Waiting until everything is in service"):

@@ -1,6 +1,7 @@
 """The frame that every workload command shares: one clear line on stderr, and an exit code that tells what failed."""
 
 import argparse
+import contextlib
 import errno
 import io
 import logging
@@ -54,11 +55,17 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
         return super()._get_help_string(action)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes nothing as it was given: see `messages.plain`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and one line, and exit."""
+        super().error(messages.plain(message))
+
+
 def parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
     """Return the argument parser of `python -m COMMAND`, with examples in `epilog`."""
-    return argparse.ArgumentParser(
-        prog=f"python -m {command}", description=description, epilog=epilog, formatter_class=_Formatter
-    )
+    return _Parser(prog=f"python -m {command}", description=description, epilog=epilog, formatter_class=_Formatter)
 
 
 def file_path(text: str) -> Path:
@@ -94,16 +101,23 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     """Run a command's `main` and exit; a `WorkloadError` becomes its one line on stderr and its exit code."""
     try:
         _prepare_output()
+        _check_arguments(sys.argv[1:] if argv is None else argv)
         code = main(argv)
-        _flush()
+        sys.stdout.flush()
         sys.exit(code)
     except WorkloadError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.code)
     except BrokenPipeError:
-        # The reader of our output has gone (`... | head`): nothing more to say, and Python must not complain at exit.
+        # The reader of our output has gone (`... | head`): nothing more to say.
         _drop_output()
         sys.exit(Exit.UNEXPECTED)
+    except OSError as error:
+        # What no command foresaw, such as a full disk where the output goes.
+        failure = file_error(error.filename or "standard output", "used", error)
+        print(f"error: {failure}", file=sys.stderr)
+        _drop_output()
+        sys.exit(failure.code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + 2)
@@ -122,18 +136,17 @@ def _prepare_output() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _drop_output()
-        raise file_error("standard output", "written", error) from error
+def _check_arguments(argv: Sequence[str]) -> None:
+    """Refuse `--option=--`, of which Python's parser makes an empty list."""
+    for argument in argv:
+        if argument.startswith("-") and argument.endswith("=--"):
+            raise WorkloadError(f"{argument} is an option without a value.", Exit.USAGE)
 
 
 def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Send what is still to be written nowhere, or Python would complain about it at exit."""
+    with contextlib.suppress(io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _PlainFormatter(logging.Formatter):

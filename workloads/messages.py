@@ -20,6 +20,8 @@ _CREDENTIALS: Final = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",
 )
+# In characters: a server's page of HTML says no more than its first lines.
+_LONGEST: Final = 2000
 # Shorter values would blot out parts of plain words.
 _SHORTEST: Final = 4
 # `user:password@` of an address (RFC 3986, section 3.2.1).
@@ -29,8 +31,9 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]
 
 def plain(text: str) -> str:
     """Return `text` as one line that a terminal can show and anybody may read."""
-    # The credentials first: one that holds a line break would not be found afterwards.
-    return one_line(without_credentials(text))
+    # The credentials first: one that holds a line break, or is cut in two, would not be found afterwards.
+    line = one_line(without_credentials(text))
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def one_line(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
+from google.protobuf.json_format import ParseError
 from mlflow.exceptions import MlflowException
 
 from contracts import Exit
@@ -61,6 +62,9 @@ def once(action: Callable[[], T]) -> T:
     except (BotoCoreError, Boto3Error, ClientError, OSError) as error:
         kind = RefusedError if _denied(error) else UnavailableError
         raise kind(_reason(error)) from error
+    # What the clients make of an answer or an address that they can't take apart.
+    except (ArithmeticError, AttributeError, LookupError, ParseError, RecursionError, TypeError, ValueError) as error:
+        raise RefusedError(f"there was no sense in what came back ({type(error).__name__}: {error})") from error
 
 
 def patiently(action: Callable[[], T], *, service: str, code: Exit, attempts: int = PATIENT_ATTEMPTS) -> T:

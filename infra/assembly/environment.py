@@ -14,6 +14,7 @@ from infra.assembly.signing import model_signing
 from infra.assembly.stores import bucket_store, database_store
 from infra.assembly.teams import team_spaces
 from infra.assembly.tracking import tracking_server
+from infra.cluster.drift import put_back_drift
 from infra.settings import Settings
 
 
@@ -25,6 +26,7 @@ def environment(wanted: Settings, made: Providers, aws: Cloud | None) -> None:
 
 
 def _platform(wanted: Settings, made: Providers, aws: Cloud | None) -> None:
+    put_back_drift()
     cluster = ResourceOptions(providers=[cluster_provider(wanted.cluster, aws and aws.eks), made.random])
     namespace = closed_namespace(contracts.MLFLOW_NAMESPACE, wanted, cluster)
     storage_class(wanted, aws, cluster)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pulumi
 
 import contracts
+from infra.assembly.localhost import address
 from infra.assembly.signing import Signing
 from infra.assembly.store_kinds import BucketStore, DatabaseStore
 from infra.cluster.mlflow import Mlflow
@@ -21,9 +22,9 @@ def of_platform(
     buckets: BucketStore,
     signing: Signing,
 ) -> None:
-    """Export where the servers are, by the cluster IPs of the services: they answer on the cluster's nodes."""
+    """Export where the servers are: on this machine, or by the cluster IPs of their Services."""
     pulumi.export("namespace", namespace)
-    pulumi.export("mlflow_url", server.url)
+    pulumi.export("mlflow_url", address(wanted, "mlflow", server.url))
     pulumi.export("artifacts", buckets.buckets[contracts.ARTIFACTS_BUCKET].address)
     pulumi.export("s3_region", buckets.buckets[contracts.ARTIFACTS_BUCKET].region)
     pulumi.export("vault_url", signing.url)

@@ -10,12 +10,14 @@ from pulumi import ResourceOptions
 import contracts
 from infra.assembly import topology
 from infra.assembly.cloud import Cloud
+from infra.assembly.localhost import address
 from infra.assembly.namespaces import closed_namespace
 from infra.assembly.providers import vault_provider
 from infra.aws.service_account import subject
 from infra.cluster.peer import Peer
 from infra.connections import Identity, Vault
 from infra.settings import Settings
+from infra.vault.audit import AuditLog
 from infra.vault.auth import SignerAccess, SignerAccessArgs
 from infra.vault.server import VaultServer, VaultServerArgs
 from infra.vault.transit import SigningKey, SigningKeyArgs
@@ -67,7 +69,11 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
         ),
         opts,
     )
-    in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, server.url, server.root_token, server)])
+    url = address(wanted, "vault", server.url)
+    in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, url, server.root_token, server)])
+    audit = AuditLog("vault-audit", in_vault)
+    # What is made and used from here on is written down.
+    in_vault = ResourceOptions.merge(in_vault, ResourceOptions(depends_on=[audit]))
     key = _key(wanted, in_vault)
     access = SignerAccess(
         "signer-access",
@@ -86,7 +92,7 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
         vault=_connection(wanted, topology.VAULT_URL, access.role),
         ready=access,
         peer=topology.VAULT,
-        url=server.url,
+        url=url,
         namespace=namespace,
         root_token=server.root_token,
     )
@@ -124,6 +130,7 @@ def _connection(wanted: Settings, address: str, role: pulumi.Output[str]) -> Vau
         role=role,
         auth_mount=settings.auth_mount,
         transit_mount=settings.transit_mount,
+        signing_key=settings.signing_key,
         authorities=None if settings.authorities is None else Path(settings.authorities).read_text(),
         namespace=settings.namespace,
     )
@@ -133,6 +140,8 @@ def _key(wanted: Settings, in_vault: ResourceOptions) -> SigningKey:
     settings = wanted.vault
     return SigningKey(
         "signing-key",
-        SigningKeyArgs(deletion_allowed=settings.key_deletion_allowed, mount=settings.transit_mount),
+        SigningKeyArgs(
+            mount=settings.transit_mount, key=settings.signing_key, deletion_allowed=settings.key_deletion_allowed
+        ),
         in_vault,
     )

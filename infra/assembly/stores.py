@@ -5,6 +5,7 @@ from pulumi import ResourceOptions
 
 from infra.assembly import topology
 from infra.assembly.cloud import Cloud
+from infra.assembly.localhost import address
 from infra.assembly.managed_buckets import managed_buckets
 from infra.assembly.managed_database import managed_database
 from infra.assembly.store_kinds import BucketStore, DatabaseStore
@@ -26,6 +27,7 @@ def database_store(
         PostgresArgs(
             namespace=namespace,
             image=wanted.images.of("postgres"),
+            memory=wanted.database.memory,
             storage=wanted.database.storage,
             storage_class=wanted.cluster.storage_class,
             clients=topology.POSTGRES_CLIENTS,
@@ -58,6 +60,6 @@ def bucket_store(
         buckets=server.buckets,
         ready=server,
         peers=(topology.S3,),
-        url=server.url,
+        url=address(wanted, "s3", server.url),
         root_secret_key=server.root_secret_key,
     )

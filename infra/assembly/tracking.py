@@ -60,6 +60,7 @@ def tracking_server(
             client_namespaces=(*settings.client_namespaces, *team_namespaces(wanted)),
             client_networks=tuple(settings.client_networks),
             public_hosts=tuple(settings.public_hosts),
+            direct_transfers=settings.direct_transfers,
             min_available=settings.min_available,
             tmp_size=settings.tmp_size,
             identity=roles.mlflow(),

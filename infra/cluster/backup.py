@@ -49,7 +49,8 @@ class Backup(pulumi.ComponentResource):
         secret = Secret(
             f"{name}-accounts",
             metadata=metadata(args.namespace, COMPONENT),
-            string_data={**args.database.libpq_secrets(), **args.bucket.secrets()},
+            # An empty map is never in the cluster, so the provider would replace the Secret with every update.
+            string_data={**args.database.libpq_secrets(), **args.bucket.secrets()} or None,
             opts=child,
         )
         main = container(

@@ -17,7 +17,7 @@ from pulumi_random import RandomBytes, RandomPassword
 
 import contracts
 from infra.cluster.connection_budget import ConnectionPool
-from infra.cluster.mlflow_hosts import POD_IP_VARIABLE, allowed_hosts
+from infra.cluster.mlflow_hosts import POD_IP_VARIABLE, Callers
 from infra.cluster.mlflow_sizing import resources
 from infra.cluster.peer import Peer
 from infra.cluster.pod_access import with_access
@@ -28,9 +28,15 @@ from infra.connections import BucketAccess, Database, Identity
 
 COMPONENT: Final = "mlflow"
 
-# Readiness asks the database: /health answers without it, and so does server-info once the store is made.
-_READY_PATH: Final = "/api/2.0/mlflow/experiments/search?max_results=1"
 _ALIVE_PATH: Final = "/health"
+# Seconds: a proxy in front keeps its connections for a minute, and must be the one that closes them.
+_KEEP_ALIVE: Final = 75
+# Seconds that requests get to finish after the pod was told to stop, of the pod's grace period.
+_FINISH: Final = 45
+# Seconds in which the endpoints forget a pod that was told to stop, and its clients are asked to leave.
+_LEAVE: Final = 10
+_UVICORN_OPTIONS: Final = f"--timeout-keep-alive {_KEEP_ALIVE} --timeout-graceful-shutdown {_FINISH}"
+_PRE_STOP: Final = f"touch {contracts.DRAINING_FILE} && sleep {_LEAVE}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +55,8 @@ class MlflowArgs:
 
     `clients` are the components of its namespace that may connect, `client_namespaces` those whose every pod may,
     `client_networks` what may from outside of the cluster, and `public_hosts` the names under which people do.
-    `tmp_size` is where uploads and downloads are staged, whole.
+    `tmp_size` is where uploads and downloads are staged, whole, and with `direct_transfers` clients get presigned
+    addresses of the object store instead.
     """
 
     namespace: pulumi.Input[str]
@@ -65,6 +72,7 @@ class MlflowArgs:
     client_namespaces: tuple[str, ...] = ()
     public_hosts: tuple[str, ...] = ()
     client_networks: tuple[str, ...] = ()
+    direct_transfers: bool = False
     identity: Identity | None = None
     min_available: int = 1
     tmp_size: str = "4Gi"
@@ -123,6 +131,7 @@ class Mlflow(pulumi.ComponentResource):
                 # Job runners keep their queue in the pod: with more than one pod, jobs would run twice or get lost.
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
+                contracts.Env.DIRECT_TRANSFERS: str(args.direct_transfers).lower(),
                 "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(args.pool.size),
                 "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(args.pool.overflow),
                 # Seconds: before a firewall or a proxy on the way drops an idle connection.
@@ -177,18 +186,17 @@ class Mlflow(pulumi.ComponentResource):
 
     def _container(self, service: Service) -> ContainerArgsDict:
         args, port = self._args, contracts.MLFLOW_PORT
-        hosts = pulumi.Output.all(args.namespace, cluster_ip(service)).apply(
-            lambda known: allowed_hosts(COMPONENT, known[0], args.cluster_domain, port, known[1], args.public_hosts)
-        )
+        callers = self._callers(service)
         return {
             **container(
                 COMPONENT,
                 args.image,
                 resources(args.workers, args.autoscaling.min_replicas, args.autoscaling.memory_target),
-                command=["mlflow", "server"],
+                command=["mlflow", "server", "--app-name", contracts.TRACKING_APP, "--uvicorn-opts", _UVICORN_OPTIONS],
                 env=[
                     {"name": POD_IP_VARIABLE, "value_from": {"field_ref": {"field_path": "status.podIP"}}},
-                    {"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": hosts},
+                    {"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": callers.apply(Callers.hosts)},
+                    {"name": "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "value": callers.apply(Callers.origins)},
                 ],
                 env_from=[
                     from_config_map(self._config().metadata.name),
@@ -199,10 +207,22 @@ class Mlflow(pulumi.ComponentResource):
             # Four workers import for 20 s on a free CPU, and for minutes on a busy one.
             "startup_probe": http_probe(_ALIVE_PATH, port, period=5, failures=60),
             "liveness_probe": http_probe(_ALIVE_PATH, port, period=15, failures=4),
-            "readiness_probe": http_probe(_READY_PATH, port, period=10, failures=3),
-            # Endpoints forget a pod some seconds after it was told to stop; until then requests still arrive.
-            "lifecycle": {"pre_stop": {"sleep": {"seconds": 5}}},
+            "readiness_probe": http_probe(contracts.READY_PATH, port, period=5, failures=6),
+            "lifecycle": {"pre_stop": {"exec_": {"command": ["sh", "-c", _PRE_STOP]}}},
         }
+
+    def _callers(self, service: Service) -> pulumi.Output[Callers]:
+        args = self._args
+        return pulumi.Output.all(args.namespace, cluster_ip(service)).apply(
+            lambda known: Callers(
+                service=COMPONENT,
+                namespace=known[0],
+                domain=args.cluster_domain,
+                port=contracts.MLFLOW_PORT,
+                cluster_ip=known[1],
+                public_hosts=args.public_hosts,
+            )
+        )
 
     def _autoscaler(self, deployment: Deployment) -> HorizontalPodAutoscaler:
         scaling = self._args.autoscaling
@@ -230,8 +250,8 @@ def fernet_key(base64_text: str) -> str:
 def _pod(main: ContainerArgsDict, tmp_size: str) -> PodSpecArgsDict:
     return {
         **pod(main, tmp_size=tmp_size),
-        # The pre-stop sleep, and then as long as a slow upload may take to finish.
-        "termination_grace_period_seconds": 60,
+        # With what is left, the server ends.
+        "termination_grace_period_seconds": _LEAVE + _FINISH + 5,
         # Spread over zones and nodes where there are several; a cluster of one node must still run two pods.
         "topology_spread_constraints": [
             {

@@ -17,7 +17,7 @@ from pulumi_random import RandomPassword
 import contracts
 from infra.cluster.job import run_once
 from infra.cluster.peer import Peer
-from infra.cluster.pods import Resources, container, environment, from_secret, http_probe, metadata, pod
+from infra.cluster.pods import Resources, container, environment, from_secret, http_probe, metadata, pod, tcp_probe
 from infra.cluster.services import internal_service, url
 from infra.cluster.stateful import single_instance
 from infra.cluster.traffic import allow
@@ -114,6 +114,7 @@ class ObjectStore(pulumi.ComponentResource):
             args.namespace,
             COMPONENT,
             pod(_container(args, root.metadata.name, list(volumes))),
+            port=contracts.S3_PORT,
             storage_class=args.storage_class,
             volumes=volumes,
             parent=self,
@@ -159,5 +160,6 @@ def _container(args: ObjectStoreArgs, root: pulumi.Input[str], volumes: list[str
         ),
         "ports": [{"name": COMPONENT, "container_port": contracts.S3_PORT}],
         "readiness_probe": http_probe(_HEALTH_PATH, contracts.S3_PORT, period=5, failures=3),
-        "liveness_probe": http_probe(_HEALTH_PATH, contracts.S3_PORT, period=20, failures=6),
+        # Busy with large objects it may answer late, and is not to be killed for it.
+        "liveness_probe": tcp_probe(contracts.S3_PORT, period=20, failures=6),
     }

@@ -9,28 +9,35 @@ from pulumi_kubernetes.core.v1 import ContainerArgsDict, ProbeArgsDict, Secret
 from pulumi_random import RandomPassword
 
 import contracts
-from infra.cluster.connection_budget import IN_CLUSTER_CONNECTIONS
+from infra.cluster.connection_budget import in_cluster_connections, shared_buffers
 from infra.cluster.peer import Peer
-from infra.cluster.pods import POSTGRES_UID, Resources, container, from_secret, metadata, pod
+from infra.cluster.pods import POSTGRES_UID, Resources, container, from_secret, metadata, pod, tcp_probe
 from infra.cluster.services import internal_service
 from infra.cluster.stateful import single_instance
 from infra.cluster.traffic import allow
 from infra.connections import Database
+from infra.quantities import mebibytes
 
 COMPONENT: Final = "postgres"
 DATABASE: Final = "mlflow"
 USER: Final = "mlflow"
 
-_RESOURCES: Final = Resources(cpu="250m", memory="512Mi", cpu_limit="500m", memory_limit="1Gi")
+# A database that is held back while it holds locks holds back everyone: it may use two CPUs where they are free.
+_CPU: Final = "250m"
+_CPU_LIMIT: Final = "2"
 _READY: Final = ["pg_isready", "--host", "127.0.0.1", "--username", USER, "--dbname", DATABASE]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PostgresArgs:
-    """Arguments of `Postgres`; `clients` are the components of the namespace that may connect."""
+    """Arguments of `Postgres`; `clients` are the components of the namespace that may connect.
+
+    It may use `memory`, and requests half of it.
+    """
 
     namespace: pulumi.Input[str]
     image: str
+    memory: str
     storage: str
     storage_class: str
     clients: tuple[str, ...]
@@ -65,10 +72,11 @@ class Postgres(pulumi.ComponentResource):
             args.namespace,
             COMPONENT,
             {
-                **pod(_container(args.image, account.metadata.name), uid=POSTGRES_UID),
+                **pod(_container(args, account.metadata.name), uid=POSTGRES_UID),
                 # PostgreSQL's fast shutdown writes a checkpoint before it ends.
                 "termination_grace_period_seconds": 60,
             },
+            port=contracts.POSTGRES_PORT,
             storage_class=args.storage_class,
             volumes={"data": args.storage},
             parent=self,
@@ -79,25 +87,30 @@ class Postgres(pulumi.ComponentResource):
         self.register_outputs({"host": COMPONENT})
 
 
-def _container(image: str, account: pulumi.Input[str]) -> ContainerArgsDict:
+def _container(args: PostgresArgs, account: pulumi.Input[str]) -> ContainerArgsDict:
+    request = f"{mebibytes(args.memory) // 2}Mi"
     return {
         **container(
             COMPONENT,
-            image,
-            _RESOURCES,
-            args=["-c", f"max_connections={IN_CLUSTER_CONNECTIONS}"],
+            args.image,
+            Resources(cpu=_CPU, memory=request, cpu_limit=_CPU_LIMIT, memory_limit=args.memory),
+            args=[
+                *("-c", f"max_connections={in_cluster_connections(args.memory)}"),
+                *("-c", f"shared_buffers={shared_buffers(args.memory)}MB"),
+            ],
             env_from=[from_secret(account)],
             mounts=[{"name": "data", "mount_path": "/var/lib/postgresql/data"}],
         ),
         "ports": [{"name": COMPONENT, "container_port": contracts.POSTGRES_PORT}],
-        # Recovery after a crash can take minutes and must not be interrupted by a restart.
-        "startup_probe": _probe(period=5, failures=60),
-        "readiness_probe": _probe(period=10, failures=3),
-        "liveness_probe": _probe(period=20, failures=6),
+        # Recovery after a crash can take minutes and must not be interrupted by a restart: a server that turns clients
+        # away is not ready, and one that doesn't even take connections is dead.
+        "startup_probe": _accepts(period=5, failures=60),
+        "readiness_probe": _accepts(period=10, failures=3),
+        "liveness_probe": tcp_probe(contracts.POSTGRES_PORT, period=20, failures=6),
     }
 
 
-def _probe(*, period: int, failures: int) -> ProbeArgsDict:
+def _accepts(*, period: int, failures: int) -> ProbeArgsDict:
     return {
         "exec_": {"command": _READY},
         "period_seconds": period,

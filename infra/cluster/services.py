@@ -1,29 +1,52 @@
 """Cluster-internal Services, and how Pulumi treats them."""
 
 import pulumi
-from pulumi_kubernetes.core.v1 import Service
+from pulumi_kubernetes.core.v1 import Service, ServiceSpecArgsDict
 
-from infra.cluster.pods import labels, selector
+from infra.cluster.pods import metadata, selector
 
 
 def internal_service(
     name: str, namespace: pulumi.Input[str], component: str, port: int, opts: pulumi.ResourceOptions
 ) -> Service:
     """Make the ClusterIP Service `component` in front of the pods of that component."""
+    return _service(name, namespace, component, component, {"type": "ClusterIP", **_ports(component, port)}, opts)
+
+
+def headless_service(
+    name: str, namespace: pulumi.Input[str], component: str, port: int, opts: pulumi.ResourceOptions
+) -> Service:
+    """Make the Service `COMPONENT-pods` that gives each pod of a StatefulSet a DNS name, and has no address itself."""
+    return _service(
+        name,
+        namespace,
+        component,
+        f"{component}-pods",
+        {"type": "ClusterIP", "cluster_ip": "None", **_ports(component, port)},
+        opts,
+    )
+
+
+def _ports(component: str, port: int) -> ServiceSpecArgsDict:
+    return {"ports": [{"name": component, "port": port, "target_port": port, "protocol": "TCP"}]}
+
+
+def _service(
+    name: str,
+    namespace: pulumi.Input[str],
+    component: str,
+    object_name: str,
+    spec: ServiceSpecArgsDict,
+    opts: pulumi.ResourceOptions,
+) -> Service:
     return Service(
         name,
         metadata={
-            "name": component,
-            "namespace": namespace,
-            "labels": labels(component),
+            **metadata(namespace, component, object_name),
             # Pods refer to their Service; waiting here until it has endpoints would wait for pods that come after it.
             "annotations": {"pulumi.com/skipAwait": "true"},
         },
-        spec={
-            "type": "ClusterIP",
-            "selector": selector(component),
-            "ports": [{"name": component, "port": port, "target_port": port, "protocol": "TCP"}],
-        },
+        spec={**spec, "selector": selector(component)},
         opts=opts,
     )
 

@@ -10,11 +10,17 @@ from typing import Final
 
 from infra.policy.documents import Statement, may_deny, statements
 from infra.policy.known import UNKNOWN, Value, differs, dig, known_items
-from infra.policy.rule import Resource, Stack, each, together
+from infra.policy.resource import Resource
+from infra.policy.rule import Stack, each, together
 
 # The second one is the name that version 6 of pulumi-aws gave to the first, and that version 7 still takes.
 BUCKETS: Final = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
 _ACLS: Final = ("aws:s3/bucketAcl:BucketAcl", "aws:s3/bucketAclV2:BucketAclV2")
+_OBJECTS_WITH_ACL: Final = (
+    "aws:s3/bucketObject:BucketObject",
+    "aws:s3/bucketObjectv2:BucketObjectv2",
+    "aws:s3/objectCopy:ObjectCopy",
+)
 _OWNERSHIP: Final = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
 _PUBLIC_ACCESS_BLOCK: Final = ("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",)
 _POLICY: Final = ("aws:s3/bucketPolicy:BucketPolicy",)
@@ -111,7 +117,7 @@ RULES: Final = (
         "bucket-has-no-acl",
         "Access to a bucket is decided by policies alone. Remove acl and grants, and set the object ownership "
         "BucketOwnerEnforced.",
-        (*BUCKETS, *_ACLS, _OWNERSHIP),
+        (*BUCKETS, *_OBJECTS_WITH_ACL, *_ACLS, _OWNERSHIP),
         _acl,
     ),
     together(

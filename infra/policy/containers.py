@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from infra.policy.known import UNKNOWN, Value, differs, dig, known_items
-from infra.policy.pods import WORKLOADS, containers, pod
-from infra.policy.rule import Resource, Rule, each
+from infra.policy.documents import texts
+from infra.policy.known import UNKNOWN, Value, differs, dig, known_objects
+from infra.policy.pods import WORKLOADS, containers, pods
+from infra.policy.resource import Resource
+from infra.policy.rule import Rule, each
 
 # The one capability that the Pod Security Standard `restricted` lets a container add.
 _ADDABLE: Final = ("NET_BIND_SERVICE",)
@@ -14,46 +16,46 @@ _NOT_SET: Final = (None, "", "0", 0)
 _HOST_NAMESPACES: Final = ("hostNetwork", "hostPID", "hostIPC")
 
 
-def _user(workload: Resource) -> Iterator[str]:
-    for container in containers(workload):
-        non_root, user = (_security(workload, container, setting) for setting in ("runAsNonRoot", "runAsUser"))
+def _user(pod: dict[str, Any]) -> Iterator[str]:
+    for container in containers(pod):
+        non_root, user = (_security(pod, container, setting) for setting in ("runAsNonRoot", "runAsUser"))
         if differs(non_root, wanted=True):
             yield f"{container.get('name')}: runAsNonRoot is not true."
         if user == 0:
             yield f"{container.get('name')}: runAsUser is 0."
 
 
-def _security(workload: Resource, container: dict[str, Any], setting: str) -> Value:
+def _security(pod: dict[str, Any], container: dict[str, Any], setting: str) -> Value:
     own = dig(container, "securityContext", setting)
-    return dig(pod(workload), "securityContext", setting) if own is None else own
+    return dig(pod, "securityContext", setting) if own in (None, UNKNOWN) else own
 
 
-def _privileges(workload: Resource) -> Iterator[str]:
-    for container in containers(workload):
+def _privileges(pod: dict[str, Any]) -> Iterator[str]:
+    for container in containers(pod):
         if differs(dig(container, "securityContext", "allowPrivilegeEscalation"), wanted=False):
             yield f"{container.get('name')}: allowPrivilegeEscalation is not false."
         if dig(container, "securityContext", "privileged") not in (None, UNKNOWN, False):
             yield f"{container.get('name')}: privileged is true."
 
 
-def _root_file_system(workload: Resource) -> Iterator[str]:
-    for container in containers(workload):
+def _root_file_system(pod: dict[str, Any]) -> Iterator[str]:
+    for container in containers(pod):
         if differs(dig(container, "securityContext", "readOnlyRootFilesystem"), wanted=True):
             yield f"{container.get('name')}: readOnlyRootFilesystem is not true."
 
 
-def _capabilities(workload: Resource) -> Iterator[str]:
-    for container in containers(workload):
+def _capabilities(pod: dict[str, Any]) -> Iterator[str]:
+    for container in containers(pod):
         dropped = dig(container, "securityContext", "capabilities", "drop")
         if dropped is not UNKNOWN and "ALL" not in (dropped or []) and UNKNOWN not in (dropped or []):
             yield f"{container.get('name')}: capabilities.drop lacks ALL."
-        added = known_items(dig(container, "securityContext", "capabilities", "add"))
+        added = texts(dig(container, "securityContext", "capabilities", "add"))
         if wrong := [capability for capability in added if capability not in _ADDABLE]:
             yield f"{container.get('name')}: capabilities.add has {', '.join(wrong)}."
 
 
-def _size(workload: Resource) -> Iterator[str]:
-    for container in containers(workload):
+def _size(pod: dict[str, Any]) -> Iterator[str]:
+    for container in containers(pod):
         missing = [
             f"{side}.{resource}"
             for side in ("requests", "limits")
@@ -64,20 +66,24 @@ def _size(workload: Resource) -> Iterator[str]:
             yield f"{container.get('name')}: {', '.join(missing)} not set."
 
 
-def _node(workload: Resource) -> Iterator[str]:
-    spec = pod(workload)
-    yield from (f"{name} is true." for name in _HOST_NAMESPACES if dig(spec, name) not in (None, UNKNOWN, False))
-    for volume in known_items(dig(spec, "volumes")):
+def _node(pod: dict[str, Any]) -> Iterator[str]:
+    yield from (f"{name} is true." for name in _HOST_NAMESPACES if dig(pod, name) not in (None, UNKNOWN, False))
+    for volume in known_objects(dig(pod, "volumes")):
         if "hostPath" in volume:
             yield f"The volume {volume.get('name')} is a hostPath."
-    for container in containers(workload):
-        for port in known_items(container.get("ports")):
+    for container in containers(pod):
+        for port in known_objects(container.get("ports")):
             if port.get("hostPort") not in (None, UNKNOWN, 0):
-                yield f"{container.get('name')}: hostPort is {port['hostPort']:.0f}."
+                # The engine's numbers are floating ones.
+                yield f"{container.get('name')}: hostPort is {port['hostPort']}".removesuffix(".0") + "."
 
 
-def _rule(name: str, description: str, check: Callable[[Resource], Iterable[str]]) -> Rule:
-    return each(name, description, WORKLOADS, check)
+def _rule(name: str, description: str, check: Callable[[dict[str, Any]], Iterable[str]]) -> Rule:
+    def of_all_pods(workload: Resource) -> Iterator[str]:
+        for pod in pods(workload):
+            yield from check(pod)
+
+    return each(name, description, WORKLOADS, of_all_pods)
 
 
 RULES: Final = (

@@ -6,7 +6,8 @@ from typing import Final
 from infra.policy.buckets import BUCKETS
 from infra.policy.databases import CLUSTER, INSTANCE
 from infra.policy.known import UNKNOWN, differs
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 
 def _database(database: Resource) -> Iterator[str]:
@@ -44,8 +45,11 @@ def _protected(resource: Resource) -> Iterator[str]:
 _CHECKS: Final[Mapping[str, Callable[[Resource], Iterable[str]]]] = {
     INSTANCE: _database,
     CLUSTER: _database,
+    "aws:docdb/cluster:Cluster": _database,
+    "aws:neptune/cluster:Cluster": _database,
     **dict.fromkeys(BUCKETS, _bucket),
     "aws:kms/key:Key": _protected,
+    "aws:kms/externalKey:ExternalKey": _protected,
     "aws:ecr/repository:Repository": _repository,
     "vault:transit/secretBackendKey:SecretBackendKey": _signing_key,
 }

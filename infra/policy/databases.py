@@ -3,12 +3,23 @@
 from collections.abc import Iterator
 from typing import Final
 
+from infra.policy.grants import AWS
 from infra.policy.known import UNKNOWN, differs, holds_unknown, known_items
-from infra.policy.rule import Resource, Stack, each, together
+from infra.policy.resource import Resource
+from infra.policy.rule import Stack, each, together
 
 INSTANCE: Final = "aws:rds/instance:Instance"
 CLUSTER: Final = "aws:rds/cluster:Cluster"
-_CLUSTER_INSTANCE: Final = "aws:rds/clusterInstance:ClusterInstance"
+# Every type of the SDK with a property `storageEncrypted`.
+_STORED: Final = (
+    INSTANCE,
+    CLUSTER,
+    "aws:rds/globalCluster:GlobalCluster",
+    "aws:docdb/cluster:Cluster",
+    "aws:docdb/globalCluster:GlobalCluster",
+    "aws:neptune/cluster:Cluster",
+    "aws:neptune/globalCluster:GlobalCluster",
+)
 # Each kind of server with its property that names a parameter group, and the group's type.
 _GROUPS: Final = {
     INSTANCE: ("parameterGroupName", "aws:rds/parameterGroup:ParameterGroup"),
@@ -24,7 +35,9 @@ def _public(database: Resource) -> Iterator[str]:
 
 
 def _encryption(database: Resource) -> Iterator[str]:
-    if differs(database.get("storageEncrypted"), wanted=True):
+    # One that is made around a cluster is as that is.
+    inherits = bool(database.get("sourceDbClusterIdentifier"))
+    if not inherits and differs(database.get("storageEncrypted"), wanted=True):
         yield "storageEncrypted is not true."
 
 
@@ -51,13 +64,13 @@ RULES: Final = (
     each(
         "database-is-private",
         "A database has no public address. Set publiclyAccessible to false.",
-        (INSTANCE, _CLUSTER_INSTANCE),
+        AWS,
         _public,
     ),
     each(
         "database-is-encrypted",
         "A database encrypts its storage. Set storageEncrypted to true, with a KMS key.",
-        (INSTANCE, CLUSTER),
+        _STORED,
         _encryption,
     ),
     together(

@@ -4,11 +4,21 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from infra.policy.known import UNKNOWN, Value, dig, holds_unknown, known_items
+
+# AWS reads these in any case.
+_ELEMENTS: Final = {
+    name.lower(): name
+    for name in (
+        "Statement", "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal",
+        "Condition",
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,18 +26,33 @@ class Statement:
     """One statement: what is one text or a list of them in the document is a list here, of what is known."""
 
     label: str
-    effect: Any
+    effect: Any = "Allow"
     actions: list[str]
     resources: list[str]
     # The kind of a principal (AWS, Service, Federated), or `*` for anybody, with the principals.
     principals: Mapping[str, list[str]]
-    condition: Value
+    condition: Value = None
     # Elements that allow all but what they list: NotAction, NotResource, NotPrincipal.
     inverted: list[str]
 
     def is_for_anybody(self) -> bool:
         """Tell whether a principal is everybody."""
         return any("*" in principals for principals in self.principals.values())
+
+
+def documents_in(value: Value) -> Iterator[dict[str, Value]]:
+    """Yield the policy documents in a value, however deep, whether they are objects or JSON in a text."""
+    if isinstance(value, str):
+        value = _parsed(value) if "statement" in value.lower() else None
+    if isinstance(value, dict):
+        # Other services have statements of their own, without an effect.
+        if any(member is not UNKNOWN and "Effect" in member for member in _members(value)):
+            yield value
+            return
+        value = list(value.values())
+    if isinstance(value, list):
+        for member in value:
+            yield from documents_in(member)
 
 
 def statements(document: Value) -> list[Statement]:
@@ -52,15 +77,31 @@ def texts(value: Value) -> list[str]:
     return [item for item in (known_items(value) if isinstance(value, list) else [value]) if isinstance(item, str)]
 
 
+# Several rules look at each text.
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Value:
+    # Python itself refuses JSON that is too deep, or has a number with too many digits.
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _members(document: Value) -> list[Value]:
     if isinstance(document, str):
-        try:
-            document = json.loads(document)
-        except ValueError:
-            return []
-    listed = dig(document, "Statement")
+        document = _parsed(document)
+    listed = dig(_spelled(document), "Statement")
     members = listed if isinstance(listed, list) else [listed]
-    return [member for member in members if member is UNKNOWN or isinstance(member, dict)]
+    return [_spelled(member) for member in members if member is UNKNOWN or isinstance(member, dict)]
+
+
+def _spelled(element: Value) -> Value:
+    """Return an object with the names of a policy's elements as they are documented."""
+    return (
+        {_ELEMENTS.get(key.lower(), key): each for key, each in element.items()}
+        if isinstance(element, dict)
+        else element
+    )
 
 
 def _statement(index: int, member: dict[str, Any]) -> Statement:

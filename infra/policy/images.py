@@ -5,16 +5,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from infra.policy.known import UNKNOWN
-from infra.policy.pods import WORKLOADS, containers
-from infra.policy.rule import Resource, each
+from infra.policy.pods import WORKLOADS, containers_of
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
 def _digest(workload: Resource) -> Iterator[str]:
-    for container in containers(workload):
+    for container in containers_of(workload):
         image = container.get("image")
-        if image is not UNKNOWN and not _DIGEST.search(image or ""):
+        if image is not UNKNOWN and not (isinstance(image, str) and _DIGEST.search(image)):
             yield f"{container.get('name')}: image is {image or 'not set'}."
 
 

@@ -54,6 +54,11 @@ def known_items(value: Value) -> list[Value]:
     return [item for item in value if item is not UNKNOWN] if isinstance(value, list) else []
 
 
+def known_objects(value: Value) -> list[dict[str, Value]]:
+    """Return the known members of a list that are dictionaries; others are none that an API takes."""
+    return [item for item in known_items(value) if isinstance(item, dict)]
+
+
 def holds_unknown(value: Value) -> bool:
     """Tell whether something is unknown in a value, however deep."""
     if isinstance(value, dict | list):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 
 def _retention(group: Resource) -> Iterator[str]:

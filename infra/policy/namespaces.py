@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from infra.policy.known import differs, dig
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 _ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 

@@ -2,53 +2,48 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from infra.policy.buckets import BUCKETS
-from infra.policy.documents import Statement, allowed, texts
-from infra.policy.known import known_items
-from infra.policy.rule import Resource, each
+from infra.policy.accounts import account_of, own_accounts
+from infra.policy.documents import Statement, documents_in
+from infra.policy.grants import AWS, granting, grants
+from infra.policy.known import Value
+from infra.policy.resource import Resource
+from infra.policy.rule import Stack, each, together
 
-_ROLE: Final = "aws:iam/role:Role"
-_IDENTITIES: Final = (
-    "aws:iam/rolePolicy:RolePolicy",
-    "aws:iam/policy:Policy",
-    "aws:iam/userPolicy:UserPolicy",
-    "aws:iam/groupPolicy:GroupPolicy",
+# In the policy of one of these, `*` is what it is the policy of: nothing else could be meant.
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html
+_KEYS: Final = (
+    "aws:kms/key:Key",
+    "aws:kms/keyPolicy:KeyPolicy",
+    "aws:kms/externalKey:ExternalKey",
+    "aws:kms/replicaKey:ReplicaKey",
+    "aws:kms/replicaExternalKey:ReplicaExternalKey",
 )
-_KEYS: Final = ("aws:kms/key:Key", "aws:kms/keyPolicy:KeyPolicy")
-_RESOURCES: Final = (
-    # By their argument `policy`, which does what a BucketPolicy does.
-    *BUCKETS,
-    "aws:s3/bucketPolicy:BucketPolicy",
-    "aws:ecr/repositoryPolicy:RepositoryPolicy",
-    "aws:secretsmanager/secretPolicy:SecretPolicy",
+_THEMSELVES: Final = (
+    *_KEYS,
+    # https://docs.aws.amazon.com/aws-backup/latest/devguide/create-a-vault-access-policy.html
+    "aws:backup/vaultPolicy:VaultPolicy",
+    # https://docs.aws.amazon.com/OAM/latest/APIReference/API_PutSinkPolicy.html
+    "aws:oam/sinkPolicy:SinkPolicy",
+    # https://docs.aws.amazon.com/vpc-lattice/latest/ug/auth-policies.html
+    "aws:vpclattice/authPolicy:AuthPolicy",
 )
-_ATTACHMENTS: Final = (
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-    "aws:iam/userPolicyAttachment:UserPolicyAttachment",
-    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
-    "aws:iam/policyAttachment:PolicyAttachment",
-)
+# What an API calls itself in its own policy, whose ARN it can't know:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-resource-policies-examples.html
+_OWN_API: Final = "execute-api:/"
 # Actions for which AWS knows no resource:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html
-_WITHOUT_RESOURCE: Final = frozenset({"ecr:GetAuthorizationToken", "sts:GetCallerIdentity"})
+_WITHOUT_RESOURCE: Final = frozenset({"ecr:getauthorizationtoken", "sts:getcalleridentity"})
+# Those that name a service exist for it alone, and the last one denies.
+_MANAGED: Final = re.compile(r"arn:[\w-]+:iam::aws:policy/(?!service-role/|AWSDenyAll$)\S+")
 _WILD: Final = re.compile(r"[*?]")
 _ARN_FIELDS: Final = 6
 
 
-def _documents(resource: Resource) -> Iterator[Any]:
-    if resource.type == _ROLE:
-        yield resource.get("assumeRolePolicy")
-        yield from (policy.get("policy") for policy in known_items(resource.get("inlinePolicies")))
-    else:
-        yield resource.get("policy")
-
-
 def _allowed(resource: Resource) -> Iterator[Statement]:
-    for document in _documents(resource):
-        yield from (statement for statement in allowed(document) if not _hands_a_key_to_iam(resource, statement))
+    return (statement for statement in grants(resource) if not _hands_a_key_to_iam(resource, statement))
 
 
 def _hands_a_key_to_iam(resource: Resource, statement: Statement) -> bool:
@@ -56,12 +51,11 @@ def _hands_a_key_to_iam(resource: Resource, statement: Statement) -> bool:
 
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
-    principals = [principal for each in statement.principals.values() for principal in each]
-    return (
-        resource.type in _KEYS
-        and set(statement.principals) <= {"AWS"}
-        and all(principal.endswith(":root") and "*" not in principal for principal in principals)
-    )
+    return resource.type in _KEYS and set(statement.principals) <= {"AWS"} and all(map(account_of, _named(statement)))
+
+
+def _named(statement: Statement) -> list[str]:
+    return [principal for principals in statement.principals.values() for principal in principals]
 
 
 def _actions(resource: Resource) -> Iterator[str]:
@@ -74,13 +68,16 @@ def _actions(resource: Resource) -> Iterator[str]:
 
 def _resources(resource: Resource) -> Iterator[str]:
     for statement in _allowed(resource):
-        if resource.type in _KEYS or _WITHOUT_RESOURCE.issuperset(statement.actions):
-            # In a key's policy `*` is the key itself.
+        if _WITHOUT_RESOURCE.issuperset(action.lower() for action in statement.actions):
             continue
-        if wild := [arn for arn in statement.resources if _is_wild(arn)]:
+        if wild := [arn for arn in statement.resources if _is_wild(arn) and not _is_itself(resource, arn)]:
             yield f"{statement.label} allows on {', '.join(wild)}."
         if "NotResource" in statement.inverted:
             yield f"{statement.label} allows on all but its NotResource."
+
+
+def _is_itself(resource: Resource, arn: str) -> bool:
+    return (arn == "*" and resource.type in _THEMSELVES) or arn.startswith(_OWN_API)
 
 
 def _is_wild(arn: str) -> bool:
@@ -94,16 +91,35 @@ def _is_wild(arn: str) -> bool:
 
 
 def _principals(resource: Resource) -> Iterator[str]:
-    document = resource.get("assumeRolePolicy" if resource.type == _ROLE else "policy")
-    for statement in allowed(document):
+    for statement in grants(resource):
         if statement.is_for_anybody() or "NotPrincipal" in statement.inverted:
             yield f"{statement.label} lets in anybody."
 
 
-def _attachment(attachment: Resource) -> Iterator[str]:
-    for arn in [*texts(attachment.get("policyArn")), *texts(attachment.get("managedPolicyArns"))]:
-        if "::aws:policy/" in arn and "/service-role/" not in arn:
-            yield f"It has {arn}."
+def _managed(value: Value) -> Iterator[str]:
+    """Yield the ARNs of policies that AWS manages, however deep, but not those that a document speaks of."""
+    if isinstance(value, str) and _MANAGED.fullmatch(value):
+        yield value
+    elif isinstance(value, list):
+        for member in value:
+            yield from _managed(member)
+    elif isinstance(value, dict) and not any(documents_in(value)):
+        yield from _managed(list(value.values()))
+
+
+def _attachment(resource: Resource) -> Iterator[str]:
+    yield from (f"It has {arn}." for arn in _managed(list(granting(resource))))
+
+
+def _foreign_keys(stack: Stack) -> Iterator[tuple[Resource, str]]:
+    """Yield the keys that another account's IAM decides about."""
+    resources = stack.all()
+    for key in resources:
+        own = own_accounts(key, resources) if key.type in _KEYS else set()
+        for statement in grants(key) if own else ():
+            accounts = {account_of(principal) for principal in _named(statement)}
+            if foreign := sorted(accounts - own - {""}):
+                yield key, f"{statement.label} hands it to the account {', '.join(foreign)}."
 
 
 RULES: Final = (
@@ -111,27 +127,33 @@ RULES: Final = (
         "iam-actions-are-named",
         "A policy allows actions by their full names. Replace each `*` and NotAction by the actions that are called. "
         "(A key policy's documented statement for the account's root, which lets IAM decide, is let pass.)",
-        (*_IDENTITIES, *_KEYS, *_RESOURCES, _ROLE),
+        AWS,
         _actions,
     ),
     each(
         "iam-resources-are-named",
         "A policy allows actions on resources that it names. Replace `*` and NotResource by ARNs; a `*` may stand for "
         "what is below a named bucket, repository or prefix. (A key policy's `*` is the key itself.)",
-        (*_IDENTITIES, *_KEYS, *_RESOURCES, _ROLE),
+        AWS,
         _resources,
     ),
     each(
         "no-public-principal",
         "A policy lets in principals by their names. Replace the principal `*`, or NotPrincipal, in what it allows.",
-        (*_KEYS, *_RESOURCES, _ROLE),
+        AWS,
         _principals,
     ),
     each(
         "iam-policies-are-own",
         "Permissions are those of this program. Replace the policy that AWS manages, which grants far more than is "
         "called, by a RolePolicy; the service roles that AWS documents may stay.",
-        (*_ATTACHMENTS, _ROLE),
+        AWS,
         _attachment,
+    ),
+    together(
+        "key-stays-in-its-account",
+        "A key belongs to the account that it is in. Replace another account's root in its policy by the roles that "
+        "use it, with the actions that they call.",
+        _foreign_keys,
     ),
 )

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from infra.policy.known import differs
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 _REPOSITORY: Final = ("aws:ecr/repository:Repository",)
+_TEMPLATE: Final = ("aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate",)
 
 
 def _scan(repository: Resource) -> Iterator[str]:
@@ -30,7 +32,7 @@ RULES: Final = (
     each(
         "repository-tags-are-immutable",
         "A tag stays on the image that it was given to. Set imageTagMutability to IMMUTABLE.",
-        _REPOSITORY,
+        (*_REPOSITORY, *_TEMPLATE),
         _tags,
     ),
 )

@@ -7,9 +7,11 @@ from pulumi_policy import PolicyConfigSchema
 
 from infra.policy.documents import Statement, allowed, texts
 from infra.policy.known import UNKNOWN, Value, differs, dig
-from infra.policy.rule import Resource, Stack, each, together
+from infra.policy.resource import Resource
+from infra.policy.rule import Stack, each, together
 
 _ROLE: Final = "aws:iam/role:Role"
+_USER: Final = "aws:iam/user:User"
 _CLAIMS: Final = ("sub", "aud")
 
 
@@ -37,7 +39,7 @@ def _is_full(value: Value) -> bool:
 
 
 def _boundary(stack: Stack, boundary: str = "") -> Iterator[tuple[Resource, str]]:
-    roles = stack.of(_ROLE)
+    roles = stack.of(_ROLE, _USER)
     named = [role.get("permissionsBoundary") for role in roles]
     # One role with a boundary shows that the environment has one.
     required = next((arn for arn in (boundary, *named) if arn and arn is not UNKNOWN), UNKNOWN)
@@ -58,8 +60,8 @@ RULES: Final = (
     ),
     together(
         "iam-role-has-boundary",
-        "A role has the permissions boundary of its environment: the one that the policy file names as `boundary`, "
-        "else the one that other roles of the stack have. Set permissionsBoundary to it.",
+        "A role or a user has the permissions boundary of its environment: the one that the policy file names as "
+        "`boundary`, else the one that others of the stack have. Set permissionsBoundary to it.",
         _boundary,
         PolicyConfigSchema({"boundary": {"type": "string", "pattern": "^arn:"}}),
     ),

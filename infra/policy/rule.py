@@ -4,9 +4,8 @@ A rule about one resource is judged before that resource is made, in a preview a
 that belong together is judged at the end of a preview, and of an update, when all of them are known.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from dataclasses import dataclass
 
 from pulumi_policy import (
     PolicyConfigSchema,
@@ -18,37 +17,11 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from infra.policy.known import UNKNOWN, Value, dig, plain
+from infra.policy.known import plain
+from infra.policy.resource import Resource
+from infra.policy.siblings import judged
 
 Rule = ResourceValidationPolicy | StackValidationPolicy
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Resource:
-    """A resource: its properties in wire names, and which resources each property comes from, where that is told."""
-
-    type: str
-    name: str
-    urn: str
-    properties: dict[str, Any]
-    protect: bool
-    sources: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-    def get(self, *path: str) -> Value:
-        """Return the property at `path`, as `known.dig` does."""
-        return dig(self.properties, *path)
-
-    def refers_to(self, other: "Resource", property_: str, *identities: str) -> bool:
-        """Tell whether a property is one of the `identities` of `other`.
-
-        One that is unknown is made from what `sources` tells; where that is nothing, it may be of any resource.
-        """
-        value = self.get(property_)
-        sources = self.sources.get(property_, ())
-        if value is UNKNOWN:
-            return other.urn in sources or not sources
-        known = [other.get(identity) for identity in identities if other.get(identity) not in (None, UNKNOWN)]
-        return value in known or (not known and other.urn in sources)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +29,10 @@ class Stack:
     """All resources of a stack."""
 
     resources: Collection[PolicyResource]
+
+    def all(self) -> list[Resource]:
+        """Return the resources, the components and providers too."""
+        return [_resource(each, _sources(each)) for each in self.resources]
 
     def of(self, *types: str) -> list[Resource]:
         """Return the resources of these types."""
@@ -65,19 +42,20 @@ class Stack:
 def each(
     name: str,
     description: str,
-    types: Collection[str],
+    types: Container[str],
     check: Callable[..., Iterable[str]],
     options: PolicyConfigSchema | None = None,
 ) -> ResourceValidationPolicy:
-    """Return the rule that `check` yields no breach for any resource of `types`.
+    """Return the rule that `check` yields no breach for any resource of `types`, nor for any that says the same.
 
     The rule's `options`, as an environment sets them, are keyword arguments of `check`.
     """
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        if args.resource_type in types:
-            for breach in check(_resource(args), **plain(args.get_config())):
-                report(breach, None)
+        for resource in judged(_resource(args)):
+            if resource.type in types:
+                for breach in check(resource, **plain(args.get_config())):
+                    report(f"{resource.place}{breach}", None)
 
     return ResourceValidationPolicy(name, description, validate, config_schema=options)
 
@@ -107,6 +85,7 @@ def _resource(
         properties=plain(given.props),
         protect=given.opts.protect,
         sources=sources or {},
+        provider=plain(given.provider.props) if given.provider else {},
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from infra.policy.documents import texts
 from infra.policy.known import known_items
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 _GROUP: Final = ("aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
 _RULE: Final = "aws:ec2/securityGroupRule:SecurityGroupRule"

@@ -6,7 +6,8 @@ from typing import Final
 from pulumi_policy import PolicyConfigSchema
 
 from infra.policy.known import UNKNOWN
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 _OUTWARD: Final = ("LoadBalancer", "NodePort")
 

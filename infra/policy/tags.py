@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from infra.policy.known import UNKNOWN, dig
-from infra.policy.rule import Resource, each
+from infra.policy.resource import Resource
+from infra.policy.rule import each
 
 REQUIRED: Final = ("Environment", "Owner", "CostCenter")
 # Of the types that take tags, those that this program makes or may come to make.

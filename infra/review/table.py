@@ -2,15 +2,12 @@
 
 from typing import Final
 
-from infra.review import values
+from infra.review import confidential, values
 from infra.review.markdown import code, left_out, row
 from infra.review.steps import Difference, Step
 
 HEADING: Final = (row(["Change", "Resource", "Type", "What changes"]), row(["---"] * 4))
 _MOST_DIFFERENCES: Final = 10
-# Blinded whole, even where the program forgot to say that the values are secret: `kubectl apply` leaves a copy of them
-# in an annotation.
-_KUBERNETES_SECRET: Final = "kubernetes:core/v1:Secret"  # noqa: S105 - a type
 
 
 def row_of(step: Step, action: str, *, bold: bool = False) -> str:
@@ -35,12 +32,14 @@ def _change(step: Step, path: str, difference: Difference) -> str:
 
 
 def _sides(step: Step, path: str, difference: Difference) -> tuple[object, object]:
-    if step.type == _KUBERNETES_SECRET:
-        return values.SECRET, values.SECRET
     trees = (step.old.inputs, step.new.inputs, step.old.outputs, step.new.outputs)
     sides = [values.at(tree, path) for tree in trees]
     # What is a secret on one side is one on all: it became one, or ends to be one, or only the provider says so.
-    old, new, there, found = (values.blinded(side, sides) for side in sides)
+    entries = [values.around(tree, path) for tree in trees]
+    old, new, there, found = (
+        confidential.shown(step.type, path, values.blinded(side, sides), entry)
+        for side, entry in zip(sides, entries, strict=True)
+    )
     if difference.of_inputs:
         return old, new
     # What is there differs from what the program asks for or, in a refresh, from what was there.

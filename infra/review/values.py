@@ -27,6 +27,17 @@ _UNKNOWN_MARKS: Final = frozenset(
 _PART: Final = re.compile(r'\.?(?P<key>[^.\[\]"]+)|\[(?P<index>\d+)\]|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]')
 
 
+def names(path: str) -> list[str]:
+    """Return the keys of a property path, without its indices."""
+    return [key for part in _PART.finditer(path) if (key := _key(part)) is not None]
+
+
+def around(tree: object, path: str) -> object:
+    """Return the value that the last part of a property path lies in."""
+    last = max((part.start() for part in _PART.finditer(path)), default=0)
+    return at(tree, path[:last])
+
+
 def at(tree: object, path: str) -> object:
     """Return the value at a property path; None where there is none, `SECRET` where it is in a secret."""
     for part in _PART.finditer(path):
@@ -67,8 +78,12 @@ def _child(tree: object, part: re.Match[str]) -> object:
     if part["index"] is not None:
         index = int(part["index"])
         return tree[index] if isinstance(tree, list) and index < len(tree) else None
-    key = part["key"] or part["quoted"].replace('\\"', '"')
+    key = _key(part)
     return tree.get(key) if isinstance(tree, Mapping) else None
+
+
+def _key(part: re.Match[str]) -> str | None:
+    return part["quoted"].replace('\\"', '"') if part["quoted"] is not None else part["key"]
 
 
 def _bare(value: Any) -> Any:  # noqa: ANN401 - any JSON value

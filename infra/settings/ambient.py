@@ -25,8 +25,9 @@ def fill_in(given: dict[str, Any], environment: Mapping[str, str], *, preview: b
     Raises:
         ImagesFileError: Names the file.
     """
-    # The schema's default, {}, means that the stack file leaves the section out: it has nothing in AWS.
-    written = {key: value for key, value in given.items() if value != {} or key not in ("environment", "aws")}
+    # The schema's default, {}, means that the stack file leaves the section out.
+    optional = ("environment", "aws", "localhost")
+    written = {key: value for key, value in given.items() if value != {} or key not in optional}
     filled = _images(_cluster(_aws(written, environment, preview=preview), environment), environment)
     if _emulated(filled):
         return _section(filled, "database", {"authorities": environment.get(contracts.DATABASE_AUTHORITIES_ENV)})

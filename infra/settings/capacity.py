@@ -5,13 +5,12 @@ from typing import Final
 
 from infra.aws.instance_classes import max_connections
 from infra.cluster.connection_budget import (
-    ENGINES_PER_WORKER,
-    IN_CLUSTER_CONNECTIONS,
     JOBS,
     LEAST_POOL,
     SURGE,
     ConnectionPool,
     demand,
+    in_cluster_connections,
     most_replicas,
 )
 from infra.quantities import mebibytes
@@ -22,7 +21,7 @@ def database_connections(wanted: Settings) -> int:
     """Return how many connections the environment's database accepts."""
     if wanted.database.kind == "rds":
         return max_connections(wanted.database.instance_class)
-    return IN_CLUSTER_CONNECTIONS
+    return in_cluster_connections(wanted.database.memory)
 
 
 def _replicas(wanted: Settings) -> Iterator[str]:
@@ -61,12 +60,12 @@ def _connections(wanted: Settings) -> Iterator[str]:
         *([f"at most {most}"] if most >= mlflow.min_replicas else []),
         *(["fewer workers"] if mlflow.workers > 1 else []),
         *(["a smaller pool"] if mlflow.pool is not None else []),
-        "a larger database",
+        *(["more database.memory"] if wanted.database.kind == "in-cluster" else ["a larger database"]),
     ]
     database = "the database in the cluster" if wanted.database.kind == "in-cluster" else wanted.database.instance_class
     yield (
         f"mlflow.maxReplicas: got {mlflow.max_replicas}, for which {needed} database connections are needed "
-        f"(({mlflow.max_replicas} + {SURGE} in a rollout) x {mlflow.workers} workers x {ENGINES_PER_WORKER} engines x "
+        f"(({mlflow.max_replicas} + {SURGE} in a rollout) x {mlflow.workers} workers x "
         f"({pool.size} + {pool.overflow}) of a pool + {JOBS} for jobs), and {database} accepts {limit}; allowed: "
         f"{', or '.join(remedies)}"
     )

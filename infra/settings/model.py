@@ -4,6 +4,7 @@ from pydantic import Field
 
 from infra.settings.cluster import Cluster, Images
 from infra.settings.environment import Aws, Environment
+from infra.settings.localhost import Localhost
 from infra.settings.section import Section
 from infra.settings.stores import ArtifactStore, Backup, Database, Egress
 from infra.settings.workloads import Mlflow, Release, Team, Trainer, Vault
@@ -24,6 +25,9 @@ class Settings(Section):
     vault: Vault = Field(default=Vault(), description="an object")
     trainer: Trainer = Field(default=Trainer(), description="an object")
     release: Release = Field(default=Release(), description="an object")
+    localhost: Localhost | None = Field(
+        default=None, description="an object; default: the servers are named by their addresses in the cluster"
+    )
     teams: list[Team] = Field(default=[], max_length=100, description="a list of at most 100 objects")
 
     @property

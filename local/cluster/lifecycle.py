@@ -57,7 +57,7 @@ def _start_one(part: Part) -> bool:
     processes.stop([part.name])
     for address in part.listens:
         if holder := port_holder(address):
-            raise LocalError(f"{part.name} needs {address}, which {holder} has: stop it and run `make up` again.")
+            raise LocalError(f"{part.name} needs {address}, which {holder} has: stop it, {part.remedy}.")
     processes.start(part.name, part.argv, env={**_environment(), **part.env}, fingerprint=fingerprint)
     return True
 

@@ -30,7 +30,8 @@ class Part:
     `ready` returns why the part is not ready yet, or None. `after` names the parts that must be ready before it
     starts. `listens` are the addresses it takes, `host:port`. `files` returns its configuration, which is written
     before it starts, and `reads` names other files that it takes at its start: a part whose program, arguments,
-    environment or files have changed is started anew. `env` is added to the environment that all parts have.
+    environment or files have changed is started anew. `env` is added to the environment that all parts have. `remedy`
+    is what to do where another process has one of its addresses, after "stop it".
     """
 
     name: str
@@ -41,6 +42,7 @@ class Part:
     files: Callable[[], Mapping[Path, str]] = dict
     reads: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    remedy: str = "and run `make up` again"
 
     def write_files(self) -> None:
         """Write the configuration files; they may hold keys, so only their owner reads them."""

@@ -18,6 +18,8 @@ class Fields:
     computed: tuple[str, ...] = ()
     # Inputs whose change makes a new resource.
     replacing: frozenset[str] = frozenset()
+    # Inputs that the service fills in where the program gives none: leaving one out of the program changes nothing.
+    kept: frozenset[str] = frozenset()
     # Lists whose order means nothing.
     sets: frozenset[str] = frozenset()
     # Texts of JSON, which are compared by what they mean.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from local.plugins.paths import Path
-from local.plugins.values import Bag
+from local.plugins.values import Bag, reveal_bag
 
 
 class PluginError(Exception):
@@ -111,8 +111,9 @@ class Provider(ABC):
         return config
 
     def diff_config(self, old: Bag, new: Bag) -> Diff:
-        """Compare the provider's own inputs: a replaced provider replaces all its resources."""
-        changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+        """Compare the provider's own inputs, whoever marked them secret: a replaced one replaces all its resources."""
+        before, after = reveal_bag(old), reveal_bag(new)
+        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         return Diff(changes={(key,): Change.UPDATE for key in changed})
 
     @abstractmethod

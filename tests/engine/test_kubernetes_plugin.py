@@ -190,8 +190,64 @@ def test_what_changed_behind_pulumis_back_shows_on_refresh_and_is_put_back(
     assert put_back.steps["settings"] == "update"
     assert put_back.steps["budget"] == "create"
     assert put_back.counts["same"] == RESOURCES - 2
-    assert config_map(kubernetes, "drift")["data"] == {"color": "red", "mine": "1"}
+    assert config_map(kubernetes, "drift")["data"] == {"color": "red"}, "what kubectl added goes with what it changed"
     assert stack.preview().counts == {"same": RESOURCES}
+
+
+SCALER = """
+    k8s.autoscaling.v2.HorizontalPodAutoscaler(
+        "scaler",
+        metadata={
+            "namespace": place, "name": "web",
+            "annotations": {"pulumi.com/patchForce": "true"} if config.get_bool("force") else {},
+        },
+        spec={
+            "min_replicas": 2, "max_replicas": config.get_int("most") or 10,
+            "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": "web"},
+        },
+        opts=opts,
+    )
+"""
+
+
+@pytest.mark.parametrize("manager", ["kubectl-patch", "operator"])
+def test_a_patched_field_is_a_conflict_unless_the_program_says_that_it_takes_it_back(
+    stack: Stack, kubernetes: Kubernetes, manager: str
+) -> None:
+    name = f"conflict-{manager}"
+    write(stack, kubernetes, name, SCALER)
+    stack.up()
+    path = f"/apis/autoscaling/v2/namespaces/{name}/horizontalpodautoscalers/web"
+    kubernetes.patch(path, {"spec": {"minReplicas": 5}}, manager=manager)
+    assert stack.refresh().steps["scaler"] == "update"
+    with pytest.raises(EngineError) as refused:
+        stack.preview()
+    told = " ".join(str(refused.value).split())
+    assert "server-side apply field conflict detected, see https://www.pulumi.com/registry/" in told
+    assert 'The resource managed by field manager "pulumi-kubernetes-' in told
+    assert f'conflict with "{manager}" using autoscaling/v2: .spec.minReplicas' in told
+
+    stack.config(force="true")
+    assert stack.preview().differences["scaler"] >= {"spec.minReplicas"}
+    assert stack.up().steps["scaler"] == "update"
+    assert kubernetes.get(path)["spec"]["minReplicas"] == 2
+    assert stack.refresh().steps["scaler"] == "same"
+    assert stack.preview().steps["scaler"] == "same"
+
+
+def test_an_update_uses_the_manager_in_the_state_and_so_never_conflicts_with_itself(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
+    write(stack, kubernetes, "manager", SCALER)
+    stack.up()
+    manager = stack.state()["scaler"]["outputs"]["__fieldManager"]
+    stack.config(most="20")
+    assert stack.preview().differences == {"scaler": {"spec.maxReplicas"}}
+    assert stack.up().steps["scaler"] == "update"
+    assert stack.state()["scaler"]["outputs"]["__fieldManager"] == manager
+    live = kubernetes.get("/apis/autoscaling/v2/namespaces/manager/horizontalpodautoscalers/web")
+    applied = [each["manager"] for each in live["metadata"]["managedFields"] if each["operation"] == "Apply"]
+    assert applied == [manager]
 
 
 def test_a_field_that_a_controller_owns_is_an_error_unless_it_is_ignored(stack: Stack, kubernetes: Kubernetes) -> None:

@@ -1,5 +1,7 @@
 """The embedded plugin `vault` under the real engine, against a real Vault server."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.engine.servers import Vault
@@ -40,19 +42,31 @@ PROGRAM = """
         "jwt-role", backend=jwt.path, role_name="ci", role_type="jwt", user_claim="sub", bound_audiences=["ci"],
         token_policies=[policy.name], opts=opts,
     )
+    vault.Audit("audit", type="file", path="{name}-audit", opts=opts,
+        options={{"file_path": {folder!r} + "/{name}-" + (config.get("log") or "first") + ".log"}},
+    )
     pulumi.export("public", key.keys[0]["public_key"])
     pulumi.export("accessor", auth.accessor)
 """
-RESOURCES = 8
+RESOURCES = 9
 
 
 def write(stack: Stack, vault: Vault, name: str, address: str | None = None) -> None:
     key, certificate = (str(path) for path in vault.trust())
     stack.program(
         PROGRAM.format(
-            address=address or vault.address, token=vault.token, name=name, public_key=key, certificate=certificate
+            address=address or vault.address,
+            token=vault.token,
+            name=name,
+            public_key=key,
+            certificate=certificate,
+            folder=str(Path(key).parent),
         )
     )
+
+
+def audit_log(vault: Vault) -> str:
+    return vault.call("GET", "sys/audit")["data"]["cycle-audit/"]["options"]["file_path"]
 
 
 def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vault: Vault) -> None:
@@ -71,9 +85,16 @@ def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vau
     assert stack.refresh().counts == {"same": RESOURCES}
     assert stack.preview().counts == {"same": RESOURCES}
 
-    stack.config(can="create", deletion="true")
-    assert stack.preview().differences == {"policy": {"policy"}, "key": {"deletionAllowed"}}
+    assert audit_log(vault).endswith("/cycle-first.log")
+    stack.config(can="create", deletion="true", log="second")
+    assert stack.preview().differences == {
+        "policy": {"policy"},
+        "key": {"deletionAllowed"},
+        "audit": {"options.file_path"},
+    }
     changed = stack.up()
+    assert changed.steps["audit"] == "replace"
+    assert audit_log(vault).endswith("/cycle-second.log")
     assert (changed.steps["policy"], changed.steps["key"]) == ("update", "update")
     assert '"create"' in vault.call("GET", "sys/policies/acl/cycle-signer")["data"]["policy"]
 
@@ -81,6 +102,7 @@ def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vau
     assert "cycle-transit/" not in vault.call("GET", "sys/mounts")["data"]
     assert not {"cycle-kubernetes/", "cycle-jwt/"} & set(vault.call("GET", "sys/auth")["data"])
     assert vault.call("GET", "sys/policies/acl/cycle-signer") is None
+    assert "cycle-audit/" not in vault.call("GET", "sys/audit")["data"]
 
 
 def test_what_changed_in_vault_shows_on_refresh_and_is_put_back(stack: Stack, vault: Vault) -> None:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from infra.quantities import mebibytes
 from tests.support.engine import Graph, Registered
 
 GENERATED = {"ConfigMap", "Secret", "Job", "ClusterRoleBinding"}
@@ -68,7 +69,27 @@ def test_children_are_named_after_their_component(graph: Graph) -> None:
 def test_every_container_says_what_it_needs_and_what_it_may_use(graph: Graph) -> None:
     for name, container in containers(graph):
         for side in ("requests", "limits"):
-            assert {"cpu", "memory"} <= set(container["resources"][side]), f"{name} {side}"
+            assert {"cpu", "memory", "ephemeral-storage"} <= set(container["resources"][side]), f"{name} {side}"
+
+
+def test_a_pod_may_fill_its_scratch_volumes_and_its_log_before_it_is_evicted(graph: Graph) -> None:
+    # The kubelet counts both, and holds them against the sum of the containers' limits; a log has 50Mi.
+    for workload, pod, _ in graph.pods():
+        on_disk = [
+            volume["emptyDir"] for volume in pod["volumes"] if "medium" not in volume.get("emptyDir", {"medium": 1})
+        ]
+        allowed = [container["resources"]["limits"]["ephemeral-storage"] for container in pod["containers"]]
+        room = sum(mebibytes(size) for size in allowed) - sum(mebibytes(volume["sizeLimit"]) for volume in on_disk)
+        assert room >= 50 * len(pod["containers"]), workload.name
+
+
+def test_every_stateful_set_has_the_headless_service_that_it_names(graph: Graph) -> None:
+    services = {(each.namespace, each.object_name): each.inputs["spec"] for each in graph.of_kind("Service")}
+    for workload, _, labels in graph.pods():
+        if workload.kind == "StatefulSet":
+            named = services[workload.namespace, workload.inputs["spec"]["serviceName"]]
+            assert named["clusterIP"] == "None", workload.name
+            assert named["selector"].items() <= labels.items(), workload.name
 
 
 def test_every_pod_passes_the_restricted_standard(graph: Graph) -> None:
@@ -117,6 +138,16 @@ def test_every_long_running_container_is_probed(graph: Graph) -> None:
                 assert {"readinessProbe", "livenessProbe"} <= set(container), workload.name
 
 
+def test_what_makes_a_container_unready_is_not_what_kills_it(graph: Graph) -> None:
+    for name, container in containers(graph):
+        if "readinessProbe" in container:
+            ready, alive = (
+                {how: container[probe].get(how) for how in ("httpGet", "exec", "tcpSocket")}
+                for probe in ("readinessProbe", "livenessProbe")
+            )
+            assert ready != alive, name
+
+
 def test_every_namespace_enforces_the_restricted_standard(graph: Graph) -> None:
     for namespace in graph.of_kind("Namespace"):
         assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -131,6 +162,21 @@ def test_every_namespace_denies_what_nobody_allowed(graph: Graph) -> None:
 def test_every_pod_runs_in_a_namespace_of_the_stack(graph: Graph) -> None:
     namespaces = {each.object_name for each in graph.of_kind("Namespace")}
     assert {workload.namespace for workload, _, _ in graph.pods()} <= namespaces
+
+
+def test_every_kubernetes_object_takes_back_the_fields_that_it_states(graph: Graph) -> None:
+    objects = [each for each in graph.custom() if each.type.startswith("kubernetes:")]
+    lax = [
+        each.name
+        for each in objects
+        if each.inputs["metadata"].get("annotations", {}).get("pulumi.com/patchForce") != "true"
+    ]
+    assert not lax, "a field of theirs that somebody patched would end the next preview with a conflict"
+
+
+def test_no_secret_is_given_an_empty_map_which_the_cluster_never_has(graph: Graph) -> None:
+    empty = [each.name for each in graph.of_kind("Secret") if each.inputs.get("stringData") == {}]
+    assert not empty, "the official provider would replace it with every update"
 
 
 def test_every_network_policy_selects_pods_of_its_namespace(graph: Graph) -> None:

@@ -56,7 +56,10 @@ def test_mlflow_runs_in_two_to_ten_pods_by_cpu_and_memory(build: Build) -> None:
 
 def test_mlflow_asks_for_memory_that_keeps_four_idle_workers_below_the_target(build: Build) -> None:
     resources = container_of(build(), "Deployment", "mlflow")["resources"]
-    assert resources == {"requests": {"cpu": "500m", "memory": "2048Mi"}, "limits": {"cpu": "1", "memory": "2048Mi"}}
+    assert resources == {
+        "requests": {"cpu": "500m", "memory": "2048Mi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "1", "memory": "2048Mi", "ephemeral-storage": "4224Mi"},
+    }
 
 
 def test_mlflow_keeps_one_pod_at_least_and_rolls_one_pod_at_a_time(build: Build) -> None:
@@ -79,13 +82,14 @@ def test_mlflow_has_five_minutes_to_start_and_is_ready_when_its_database_is(buil
     startup = container["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] == 300
     assert container["livenessProbe"]["httpGet"]["path"] == "/health"
-    assert container["readinessProbe"]["httpGet"]["path"].startswith("/api/2.0/mlflow/experiments/search")
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
 
 
 def test_mlflow_is_configured_by_environment_alone(build: Build) -> None:
     graph = build()
     container = container_of(graph, "Deployment", "mlflow")
-    assert container["command"] == ["mlflow", "server"]
+    assert container["command"][:2] == ["mlflow", "server"]
+    assert not any("password" in word or "://" in word for word in container["command"])
     assert "args" not in container
     settings = variables(graph, container)
     assert settings["MLFLOW_HOST"] == "0.0.0.0"  # noqa: S104 - the pod's own network
@@ -106,9 +110,26 @@ def test_postgres_has_its_volume_and_its_share(build: Build) -> None:
     assert claim["resources"]["requests"]["storage"] == "20Gi"
     assert claim["storageClassName"] == "standard"
     assert container_of(graph, "StatefulSet", "postgres")["resources"] == {
-        "requests": {"cpu": "250m", "memory": "512Mi"},
-        "limits": {"cpu": "500m", "memory": "1Gi"},
+        "requests": {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "384Mi"},
     }
+
+
+def test_postgres_takes_as_many_connections_as_its_memory_holds(build: Build) -> None:
+    small = container_of(build(), "StatefulSet", "postgres")["args"]
+    large = container_of(build({"aegis:database": {"memory": "4Gi"}}), "StatefulSet", "postgres")["args"]
+    assert small == ["-c", "max_connections=160", "-c", "shared_buffers=256MB"]
+    assert large == ["-c", "max_connections=736", "-c", "shared_buffers=1024MB"]
+
+
+def test_a_pod_that_stops_asks_its_clients_to_leave_and_finishes_their_requests(build: Build) -> None:
+    pod = build().one("Deployment", "mlflow").inputs["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    hook = container["lifecycle"]["preStop"]["exec"]["command"][-1]
+    options = container["command"][-1].split()
+    finishing = int(options[options.index("--timeout-graceful-shutdown") + 1])
+    assert contracts.DRAINING_FILE in hook
+    assert int(hook.rpartition(" ")[2]) + finishing < pod["terminationGracePeriodSeconds"]
 
 
 def test_only_those_who_work_with_the_database_reach_it(build: Build) -> None:
@@ -181,6 +202,14 @@ def test_the_signing_key_never_leaves_vault(build: Build) -> None:
     assert key["allowPlaintextBackup"] is False
 
 
+def test_vault_writes_down_every_request_before_a_key_is_made_in_it(build: Build) -> None:
+    graph = build()
+    device = graph.one("Audit")
+    assert (device.inputs["type"], device.inputs["options"]) == ("file", {"file_path": "stdout"})
+    assert device.urn in graph.one("SigningKey").depends_on
+    assert device.urn in graph.one("SignerAccess").depends_on
+
+
 def test_the_local_key_may_go_with_its_stack(build: Build) -> None:
     graph = build()
     assert graph.one("SecretBackendKey").inputs["deletionAllowed"] is True
@@ -244,6 +273,14 @@ def test_fewer_workers_change_the_config_map_and_the_deployment_alone(build: Bui
     assert changed == {"ConfigMap", "Deployment"}
 
 
+def test_a_name_reaches_the_jobs_as_it_was_written(build: Build) -> None:
+    graph = build({"aegis:release": {"experiment": "-x $(HOME) $$", "modelName": "--digits"}})
+    # Kubernetes makes one dollar sign of two.
+    name = "--experiment-name=-x $$(HOME) $$$$"
+    assert name in container_of(graph, "Job", "trainer-run")["args"]
+    assert {name, "--model-name=--digits"} <= set(container_of(graph, "Job", "release-run")["args"])
+
+
 def test_without_a_release_nothing_is_trained_and_nothing_signed(build: Build) -> None:
     graph = build({"aegis:release": {"enabled": False}})
     assert {each.name for each in graph.of_kind("Job")} == {"s3-setup", "migration-upgrade"}
@@ -264,7 +301,14 @@ def test_the_outputs_are_few_and_their_secrets_secret(build: Build) -> None:
         "database_password",
     }  # fmt: skip
     assert graph.secret_outputs == {"s3_root_secret_key", "vault_root_token", "database_password"}
-    assert graph.outputs["mlflow_url"].startswith("http://10.96.")
+    assert graph.outputs["mlflow_url"] == "http://localhost:5000"
+    assert graph.outputs["s3_url"] == "http://localhost:9000"
+    assert graph.outputs["vault_url"] == "http://localhost:8200"
+
+
+def test_without_ports_of_the_machine_the_servers_are_named_by_their_addresses_in_the_cluster(build: Build) -> None:
+    outputs = build({"aegis:localhost": {}}).outputs
+    assert all(outputs[name].startswith("http://10.96.") for name in ("mlflow_url", "s3_url", "vault_url"))
 
 
 def test_the_first_preview_runs_though_no_address_and_no_password_is_known(build: Build) -> None:
@@ -273,7 +317,7 @@ def test_the_first_preview_runs_though_no_address_and_no_password_is_known(build
 
 
 def test_an_object_that_a_dry_run_made_up_an_address_for_has_none_yet(build: Build) -> None:
-    graph = build(preview=True)
+    graph = build({"aegis:localhost": {}}, preview=True)
     assert graph.outputs["mlflow_url"] == UNKNOWN
     vault = next(each for each in graph.resources if each.type == "pulumi:providers:vault")
     assert vault.inputs["address"] == graph.outputs["mlflow_url"]

@@ -4,7 +4,7 @@ import base64
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,11 +22,15 @@ class FakeVault:
         self.signer = LocalSigner()
         self.key_type = "ecdsa-p256"
         self.auth_mount = "kubernetes"
+        self.transit_mount = "transit"
+        self.transit_key = "aegis-cosign"
         # Statuses that the next requests get instead of an answer.
         self.failures: list[int] = []
         self.requests: list[tuple[str, str, Any]] = []
         # What each request named as the namespace of Vault Enterprise.
         self.namespaces: list[str | None] = []
+        # Gives another status and content than the good answer to a path; bytes are sent as they are.
+        self.spoil: Callable[[str, Any], tuple[int, Any]] | None = None
 
     def answer(self, method: str, path: str, token: str | None, body: Any) -> tuple[int, Any]:
         self.requests.append((method, path, body))
@@ -37,9 +41,9 @@ class FakeVault:
             return 200, {"auth": {"client_token": TOKEN}}
         if token != TOKEN:
             return 403, {"errors": ["permission denied"]}
-        if (method, path) == ("GET", "/v1/transit/keys/aegis-cosign"):
+        if (method, path) == ("GET", f"/v1/{self.transit_mount}/keys/{self.transit_key}"):
             return 200, {"data": self._keys()}
-        if path == "/v1/transit/sign/aegis-cosign":
+        if path == f"/v1/{self.transit_mount}/sign/{self.transit_key}":
             return 200, {"data": {"batch_results": self._signatures(body)}}
         return 404, {"errors": []}
 
@@ -66,7 +70,9 @@ def fake_vault(certificate: ssl.SSLContext | None = None) -> Iterator[FakeVault]
             body = json.loads(self.rfile.read(size)) if size else None
             vault.namespaces.append(self.headers.get("X-Vault-Namespace"))
             status, answer = vault.answer(self.command, self.path, self.headers.get("X-Vault-Token"), body)
-            content = json.dumps(answer).encode()
+            if vault.spoil is not None:
+                status, answer = vault.spoil(self.path, answer)
+            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

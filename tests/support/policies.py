@@ -8,6 +8,7 @@ from typing import Any
 
 from pulumi_policy import (
     PolicyCustomTimeouts,
+    PolicyProviderResource,
     PolicyResource,
     PolicyResourceOptions,
     ResourceValidationArgs,
@@ -34,6 +35,8 @@ class Judged:
     protect: bool = False
     sources: Mapping[str, Iterable[str]] = field(default_factory=dict)
     urn: str = ""
+    # The properties of its provider.
+    provider: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +50,7 @@ class Breach:
 
 def of_graph(graph: Graph) -> list[Judged]:
     """Return the resources that a program registered."""
+    providers = {each.urn: each.inputs for each in graph.resources}
     return [
         Judged(
             type=each.type,
@@ -56,6 +60,7 @@ def of_graph(graph: Graph) -> list[Judged]:
             protect=each.protect,
             sources=each.sources,
             urn=each.urn,
+            provider=providers.get(each.provider, {}),
         )
         for each in graph.resources
     ]
@@ -94,13 +99,15 @@ def _note(found: list[Breach], rule: str, resource: str, text: str, urn: str | N
 
 
 def _alone(each: Judged, options: dict[str, Any]) -> ResourceValidationArgs:
-    return ResourceValidationArgs(each.type, _shown(each.inputs), each.urn, each.name, _options(each), None, options)
+    return ResourceValidationArgs(
+        each.type, _shown(each.inputs), each.urn, each.name, _options(each), _provider(each), options
+    )
 
 
 def _together(judged: list[Judged]) -> list[PolicyResource]:
     shown = {
         each.urn: PolicyResource(
-            each.type, _shown(each.outputs), each.urn, each.name, _options(each), None, None, [], {}
+            each.type, _shown(each.outputs), each.urn, each.name, _options(each), _provider(each), None, [], {}
         )
         for each in judged
     }
@@ -109,6 +116,10 @@ def _together(judged: list[Judged]) -> list[PolicyResource]:
             key: [shown[urn] for urn in urns if urn in shown] for key, urns in each.sources.items()
         }
     return list(shown.values())
+
+
+def _provider(each: Judged) -> PolicyProviderResource:
+    return PolicyProviderResource("pulumi:providers:x", _shown(each.provider), "", "")
 
 
 def _shown(properties: Mapping[str, Any]) -> dict[str, Any]:

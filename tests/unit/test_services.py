@@ -3,6 +3,7 @@
 import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, EndpointConnectionError
+from google.protobuf.json_format import ParseError
 from mlflow.exceptions import MlflowException, RestException
 
 from contracts import Exit
@@ -62,3 +63,24 @@ def test_the_reason_is_the_root_cause_in_one_line() -> None:
     with pytest.raises(services.UnavailableError) as failure:
         services.once(lambda: failing(MlflowException("API request to\nhttp://m failed"), root))
     assert str(failure.value) == "[Errno 111] Connection refused"
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("no port"), KeyError("run"), ParseError("no message"), RecursionError("deep")]
+)
+def test_an_answer_without_sense_is_told_at_once_in_one_line(error: Exception) -> None:
+    with pytest.raises(
+        WorkloadError, match="MLflow at http://m refuses: there was no sense in what came back"
+    ) as failure:
+        services.patiently(lambda: failing(error), service="MLflow at http://m", code=Exit.MLFLOW)
+    assert failure.value.code == Exit.MLFLOW
+
+
+def test_no_credential_is_in_what_a_service_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the+secret/key")
+    error = RestException({"error_code": "INTERNAL_ERROR", "message": "the+secret/key: http://me:hush@m/\nis none"})
+    with pytest.raises(WorkloadError) as failure:
+        services.patiently(lambda: failing(error), service="MLflow at http://me:hush@m", code=Exit.MLFLOW, attempts=1)
+    assert "the+secret" not in str(failure.value)
+    assert "hush" not in str(failure.value)
+    assert "\n" not in str(failure.value)

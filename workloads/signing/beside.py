@@ -1,4 +1,4 @@
-"""What lies in the folder already and is not ours to replace: found out before the work starts, so that nothing is lost."""
+"""What lies in the folder already and is not ours to replace: it is found before anything changes."""
 
 import contextlib
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ def check_replaceable(layout: Layout) -> None:
         _check_no_directory(path)
     if not _is_own(layout):
         raise WorkloadError(
-            f"{layout.model_signature} is not the signature of what {layout.manifest.name} lists: it would be replaced, "
-            "so move it away first.",
+            f"{layout.model_signature} is not the signature of what {layout.manifest.name} lists: move it away, "
+            "or give the archive another name.",
             Exit.USAGE,
         )
 

@@ -8,9 +8,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from contracts import TRANSIT_KEY, TRANSIT_MOUNT
+from contracts import KUBERNETES_AUTH_MOUNT, TRANSIT_KEY, TRANSIT_MOUNT, Env
+from workloads import cli
 from workloads.signing.archive import Progress
 from workloads.signing.manifest import Manifest
+
+# For the help of the commands that sign.
+VAULT_ENVIRONMENT = f"""\
+  {Env.VAULT_ADDR}, and {Env.VAULT_TOKEN} or {Env.VAULT_ROLE} (the role that the pod's token logs in to)
+  {Env.VAULT_AUTH_MOUNT}     where that role is, if not at {KUBERNETES_AUTH_MOUNT}
+  {Env.VAULT_TRANSIT_MOUNT}  the transit engine, if not {TRANSIT_MOUNT}
+  {Env.VAULT_TRANSIT_KEY}    its key, if not {TRANSIT_KEY}
+  {Env.VAULT_CACERT}, {Env.VAULT_NAMESPACE}  Vault's authority, and the namespace of Vault Enterprise"""
 
 
 @contextlib.contextmanager
@@ -27,18 +36,27 @@ def bar(description: str) -> Iterator[Progress]:
 
 def add_key_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name the key in Vault."""
-    parser.add_argument("--key-name", default=TRANSIT_KEY, help="name of the transit key")
-    parser.add_argument("--mount", default=TRANSIT_MOUNT, help="path of the transit engine")
+    parser.add_argument(
+        "--key-name", help=f"name of the transit key (default: {Env.VAULT_TRANSIT_KEY}, else {TRANSIT_KEY})"
+    )
+    parser.add_argument(
+        "--mount", help=f"path of the transit engine (default: {Env.VAULT_TRANSIT_MOUNT}, else {TRANSIT_MOUNT})"
+    )
+
+
+def add_archive_argument(parser: argparse.ArgumentParser, description: str) -> None:
+    """Add the archive, as `out`."""
+    parser.add_argument("out", metavar="OUT.tar.gz", type=cli.file_path, help=description)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is packaged, where to, and where the model came from."""
-    parser.add_argument("model_dir", metavar="MODEL_DIR", type=Path, help="directory of the model")
-    parser.add_argument("out", metavar="OUT.tar.gz", type=Path, help="archive to write; the rest goes beside it")
+    parser.add_argument("model_dir", metavar="MODEL_DIR", type=cli.file_path, help="directory of the model")
+    add_archive_argument(parser, "archive to write; the rest goes beside it")
     parser.add_argument(
         "--run",
         metavar="FILE",
-        type=Path,
+        type=cli.file_path,
         help="JSON of the MLflow run, as `select_best_run --json` prints it, for the manifest "
         "(default: the run that the model's MLmodel file names)",
     )

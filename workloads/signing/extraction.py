@@ -35,19 +35,17 @@ class Extraction:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._part = directory
+        with written(directory):
+            self._inside = directory.is_dir()
+        part = f".aegis.{secrets.token_hex(8)}.part"
+        self._part = directory / part if self._inside else directory.with_name(part)
         self._writer = Worker("write-files")
         self._current: PackedFile | None = None
         self._stream: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         with written(self._directory):
-            part = f".aegis.{secrets.token_hex(8)}.part"
-            if self._is_there():
-                self._check_holds_only()
-                self._part = self._directory / part
-            else:
-                self._part = self._directory.with_name(part)
+            self._check_empty()
             self._part.mkdir()
         return self
 
@@ -67,33 +65,28 @@ class Extraction:
         with written(self._directory):
             self._writer.finish()
             self._close()
-            if self._part.parent == self._directory:
-                self._check_holds_only(self._part)
+            if self._inside:
+                self._check_empty()
                 self._move_entries()
             else:
                 self._part.rename(self._directory)
 
-    def _is_there(self) -> bool:
-        try:
-            self._directory.stat()
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _check_holds_only(self, *expected: Path) -> None:
-        if not self._directory.is_dir() or set(self._directory.iterdir()) - set(expected):
+    def _check_empty(self) -> None:
+        there = set(self._directory.iterdir()) if self._inside else self._directory.exists()
+        if there and there != {self._part}:
             raise WorkloadError(f"{self._directory} exists and is not empty: extract to a new directory.", Exit.USAGE)
 
     def _move_entries(self) -> None:
         """Bring each verified file and folder out of the hidden one, or none of them."""
-        moved: list[Path] = []
+        waiting = [entry.name for entry in self._part.iterdir()]
+        moved: list[str] = []
         try:
-            for entry in list(self._part.iterdir()):
-                moved.append(entry.rename(self._directory / entry.name))
-            self._part.rmdir()
+            while waiting:
+                (self._part / waiting[-1]).rename(self._directory / waiting[-1])
+                moved.append(waiting.pop())
         except OSError:
-            for entry in moved:
-                entry.rename(self._part / entry.name)
+            for name in moved:
+                (self._directory / name).rename(self._part / name)
             raise
 
     def _append(self, file: PackedFile, piece: memoryview) -> None:

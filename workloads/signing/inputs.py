@@ -1,9 +1,9 @@
 """Reading the small files that a user names or that lie beside an archive, whatever is found there."""
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 # A manifest of some 1.5 million files; what lies beside an archive is read before it can be trusted.
 LARGEST_BYTES = 256 << 20
@@ -18,13 +18,13 @@ def problem(path: Path, error: OSError) -> str:
     return f"{path} {error}" if isinstance(error, UnfitFileError) else f"{path} cannot be read: {error.strerror}"
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.FileIO:
     """Open a regular file for reading, unbuffered; a pipe that nobody writes to is no reason to wait.
 
     Raises:
         OSError: It can't be opened, or is no regular file.
     """
-    return open(path, "rb", buffering=0, opener=_regular)  # noqa: PTH123 - Path.open takes no opener
+    return io.FileIO(path, opener=_regular)
 
 
 def read_regular(path: Path, limit: int = LARGEST_BYTES) -> bytes:

@@ -51,7 +51,7 @@ def _address(path: Path) -> str:
 
 def _who(address: str) -> str:
     with socket.socket(socket.AF_UNIX) as question:
-        question.setblocking(False)
+        question.settimeout(0)
         try:
             question.connect(address)
             peer = question.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

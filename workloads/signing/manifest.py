@@ -12,7 +12,7 @@ from typing import Any
 from workloads.signing.archive import Packed, PackedFile
 from workloads.signing.encoding import parse_json, to_json
 from workloads.signing.errors import NotVerifiedError
-from workloads.signing.tree import is_text
+from workloads.signing.tree import DEEPEST, is_text
 
 SCHEMA = "aegis.model-archive/v1"
 _SHA256_HEX = 64
@@ -95,12 +95,12 @@ def parse(content: bytes, name: str) -> Manifest:
         raise NotVerifiedError(f"{name} is not a manifest of {SCHEMA}.")
     try:
         manifest = Manifest(
-            model=str(fields["model"]),
+            model=_text(fields["model"]),
             archive_sha256=_digest(fields["archive"]["sha256"]),
             archive_size=_size(fields["archive"]["size"]),
             files=tuple(_file(entry) for entry in fields["files"]),
-            source=dict(fields["source"]),
-            key=SigningKey(**fields["key"]) if "key" in fields else None,
+            source=_object(fields["source"]),
+            key=_key(fields["key"]) if "key" in fields else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise NotVerifiedError(f"{name} is not a manifest: {error} is missing or wrong.") from error
@@ -121,6 +121,8 @@ def path_problem(path: str) -> str | None:
         return "leads out of the archive"
     if not is_text(path) or "" in parts or "." in parts:
         return "is not a plain relative path"
+    if len(parts) - 1 > DEEPEST:
+        return f"lies more than {DEEPEST} folders deep"
     return None
 
 
@@ -131,6 +133,27 @@ def _file(entry: Mapping[str, Any]) -> PackedFile:
     if problem := path_problem(path):
         raise NotVerifiedError(f"the manifest lists {path!r}, which {problem}")
     return PackedFile(path=path, size=_size(entry["size"]), sha256=_digest(entry["sha256"]))
+
+
+def _key(fields: Mapping[str, Any]) -> SigningKey:
+    return SigningKey(
+        mount=_text(fields["mount"]),
+        name=_text(fields["name"]),
+        version=_size(fields["version"]),
+        fingerprint=_digest(fields["fingerprint"]),
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"object {value!r}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"text {value!r}")
+    return value
 
 
 def _digest(value: object) -> str:

@@ -9,7 +9,8 @@ from workloads.signing.source import source_of
 
 _EPILOG = f"""\
 The same files give the same archive, byte by byte. OUT.tar.gz.manifest.json beside it lists each file's digest, the run
-and the git commit ({Env.GIT_COMMIT}).
+and the git commit ({Env.GIT_COMMIT}). Signatures of an earlier archive are removed. Refused, with nothing changed: an
+archive that another process is writing, and an OUT.sig that is not the archive's own.
 
 example:
   python -m workloads.signing.package ./model /tmp/model.tar.gz

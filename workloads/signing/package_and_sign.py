@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from contracts import KUBERNETES_AUTH_MOUNT, Env, Exit
+from contracts import Exit
 from workloads import cli
 from workloads.signing import console, packing, transit
 from workloads.signing.source import source_of
 
 _EPILOG = f"""\
-Vault is asked before the packaging starts, and nothing is written unless everything could be signed.
+Vault is asked before the packaging starts, and nothing is written unless everything could be signed. Refused, with
+nothing changed: an archive that another process is writing, a cosign-vN.pub of another key in the folder, and an
+OUT.sig that is not the archive's own.
 
 written beside OUT.tar.gz:
   OUT.tar.gz.sig                base64 signature, for cosign verify-blob --signature and openssl dgst -verify
@@ -18,8 +20,7 @@ written beside OUT.tar.gz:
   cosign-vN.pub                 the public key of each version N that Vault accepts
 
 environment:
-  {Env.VAULT_ADDR}, and {Env.VAULT_TOKEN} or {Env.VAULT_ROLE} (the role that the pod's token logs in to)
-  {Env.VAULT_AUTH_MOUNT}  where that role is, if not at {KUBERNETES_AUTH_MOUNT}; VAULT_CACERT  Vault's authority
+{console.VAULT_ENVIRONMENT}
 
 verified anywhere, and without a network:
   python -m workloads.signing.verify OUT.tar.gz --key cosign-v1.pub

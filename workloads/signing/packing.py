@@ -105,9 +105,7 @@ def _layout(model_dir: Path, out: Path) -> Layout:
 def _model_name(model_dir: Path) -> str:
     name = model_dir.resolve().name
     if not is_text(name):
-        raise WorkloadError(
-            f"{model_dir} has a name that is not UTF-8 text without control characters.", Exit.USAGE
-        )
+        raise WorkloadError(f"{model_dir} has a name that is not UTF-8 text without control characters.", Exit.USAGE)
     return name
 
 

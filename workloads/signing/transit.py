@@ -5,8 +5,10 @@ The policy that this needs: `read` on `transit/keys/<key>` and `update` on `tran
 
 import base64
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,16 +17,20 @@ import requests
 from hvac import exceptions
 
 from contracts import KUBERNETES_AUTH_MOUNT, TRANSIT_KEY, TRANSIT_MOUNT, VAULT_TOKEN_PATH, Env, Exit
-from workloads import retry
+from workloads import credentials, retry
 from workloads.cli import WorkloadError, require_env
-from workloads.signing import keys
+from workloads.signing import answers
+from workloads.signing.inputs import read_any
 from workloads.signing.signer import KeyRing
 
 T = TypeVar("T")
 
-KEY_TYPE = "ecdsa-p256"
 _TIMEOUT_SECONDS = 10
 _ATTEMPTS = 4
+_LARGEST_TOKEN = 1 << 20
+# Mounts, namespaces, roles and names of keys.
+_PATH = re.compile(r"(?!\.)[A-Za-z0-9_.-]+(/(?!\.)[A-Za-z0-9_.-]+)*")
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
@@ -51,17 +57,12 @@ class Transit:
         Raises:
             WorkloadError: Vault is dead, refuses, or holds no P-256 key of that name; exits with `Exit.VAULT`.
         """
-        data = self._call(
+        return self._call(
             f"read {self.mount}/keys/{self.key}",
-            lambda client: client.secrets.transit.read_key(name=self.key, mount_point=self.mount)["data"],
+            lambda client: answers.key_ring(
+                client.secrets.transit.read_key(name=self.key, mount_point=self.mount), self.key
+            ),
         )
-        if data["type"] != KEY_TYPE:
-            raise WorkloadError(f"Vault's key {self.key} is of type {data['type']}, not {KEY_TYPE}.", Exit.VAULT)
-        versions = {
-            int(version): keys.parse(entry["public_key"].encode(), f"{self.key} version {version}")
-            for version, entry in data["keys"].items()
-        }
-        return KeyRing(latest=data["latest_version"], versions=versions)
 
     def sign(self, digests: Sequence[bytes], version: int) -> list[bytes]:
         """Return the DER signatures of SHA-256 `digests`, all made in one request with one version of the key.
@@ -69,33 +70,28 @@ class Transit:
         Raises:
             WorkloadError: Vault is dead or refuses; exits with `Exit.VAULT`.
         """
-        results = self._call(
+        inputs = [{"input": base64.b64encode(digest).decode()} for digest in digests]
+        return self._call(
             f"sign with {self.mount}/sign/{self.key}",
-            lambda client: client.secrets.transit.sign_data(
-                name=self.key,
-                mount_point=self.mount,
-                batch_input=[{"input": base64.b64encode(digest).decode()} for digest in digests],
-                key_version=version,
-                prehashed=True,
-                hash_algorithm="sha2-256",
-                marshaling_algorithm="asn1",
-            )["data"]["batch_results"],
+            lambda client: answers.signatures(
+                client.secrets.transit.sign_data(
+                    name=self.key,
+                    mount_point=self.mount,
+                    batch_input=inputs,
+                    key_version=version,
+                    prehashed=True,
+                    hash_algorithm="sha2-256",
+                    marshaling_algorithm="asn1",
+                ),
+                version,
+                len(inputs),
+            ),
         )
-        return [self._signature(result, version) for result in results]
-
-    def _signature(self, result: dict[str, str], version: int) -> bytes:
-        if result.get("error"):
-            raise WorkloadError(f"Vault at {self.address} does not sign: {result['error']}", Exit.VAULT)
-        # The form is `vault:v<version>:<base64>`.
-        _, signed_by, encoded = result["signature"].split(":", 2)
-        if signed_by != f"v{version}":
-            raise WorkloadError(f"Vault signed with version {signed_by} of the key, asked was v{version}.", Exit.VAULT)
-        return base64.b64decode(encoded)
 
     def _call(self, purpose: str, action: Callable[[hvac.Client], T]) -> T:
         try:
             return retry.call(
-                lambda: action(self.login()),
+                lambda: _refusing(lambda: action(self.login())),
                 service=f"Vault at {self.address}",
                 code=Exit.VAULT,
                 transient=_TRANSIENT,
@@ -109,45 +105,93 @@ class Transit:
             raise WorkloadError(
                 f"Vault at {self.address} has no key {self.key} in the transit engine {self.mount}.", Exit.VAULT
             ) from error
+        except answers.AnswerError as error:
+            raise WorkloadError(f"Vault at {self.address} was asked to {purpose}: {error}.", Exit.VAULT) from error
         # An OSError beside those of `requests` is a file of VAULT_CACERT that isn't there.
         except (exceptions.VaultError, OSError) as error:
             raise WorkloadError(f"Vault at {self.address} refuses to {purpose}: {_line(error)}", Exit.VAULT) from error
+        # What hvac and requests make of an address or an answer that they can't take apart.
+        except _NONSENSE as error:
+            raise WorkloadError(
+                f"{self.address} does not answer as Vault does, asked to {purpose}: {_line(error)}", Exit.VAULT
+            ) from error
 
 
-def from_environment(key: str = TRANSIT_KEY, mount: str = TRANSIT_MOUNT) -> Transit:
+def from_environment(key: str | None = None, mount: str | None = None) -> Transit:
     """Return the signer that the environment names: `VAULT_ADDR`, and `VAULT_TOKEN` or a role for the pod's token.
 
-    `VAULT_CACERT` and `VAULT_CAPATH` are hvac's to read.
+    `key` and `mount` are what the environment says, else the platform's names. `VAULT_CACERT` and `VAULT_CAPATH` are
+    hvac's to read.
 
     Raises:
-        WorkloadError: A variable is missing.
+        WorkloadError: A variable is missing, or its value can't be one.
     """
-    address = require_env(Env.VAULT_ADDR, "the address of Vault, such as http://127.0.0.1:8200")
-    if token := os.environ.get(Env.VAULT_TOKEN):
-        return Transit(address=address, login=lambda: _client(address, token), mount=mount, key=key)
-    if role := os.environ.get(Env.VAULT_ROLE):
-        auth = os.environ.get(Env.VAULT_AUTH_MOUNT) or KUBERNETES_AUTH_MOUNT
-        return Transit(address=address, login=lambda: _pod_client(address, auth, role), mount=mount, key=key)
+    address = require_env(Env.VAULT_ADDR, "the address of Vault, such as http://127.0.0.1:8200").strip()
+    namespace = _path(Env.VAULT_NAMESPACE) or None
+    transit = partial(
+        Transit,
+        address=address,
+        mount=_path(Env.VAULT_TRANSIT_MOUNT, mount) or TRANSIT_MOUNT,
+        key=_path(Env.VAULT_TRANSIT_KEY, key) or TRANSIT_KEY,
+    )
+    if token := credentials.from_environment(Env.VAULT_TOKEN):
+        return transit(login=lambda: _client(address, namespace, token))
+    if role := _path(Env.VAULT_ROLE):
+        auth = _path(Env.VAULT_AUTH_MOUNT) or KUBERNETES_AUTH_MOUNT
+        return transit(login=lambda: _pod_client(address, namespace, auth, role))
     raise WorkloadError(
         f"Neither {Env.VAULT_TOKEN} nor {Env.VAULT_ROLE} is set: one of them says how to log in to Vault.", Exit.USAGE
     )
 
 
-def _client(address: str, token: str | None) -> hvac.Client:
-    return hvac.Client(address, token=token, timeout=_TIMEOUT_SECONDS, namespace=os.environ.get(Env.VAULT_NAMESPACE))
+def _path(variable: str, given: str | None = None) -> str:
+    """Return a name or path in Vault, `given` or the variable's, without the slashes around it."""
+    value = os.environ.get(variable, "") if given is None else given
+    path = value.strip().strip("/")
+    if (path or given is not None) and not _PATH.fullmatch(path):
+        raise WorkloadError(
+            f"{value!r} is no name in Vault ({variable}): letters, digits, _, - and . between slashes are allowed.",
+            Exit.USAGE,
+        )
+    return path
 
 
-def _pod_client(address: str, auth: str, role: str) -> hvac.Client:
+def _client(address: str, namespace: str | None, token: str) -> hvac.Client:
+    return hvac.Client(address, token=token, timeout=_TIMEOUT_SECONDS, namespace=namespace)
+
+
+def _pod_client(address: str, namespace: str | None, auth: str, role: str) -> hvac.Client:
     try:
-        jwt = Path(VAULT_TOKEN_PATH).read_text(encoding="ascii")
+        jwt = read_any(Path(VAULT_TOKEN_PATH), _LARGEST_TOKEN).decode(errors="replace")
     except OSError as error:
         raise WorkloadError(
-            f"The pod's token for Vault, {VAULT_TOKEN_PATH}, cannot be read: {error.strerror}", Exit.VAULT
+            f"The pod's token for Vault, {VAULT_TOKEN_PATH}, cannot be read: {error.strerror or error}", Exit.VAULT
         ) from error
-    client = _client(address, None)
+    # Without a token of its own, hvac would take one from the home folder.
+    client = _client(address, namespace, "")
     # Vault's `jwt` method takes the same request as its `kubernetes` one.
-    client.auth.kubernetes.login(role=role, jwt=jwt, mount_point=auth)
+    client.auth.kubernetes.login(role=role, jwt=_sendable(jwt, VAULT_TOKEN_PATH), mount_point=auth)
+    _sendable(str(client.token or ""), "the token that the login gave")
     return client
+
+
+def _sendable(token: str, name: str) -> str:
+    try:
+        if sendable := credentials.checked(token, name):
+            return sendable
+    except WorkloadError as error:
+        raise answers.AnswerError(str(error)) from error
+    raise answers.AnswerError(f"{name} is empty")
+
+
+def _refusing(action: Callable[[], T]) -> T:
+    """Return `action()`; a certificate that isn't trusted is no connection that may come back."""
+    try:
+        return action()
+    except requests.exceptions.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise exceptions.VaultError(str(error)) from error
+        raise
 
 
 def _line(error: Exception) -> str:

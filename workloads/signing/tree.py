@@ -17,6 +17,8 @@ from typing import BinaryIO
 from contracts import Exit
 from workloads.cli import WorkloadError
 
+# Folders in one another; deeper than any model's, and what every tool that walks through them can bear.
+DEEPEST = 100
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFCHR: "a character device",
@@ -42,9 +44,9 @@ def scan(model_dir: Path) -> list[SourceFile]:
     Raises:
         WorkloadError: It is no readable directory, has no file, or holds something that is no regular file.
     """
-    if not model_dir.is_dir():
-        raise WorkloadError(f"{model_dir} is not a directory: give the directory of a model.", Exit.USAGE)
     try:
+        if not model_dir.is_dir():
+            raise WorkloadError(f"{model_dir} is not a directory: give the directory of a model.", Exit.USAGE)
         files = list(_walk(model_dir, ""))
     except OSError as error:
         raise WorkloadError(f"{error.filename} cannot be read: {error.strerror}", Exit.USAGE) from error
@@ -105,6 +107,8 @@ def is_text(name: str) -> bool:
 
 
 def _walk(directory: Path, prefix: str) -> Iterator[SourceFile]:
+    if prefix.count("/") > DEEPEST:
+        raise WorkloadError(f"{directory} lies more than {DEEPEST} folders deep in the model.", Exit.USAGE)
     with os.scandir(directory) as entries:
         for entry in entries:
             name = prefix + entry.name

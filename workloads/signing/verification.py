@@ -52,7 +52,7 @@ def verify(
     """Verify `archive` and everything beside it; then, if asked, its files become the directory `extract_to`.
 
     Raises:
-        NotVerifiedError: Something is missing, changed, signed by none of the `trusted` keys, or not what `demand` says.
+        NotVerifiedError: Something is missing, changed, signed by none of `trusted`, or not what `demand` says.
         WorkloadError: `extract_to` is not empty or can't be written.
     """
     started = time.monotonic()

@@ -42,22 +42,24 @@ class Readiness:
     def _started(self, send: Send) -> Send:
         async def started(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                self._opening = asyncio.create_task(self._open())
+                self._opening = asyncio.create_task(self.open())
             await send(message)
 
         return started
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
+        """Open the stores, however long the database takes to be there."""
         while not self._ready:
             try:
-                await asyncio.to_thread(_open_stores)
+                await asyncio.to_thread(open_stores)
                 self._ready = True
             except Exception:  # whatever it is, the log has it, and the pod isn't sent requests
                 _logger.exception("The stores can't be opened; trying again in %d seconds.", _INTERVAL)
                 await asyncio.sleep(_INTERVAL)
 
 
-def _open_stores() -> None:
+def open_stores() -> None:
+    """Open MLflow's stores, which it would do for the first request."""
     # Runs and models are in one database: with one engine for both, a process needs half of the connections.
     RegistryStore._engine_map = TrackingStore._engine_map  # noqa: SLF001 - MLflow has no setting for it
     handlers._get_tracking_store()  # noqa: SLF001 - made on the first request otherwise, and there is no other way

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from local.plugins import defaults
 from local.plugins.announce import announce
 from local.plugins.aws import settings
 from local.plugins.aws.catalogue import FUNCTIONS, KINDS
@@ -47,7 +48,8 @@ class AwsProvider(Provider):
     def diff(self, request: Request) -> Diff:
         """Compare the inputs by what they mean."""
         kind = _kind(request.type)
-        old, new = (kind.normal(kind.fields.complete(bag)) for bag in (request.old_inputs, request.inputs))
+        given = defaults.given(request.old_inputs, request.inputs)
+        old, new = (kind.normal(kind.fields.complete(bag)) for bag in (given, request.inputs))
         changes = without(compare(old, new, kind.same), request.ignore)
         replaces = frozenset(path for path in changes if kind.replaces(path, old, new))
         # A made-up name is another one for another resource.
@@ -89,7 +91,8 @@ class AwsProvider(Provider):
     def update(self, request: Request) -> State:
         """Change the resource and read it back."""
         kind = _kind(request.type)
-        old, new = kind.fields.complete(request.old_inputs), kind.fields.complete(request.inputs)
+        old = kind.fields.complete(defaults.given(request.old_inputs, request.inputs))
+        new = kind.fields.complete(request.inputs)
         if request.preview:
             tags = {"tagsAll": new.get("tags") or {}} if "tagsAll" in kind.fields.computed else {}
             outputs = {name: value for name, value in request.state.items() if name not in kind.fields.inputs}

@@ -4,6 +4,7 @@ from local.plugins.diffs import compare as compare_trees
 from local.plugins.diffs import without
 from local.plugins.kubernetes import immutable, objects
 from local.plugins.kubernetes.client import Object
+from local.plugins.kubernetes.empties import left_out
 from local.plugins.kubernetes.inputs import comparable, same
 from local.plugins.kubernetes.settings import Settings
 from local.plugins.paths import Path, touches
@@ -33,7 +34,7 @@ def _canonical(inputs: Object) -> Object:
     meta = inputs.get("metadata")
     if isinstance(meta, dict) and meta.get("namespace") == "default":
         inputs = inputs | {"metadata": {key: value for key, value in meta.items() if key != "namespace"}}
-    return comparable(inputs)
+    return left_out(comparable(inputs))
 
 
 def _in_the_way(old: Object, new: Object) -> bool:

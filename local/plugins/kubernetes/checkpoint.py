@@ -4,7 +4,6 @@ from typing import Final
 
 from local.plugins.kubernetes.client import Object
 from local.plugins.kubernetes.inputs import from_api
-from local.plugins.kubernetes.objects import metadata
 from local.plugins.values import Bag, Secret, mark_like, reveal_bag
 
 _INPUTS: Final = "__inputs"
@@ -15,9 +14,7 @@ _SECRET_FIELDS: Final = ("data", "stringData")
 
 def write(live: Object, inputs: Bag, manager: str) -> Bag:
     """Return the outputs for a live object that these inputs, with their secret marks, made."""
-    shown = {key: value for key, value in metadata(live).items() if key != "managedFields"}
-    plain = from_api(live) | {"metadata": shown}
-    return secured(mark_like(plain, inputs)) | {
+    return secured(mark_like(from_api(live), inputs)) | {
         _INPUTS: secured(inputs),
         _API_VERSION: live.get("apiVersion"),
         _MANAGER: manager,

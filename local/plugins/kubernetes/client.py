@@ -19,8 +19,8 @@ _CONNECTIONS: Final = 32
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=60)
 _RETRIES: Final = urllib3.Retry(total=3, connect=2, read=2, backoff_factor=0.2, status_forcelist=(429,), redirect=0)
 _APPLY: Final = "application/apply-patch+yaml"
+_JSON_PATCH: Final = "application/json-patch+json"
 _NOT_FOUND: Final = 404
-_CONFLICT: Final = 409
 _FORBIDDEN: Final = 403
 _FIRST_ERROR: Final = 400
 
@@ -59,11 +59,6 @@ class ApiError(PluginError):
         """Whether the user may not do this."""
         return self.code == _FORBIDDEN
 
-    @property
-    def conflict(self) -> bool:
-        """Whether another manager owns a field, or the object changed meanwhile."""
-        return self.code == _CONFLICT
-
 
 class Client:
     """Calls one API server as one user."""
@@ -97,6 +92,10 @@ class Client:
         # JSON is YAML.
         return self._json("PATCH", path, query, body, _APPLY)
 
+    def patch(self, path: str, steps: list[Object]) -> Object:
+        """Change an object by the steps of a JSON patch; https://www.rfc-editor.org/rfc/rfc6902."""
+        return self._json("PATCH", path, {}, steps, _JSON_PATCH)
+
     def put(self, path: str, body: Object, **query: str) -> Object:
         """Replace an object."""
         return self._json("PUT", path, query, body)
@@ -106,12 +105,22 @@ class Client:
         return self._json("DELETE", path, {}, body)
 
     def _json(
-        self, method: str, path: str, query: Mapping[str, str], body: Object | None = None, kind: str = ""
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | list[Object] | None = None,
+        kind: str = "",
     ) -> Object:
         return json.loads(self._request(method, path, query, body, kind))
 
     def _request(
-        self, method: str, path: str, query: Mapping[str, str], body: Object | None = None, kind: str = ""
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | list[Object] | None = None,
+        kind: str = "",
     ) -> bytes:
         url = self._access.server + path + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": "application/json, */*", "User-Agent": "aegis", **self._authorization()}

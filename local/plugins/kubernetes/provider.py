@@ -70,7 +70,7 @@ class KubernetesProvider(Provider):
     def create(self, request: Request) -> State:
         """Apply the object and wait until it's ready."""
         body = inputs.to_api(reveal_bag(request.inputs))
-        manager = objects.annotation(body, objects.PATCH_FIELD_MANAGER) or unique("pulumi-kubernetes-", b"")
+        manager = _manager(body, request)
         if request.preview:
             return State(id="", outputs=self._preview(request, body, manager, creating=True))
         self._reach()
@@ -81,7 +81,7 @@ class KubernetesProvider(Provider):
         pause = _CREATE_PAUSE_SECONDS
         for attempt in range(1, _CREATE_ATTEMPTS + 1):
             try:
-                return apply.send(self._cluster.client, self._path(body), body, manager=manager, preview=False)
+                return self._send(body, None, manager, preview=False)
             except (ApiError, NoSuchKindError) as error:
                 missing = isinstance(error, NoSuchKindError) or error.not_found
                 if not missing or attempt == _CREATE_ATTEMPTS or self._interrupted.wait(pause):
@@ -93,8 +93,7 @@ class KubernetesProvider(Provider):
     def update(self, request: Request) -> State:
         """Apply the object anew and wait until it's ready."""
         body = inputs.to_api(reveal_bag(request.inputs))
-        manager = objects.annotation(body, objects.PATCH_FIELD_MANAGER) or checkpoint.manager(request.state)
-        manager = manager or unique("pulumi-kubernetes-", b"")
+        manager = _manager(body, request)
         if request.preview:
             return State(id=request.id, outputs=self._preview(request, body, manager, creating=False))
         self._reach()
@@ -110,21 +109,23 @@ class KubernetesProvider(Provider):
                 raise
             live = None
         if live is not None:
+            if not request.preview and body["kind"] != "CustomResourceDefinition":
+                live = apply.take_over(client, path, live, manager)
             body = apply.leave_ignored(body, live, request.ignore, manager)
             if body["kind"] == "CustomResourceDefinition":
                 return apply.replace(client, path, body, live, manager=manager, preview=request.preview)
-        return apply.send(client, path, body, manager=manager, preview=request.preview)
+        return self._send(body, live, manager, preview=request.preview)
+
+    def _send(self, body: Object, live: Object | None, manager: str, *, preview: bool) -> Object:
+        force = apply.forced(body, live, preview=preview, always=self._cluster.settings.patch_force)
+        return apply.send(self._cluster.client, self._path(body), body, manager=manager, preview=preview, force=force)
 
     def _preview(self, request: Request, body: Object, manager: str, *, creating: bool) -> Bag:
         """Return what the API server would make of the object, or where it can't tell, the inputs."""
         if has_unknown(body) or not self._cluster.serves(body["apiVersion"], body["kind"]):
             return request.inputs
         try:
-            if creating:
-                client = self._cluster.client
-                live = apply.send(client, self._path(body), body, manager=manager, preview=True, force=True)
-            else:
-                live = self._apply(request, body, manager)
+            live = self._send(body, None, manager, preview=True) if creating else self._apply(request, body, manager)
         except ApiError as error:
             if _only_in_preview(error, creating=creating):
                 return request.inputs
@@ -179,8 +180,7 @@ class KubernetesProvider(Provider):
             raise
         now = inputs.observed(live, given) if given else inputs.imported(live)
         marked = checkpoint.secured(mark_like(now, request.inputs))
-        manager = checkpoint.manager(request.state) or unique("pulumi-kubernetes-", b"")
-        return State(id=request.id, outputs=checkpoint.write(live, marked, manager), inputs=marked)
+        return State(id=request.id, outputs=checkpoint.write(live, marked, _manager(given, request)), inputs=marked)
 
     def _read_unreachable(self, request: Request) -> State | None:
         if self._cluster.settings.delete_unreachable:
@@ -233,6 +233,12 @@ class KubernetesProvider(Provider):
     def _path(self, thing: Object) -> str:
         kind = self._cluster.kind(thing["apiVersion"], thing["kind"])
         return kind.item(objects.name(thing), objects.namespace(thing) or self._cluster.default_namespace)
+
+
+def _manager(thing: Object, request: Request) -> str:
+    """Return the field manager of an object: one of its own, which the program may name and the state keeps."""
+    named = objects.annotation(thing, objects.PATCH_FIELD_MANAGER) or checkpoint.manager(request.state)
+    return named or unique("pulumi-kubernetes-", b"")
 
 
 def _propagation(live: Object) -> str:

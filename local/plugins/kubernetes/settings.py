@@ -27,6 +27,9 @@ class Settings:
     skip_update_unreachable: bool = False
     suppress_deprecation_warnings: bool = False
     server_side_apply: bool = True
+    # Whether fields are taken from whoever owns them; None leaves it to each object. Until 4.29.0 the provider has no
+    # input for it.
+    patch_force: bool | None = None
 
 
 def read(config: Bag, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -45,6 +48,7 @@ def read(config: Bag, environment: Mapping[str, str] = os.environ) -> Settings:
         given = bare.get(name)
         return _flag(name, environment.get(variable) if given is None else given, default=default)
 
+    force = environment.get("PULUMI_K8S_ENABLE_PATCH_FORCE")
     return Settings(
         access=kubeconfig.load(bare.get("kubeconfig"), bare.get("context"), bare.get("cluster")),
         namespace=bare.get("namespace") or None,
@@ -54,6 +58,7 @@ def read(config: Bag, environment: Mapping[str, str] = os.environ) -> Settings:
         skip_update_unreachable=flag("skipUpdateUnreachable", "PULUMI_K8S_SKIP_UPDATE_UNREACHABLE"),
         suppress_deprecation_warnings=flag("suppressDeprecationWarnings", "PULUMI_K8S_SUPPRESS_DEPRECATION_WARNINGS"),
         server_side_apply=flag("enableServerSideApply", "PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY", default=True),
+        patch_force=None if force is None else force == "true",
     )
 
 
@@ -68,10 +73,13 @@ def _flag(name: str, value: Any, *, default: bool = False) -> bool:  # noqa: ANN
 
 
 def moved(old: Bag, new: Bag) -> bool:
-    """Whether two sets of inputs are about different clusters, so that no object of the one is in the other."""
+    """Whether two sets of inputs are about different clusters, so that no object of the one is in the other.
+
+    Identifiers decide where both have one; that one is added or taken away says nothing.
+    """
     before, after = reveal_bag(old), reveal_bag(new)
-    if after.get("clusterIdentifier") or before.get("clusterIdentifier"):
-        return before.get("clusterIdentifier") != after.get("clusterIdentifier")
+    if after.get("clusterIdentifier") and before.get("clusterIdentifier"):
+        return before["clusterIdentifier"] != after["clusterIdentifier"]
     names = ("kubeconfig", "context", "cluster")
     if UNKNOWN in [after.get(name) for name in names]:
         return False

@@ -1,5 +1,6 @@
 """The provider `random`: values that are drawn once and stay in the state until an input changes."""
 
+from local.plugins import defaults
 from local.plugins.announce import announce
 from local.plugins.diffs import compare, without
 from local.plugins.provider import Diff, InvalidInputsError, PluginError, Provider, Request, State
@@ -28,7 +29,8 @@ class RandomProvider(Provider):
     def diff(self, request: Request) -> Diff:
         """Replace on any change; spelling out a default is none."""
         kind = _kind(request.type)
-        old, new = ({**kind.defaults, **reveal_bag(bag)} for bag in (request.old_inputs, request.inputs))
+        before = defaults.given(request.old_inputs, request.inputs)
+        old, new = ({**kind.defaults, **bag} for bag in (before, reveal_bag(request.inputs)))
         changes = without(compare(old, new), request.ignore)
         return Diff(changes=changes, replaces=frozenset(changes))
 

@@ -8,7 +8,7 @@ from local.plugins.vault.client import Vault
 from local.plugins.vault.kind import Document, api_name, named
 
 # The options of the tokens that a role hands out, the same for all authentication methods.
-_TOKENS: Final = dict.fromkeys(
+_TOKENS: Final[dict[str, str | None]] = dict.fromkeys(
     (
         "tokenTtl",
         "tokenMaxTtl",
@@ -18,9 +18,9 @@ _TOKENS: Final = dict.fromkeys(
         "tokenPolicies",
         "tokenBoundCidrs",
         "tokenNoDefaultPolicy",
-        "tokenType",
+        "aliasMetadata",
     )
-)
+) | {"tokenType": "default"}
 _TOKEN_SETS: Final = frozenset({"tokenPolicies", "tokenBoundCidrs"})
 
 
@@ -28,7 +28,9 @@ class Policy(Document):
     """`vault.Policy`: its id is its name."""
 
     path = "sys/policies/acl/{name}"
-    fields = Fields(required=("name", "policy"), optional={"namespace": None}, replacing=frozenset({"name"}))
+    fields = Fields(
+        required=("name", "policy"), optional={"namespace": None}, replacing=frozenset({"name", "namespace"})
+    )
 
     def identify(self, inputs: Bag) -> str:
         """Return the name."""
@@ -62,8 +64,8 @@ class TransitKey(Document):
             "deletionAllowed": False,
             "minDecryptionVersion": 1,
             "minEncryptionVersion": 0,
-            "autoRotatePeriod": 0,
-            "keySize": None,
+            "autoRotatePeriod": None,
+            "keySize": 0,
             "parameterSet": None,
             "hybridKeyTypeEc": None,
             "hybridKeyTypePqc": None,
@@ -88,15 +90,13 @@ class TransitKey(Document):
                 "type",
                 "derived",
                 "convergentEncryption",
-                "keySize",
-                "parameterSet",
-                "hybridKeyTypeEc",
-                "hybridKeyTypePqc",
                 "managedKeyName",
                 "managedKeyId",
                 "context",
+                "namespace",
             }
         ),
+        kept=frozenset({"autoRotatePeriod"}),
         write_only=frozenset({"context", "managedKeyName", "managedKeyId"}),
     )
 
@@ -140,7 +140,7 @@ class KubernetesAuthConfig(Document):
         optional={
             "backend": "kubernetes",
             "kubernetesCaCert": None,
-            "tokenReviewerJwt": None,
+            "tokenReviewerJwt": "",
             "tokenReviewerJwtWo": None,
             "tokenReviewerJwtWoVersion": None,
             "pemKeys": None,
@@ -150,7 +150,8 @@ class KubernetesAuthConfig(Document):
             "useAnnotationsAsAliasMetadata": None,
             "namespace": None,
         },
-        replacing=frozenset({"backend"}),
+        replacing=frozenset({"backend", "namespace"}),
+        kept=frozenset({"disableIssValidation", "disableLocalCaJwt", "useAnnotationsAsAliasMetadata"}),
         secret=frozenset({"tokenReviewerJwt", "tokenReviewerJwtWo"}),
         write_only=frozenset({"tokenReviewerJwt", "tokenReviewerJwtWo", "tokenReviewerJwtWoVersion"}),
     )
@@ -178,11 +179,11 @@ class KubernetesAuthRole(Document):
             "boundServiceAccountNamespaceSelector": None,
             "audience": None,
             "aliasNameSource": None,
-            "aliasMetadata": None,
             "namespace": None,
             **_TOKENS,
         },
-        replacing=frozenset({"backend", "roleName"}),
+        replacing=frozenset({"backend", "roleName", "namespace"}),
+        kept=frozenset({"aliasNameSource"}),
         sets=_TOKEN_SETS | {"boundServiceAccountNames", "boundServiceAccountNamespaces"},
     )
 
@@ -195,7 +196,7 @@ class JwtAuthRole(Document):
         required=("roleName", "userClaim"),
         optional={
             "backend": "jwt",
-            "roleType": "oidc",
+            "roleType": None,
             "boundAudiences": None,
             "boundSubject": None,
             "boundClaims": None,
@@ -204,16 +205,21 @@ class JwtAuthRole(Document):
             "allowedRedirectUris": None,
             "oidcScopes": None,
             "groupsClaim": None,
-            "userClaimJsonPointer": None,
-            "clockSkewLeeway": None,
-            "expirationLeeway": None,
-            "notBeforeLeeway": None,
+            "userClaimJsonPointer": False,
+            "clockSkewLeeway": 0,
+            "expirationLeeway": 0,
+            "notBeforeLeeway": 0,
             "maxAge": None,
-            "verboseOidcLogging": None,
-            "aliasMetadata": None,
+            "verboseOidcLogging": False,
+            "disableBoundClaimsParsing": False,
             "namespace": None,
             **_TOKENS,
         },
-        replacing=frozenset({"backend", "roleName"}),
+        replacing=frozenset({"backend", "roleName", "roleType", "namespace"}),
+        kept=frozenset({"roleType", "boundClaimsType"}),
         sets=_TOKEN_SETS | {"boundAudiences", "allowedRedirectUris", "oidcScopes"},
     )
+
+    def body(self, inputs: Bag) -> Bag:
+        """Leave out what steers the official provider and not Vault."""
+        return {name: value for name, value in super().body(inputs).items() if name != "disable_bound_claims_parsing"}

@@ -75,9 +75,9 @@ class Document(Kind):
         data = vault.read(self.address(inputs))
         return None if data is None else named(data, self.fields) | {name: inputs[name] for name in self._in_path()}
 
-    def update(self, vault: Vault, old: Bag, new: Bag) -> None:  # noqa: ARG002 - a document is written whole.
+    def update(self, vault: Vault, old: Bag, new: Bag) -> None:
         """Write the document anew."""
-        self.create(vault, new)
+        self.create(vault, emptied(self.fields, old, new))
 
     def delete(self, vault: Vault, inputs: Bag) -> None:
         """Delete the document."""
@@ -90,6 +90,11 @@ class Document(Kind):
 
     def _in_path(self) -> list[str]:
         return re.findall(r"\{(\w+)\}", self.path)
+
+
+def emptied(fields: Fields, old: Bag, new: Bag) -> Bag:
+    """Return new inputs, with what isn't given any more as empty: what an update leaves out, Vault keeps."""
+    return {name: type(value)() for name, value in old.items() if name not in new.keys() | fields.kept} | new
 
 
 def named(data: Mapping[str, Any], fields: Fields) -> Bag:

@@ -2,13 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from local.plugins.fields import Fields
 from local.plugins.provider import PluginError
 from local.plugins.values import Bag
 from local.plugins.vault.client import Vault
-from local.plugins.vault.kind import Kind, api_name, named
+from local.plugins.vault.kind import Kind, api_name, emptied, named
 
 # Inputs of a mount that Vault keeps in its `config`, by Vault's name.
 _TUNABLE: Final = {
@@ -23,6 +23,12 @@ _TUNABLE: Final = {
     "delegatedAuthAccessors": "delegated_auth_accessors",
     "identityTokenKey": "identity_token_key",
     "forceNoCache": "force_no_cache",
+}
+_UNSHOWN: Final = {
+    "auditNonHmacRequestKeys": [],
+    "auditNonHmacResponseKeys": [],
+    "listingVisibility": "",
+    "identityTokenKey": "",
 }
 _TUNE: Final = {
     "defaultLeaseTtl": "default_lease_ttl",
@@ -66,7 +72,7 @@ class Mounted(Kind):
         if self.identify(old) != self.identify(new):
             message = f"the embedded plugin can't move a mount from {self.identify(old)!r} to {self.identify(new)!r}"
             raise PluginError(message)
-        vault.write(f"{self._address(new)}/tune", self.tuning(new))
+        vault.write(f"{self._address(new)}/tune", self.tuning(emptied(self.fields, old, new)))
 
     def delete(self, vault: Vault, inputs: Bag) -> None:
         """Unmount it, with all that it holds."""
@@ -105,7 +111,18 @@ class Mount(Mounted):
             **dict.fromkeys(_TUNABLE),
         },
         computed=("accessor",),
-        replacing=frozenset({"type", "local", "sealWrap", "externalEntropyAccess", "options"}),
+        replacing=frozenset({"type", "local", "sealWrap", "externalEntropyAccess", "namespace"}),
+        kept=frozenset(
+            {
+                "defaultLeaseTtlSeconds",
+                "maxLeaseTtlSeconds",
+                "forceNoCache",
+                "auditNonHmacRequestKeys",
+                "auditNonHmacResponseKeys",
+                "sealWrap",
+            }
+        ),
+        sets=frozenset({"allowedManagedKeys"}),
     )
 
     def body(self, inputs: Bag) -> Bag:
@@ -115,12 +132,12 @@ class Mount(Mounted):
         return plain | {"config": _renamed(inputs, _TUNABLE)}
 
     def tuning(self, inputs: Bag) -> Bag:
-        """Return the settings."""
-        return super().tuning(inputs) | _renamed(inputs, _TUNABLE)
+        """Return the settings and the options."""
+        return super().tuning(inputs) | {"options": inputs.get("options") or {}} | _renamed(inputs, _TUNABLE)
 
     def settings(self, config: Mapping[str, object]) -> Bag:
-        """Return the settings."""
-        return {name: config[given] for name, given in _TUNABLE.items() if config.get(given) is not None}
+        """Return the settings; Vault leaves out some that are empty."""
+        return _UNSHOWN | {name: config[given] for name, given in _TUNABLE.items() if config.get(given) is not None}
 
 
 class AuthBackend(Mounted):
@@ -139,9 +156,17 @@ class AuthBackend(Mounted):
             "namespace": None,
         },
         computed=("accessor",),
-        replacing=frozenset({"type", "local"}),
+        replacing=frozenset({"type", "local", "namespace"}),
+        kept=frozenset({"path", "tune"}),
         write_only=frozenset({"tune", "disableRemount"}),
     )
+
+    def read(self, vault: Vault, inputs: Bag) -> Bag | None:
+        """Find it in the table; its tuning is as given, or as Vault has chosen it."""
+        found = super().read(vault, inputs)
+        if found is None:
+            return None
+        return found | {"tune": inputs.get("tune") or _tuned(vault.read(f"{self._address(inputs)}/tune") or {})}
 
     def body(self, inputs: Bag) -> Bag:
         """Return the type, and the settings as `config`."""
@@ -188,11 +213,17 @@ class JwtAuthBackend(AuthBackend):
             "disableRemount": False,
             "namespace": None,
             **dict.fromkeys(_CONFIGURED),
+            "namespaceInState": True,
+            "oidcClientSecretWo": None,
+            "oidcClientSecretWoVersion": None,
         },
         computed=("accessor",),
-        replacing=frozenset({"type", "local"}),
-        secret=frozenset({"oidcClientSecret"}),
-        write_only=frozenset({"tune", "disableRemount", "oidcClientSecret"}),
+        replacing=frozenset({"type", "local", "namespace"}),
+        kept=frozenset({"tune"}),
+        secret=frozenset({"oidcClientSecret", "oidcClientSecretWo"}),
+        write_only=frozenset(
+            {"tune", "disableRemount", "oidcClientSecret", "oidcClientSecretWo", "oidcClientSecretWoVersion"}
+        ),
     )
 
     def create(self, vault: Vault, inputs: Bag) -> None:
@@ -210,10 +241,12 @@ class JwtAuthBackend(AuthBackend):
     def update(self, vault: Vault, old: Bag, new: Bag) -> None:
         """Tune it and configure it anew."""
         super().update(vault, old, new)
-        self._configure(vault, new)
+        self._configure(vault, emptied(self.fields, old, new))
 
     def _configure(self, vault: Vault, inputs: Bag) -> None:
-        vault.write(self._config(inputs), {api_name(name): inputs[name] for name in self._CONFIGURED if name in inputs})
+        settings = {api_name(name): inputs[name] for name in self._CONFIGURED if name in inputs}
+        write_only = inputs.get("oidcClientSecretWo")
+        vault.write(self._config(inputs), settings | ({"oidc_client_secret": write_only} if write_only else {}))
 
     def _config(self, inputs: Bag) -> str:
         return f"auth/{self.identify(inputs)}/config"
@@ -226,12 +259,29 @@ class Audit(Mounted):
     fields = Fields(
         required=("type", "options"),
         optional={"path": None, "description": None, "local": False, "namespace": None},
-        replacing=frozenset({"type", "options", "path", "description", "local"}),
+        replacing=frozenset({"type", "options", "path", "description", "local", "namespace"}),
+        kept=frozenset({"path"}),
     )
 
     def body(self, inputs: Bag) -> Bag:
         """Return all inputs but the path."""
         return {name: value for name, value in inputs.items() if name not in ("path", "namespace")}
+
+
+def _tuned(config: Mapping[str, Any]) -> Bag:
+    """Return the settings of an authentication method, with times as the official provider writes them."""
+    found = {name: config.get(given) for name, given in _TUNE.items()}
+    times = {name: duration(int(found[name] or 0)) for name in ("defaultLeaseTtl", "maxLeaseTtl")}
+    return found | times | {"listingVisibility": found["listingVisibility"] or ""}
+
+
+def duration(seconds: int) -> str:
+    """Write a time as Go does, but without zeros at its end: `768h`, `1h0m5s`, `0s`."""
+    hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
+    text = (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"
+    for zero in ("m0s", "h0m"):
+        text = text[:-2] if text.endswith(zero) else text
+    return text
 
 
 def _renamed(inputs: Bag, names: Mapping[str, str]) -> Bag:

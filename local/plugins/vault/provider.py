@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from local.plugins import defaults
 from local.plugins.announce import announce
 from local.plugins.diffs import compare, equal, without
 from local.plugins.naming import unique
@@ -54,10 +55,13 @@ class VaultProvider(Provider):
     def diff(self, request: Request) -> Diff:
         """Compare the inputs, spelled-out defaults and the order of sets aside."""
         kind = _kind(request.type)
-        old, new = (kind.fields.ordered(kind.fields.complete(bag)) for bag in (request.old_inputs, request.inputs))
+        given = defaults.given(request.old_inputs, request.inputs)
+        unsaid = {name for name in kind.fields.kept if request.inputs.get(name) is None}
+        old, new = (_telling(kind, bag, unsaid) for bag in (given, request.inputs))
         changes = without(compare(old, new, _same), request.ignore)
         replaces = frozenset(path for path in changes if path[0] in kind.fields.replacing)
-        in_the_way = bool(replaces) and kind.identify(old) == kind.identify(new)
+        before, after = (kind.fields.complete(bag) for bag in (given, request.inputs))
+        in_the_way = bool(replaces) and kind.identify(before) == kind.identify(after)
         return Diff(changes=changes, replaces=replaces, delete_before_replace=in_the_way)
 
     def create(self, request: Request) -> State:
@@ -72,19 +76,19 @@ class VaultProvider(Provider):
     def read(self, request: Request) -> State | None:
         """Read the resource; its inputs are the last ones, changed where Vault says something else."""
         kind = _kind(request.type)
-        known = {**kind.locate(request.id), **reveal_bag(request.inputs)}
-        inputs = kind.fields.complete(known)
+        inputs = kind.fields.complete({**reveal_bag(request.inputs), **kind.locate(request.id)})
         found = kind.read(self._server(), inputs)
         if found is None:
             return None
-        now = _observed(kind, found, known if request.inputs else None)
-        outputs = _marked(kind, inputs | found, request.inputs)
+        now = _observed(kind, found, reveal_bag(request.inputs) if request.inputs else None)
+        outputs = _marked(kind, _everything(kind, request.id, inputs | found), request.inputs)
         return State(id=request.id, outputs=outputs, inputs=mark_like(now, request.inputs))
 
     def update(self, request: Request) -> State:
         """Change the resource and read it back."""
         kind = _kind(request.type)
-        old, new = kind.fields.complete(request.old_inputs), kind.fields.complete(request.inputs)
+        old = kind.fields.complete(defaults.given(request.old_inputs, request.inputs))
+        new = kind.fields.complete(request.inputs)
         if request.preview:
             return State(id=request.id, outputs=_preview(kind, new, request.inputs))
         kind.update(self._server(), old, new)
@@ -94,7 +98,7 @@ class VaultProvider(Provider):
         """Delete the resource."""
         kind = _kind(request.type)
         kind.delete(
-            self._server(), kind.fields.complete({**kind.locate(request.id), **request.state, **request.inputs})
+            self._server(), kind.fields.complete({**request.state, **request.inputs, **kind.locate(request.id)})
         )
 
     def _outputs(self, kind: Kind, inputs: Bag, given: Bag) -> Bag:
@@ -102,7 +106,7 @@ class VaultProvider(Provider):
         if found is None:
             message = f"Vault has no {kind.identify(inputs)!r} although it was just written"
             raise PluginError(message)
-        return _marked(kind, inputs | found, given)
+        return _marked(kind, _everything(kind, kind.identify(inputs), inputs | found), given)
 
     def _server(self) -> Vault:
         if self._vault is None:
@@ -117,6 +121,18 @@ def _kind(type_token: str) -> Kind:
     except KeyError:
         message = f"the embedded plugin 'vault' doesn't know {type_token!r}; it knows {', '.join(sorted(KINDS))}"
         raise PluginError(message) from None
+
+
+def _telling(kind: Kind, inputs: Bag, unsaid: set[str]) -> Bag:
+    """Return inputs for a comparison: an empty value is as good as none, as in all of Vault's API."""
+    ordered = kind.fields.ordered(kind.fields.complete(inputs))
+    return {name: value for name, value in ordered.items() if value and name not in unsaid}
+
+
+def _everything(kind: Kind, identity: str, known: Bag) -> Bag:
+    """Return the outputs, which name every property as the official ones do, but hold nothing that is only written."""
+    names = kind.fields.inputs | frozenset(kind.fields.computed)
+    return {name: None if name.endswith("Wo") else known.get(name) for name in sorted(names)} | {"id": identity}
 
 
 def _same(path: Path, old: Tree, new: Tree) -> bool:

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.cluster.connection_budget import (
-    IN_CLUSTER_CONNECTIONS,
     LEAST_POOL,
     ConnectionPool,
     demand,
     fitting_pool,
+    in_cluster_connections,
     most_replicas,
+    shared_buffers,
 )
 
 WORKERS, PODS = st.integers(1, 16), st.integers(1, 50)
@@ -35,12 +36,18 @@ def test_one_pod_more_than_the_most_needs_more_than_there_is(workers: int, limit
 
 
 def test_the_design_fits_the_database_in_the_cluster() -> None:
-    assert most_replicas(4, IN_CLUSTER_CONNECTIONS) == 10
+    assert most_replicas(4, in_cluster_connections("1Gi")) >= 10
 
 
-def test_a_large_database_gives_no_pool_more_than_sqlalchemy_would() -> None:
-    assert fitting_pool(1, 1, 5000) == ConnectionPool(size=5, overflow=10)
+def test_a_large_database_gives_no_process_more_than_sqlalchemy_would() -> None:
+    assert fitting_pool(1, 1, 5000) == ConnectionPool(size=14, overflow=1)
 
 
 def test_a_rollout_counts_with_one_pod_more() -> None:
-    assert demand(4, 10, ConnectionPool(size=1, overflow=1)) == 11 * 4 * 2 * 2 + 10
+    assert demand(4, 10, ConnectionPool(size=1, overflow=1)) == 11 * 4 * 2 + 10
+
+
+@given(st.integers(256, 65536))
+def test_connections_and_buffers_leave_room_in_the_memory_of_the_database(mebibytes: int) -> None:
+    memory = f"{mebibytes}Mi"
+    assert shared_buffers(memory) + 4 * in_cluster_connections(memory) < mebibytes

@@ -1,17 +1,30 @@
-"""Every real caller's Host header passes MLflow's own check, and a rebound name does not."""
+"""Every real caller's Host and Origin pass MLflow's own checks, and a rebound name or another page's don't."""
 
 import pytest
-from mlflow.server.security_utils import is_allowed_host_header
+from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
-from infra.cluster.mlflow_hosts import allowed_hosts
+from infra.cluster.mlflow_hosts import Callers
 
 POD_IP = "10.244.3.17"
 
 
-def hosts(public: tuple[str, ...] = ()) -> list[str]:
-    value = allowed_hosts("mlflow", "ml", "cluster.local", 5000, "10.96.7.4", public)
+def callers(public: tuple[str, ...] = ()) -> Callers:
+    return Callers(
+        service="mlflow", namespace="ml", domain="cluster.local", port=5000, cluster_ip="10.96.7.4", public_hosts=public
+    )
+
+
+def read(value: str) -> list[str]:
     # kubelet puts the pod's own address in, before MLflow splits the value at its commas.
     return value.replace("$(POD_IP)", POD_IP).split(",")
+
+
+def hosts(public: tuple[str, ...] = ()) -> list[str]:
+    return read(callers(public).hosts())
+
+
+def origins(public: tuple[str, ...] = ()) -> list[str]:
+    return read(callers(public).origins())
 
 
 @pytest.mark.parametrize(
@@ -57,3 +70,37 @@ def test_a_name_that_is_not_ours_is_refused(host: str) -> None:
 def test_a_public_name_is_answered_where_the_settings_say_so() -> None:
     assert is_allowed_host_header(hosts(("mlflow.example.com",)), "mlflow.example.com")
     assert not is_allowed_host_header(hosts(), "mlflow.example.com")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost:5000",
+        "http://127.0.0.1:8443",
+        "http://10.96.7.4:5000",
+        "http://mlflow.ml.svc.cluster.local:5000",
+        "http://mlflow.ml",
+        f"http://{POD_IP}:5000",
+        "https://mlflow.example.com",
+        "http://mlflow.example.com",
+        "https://mlflow.example.com:8443",
+    ],
+)
+def test_the_page_of_the_server_may_post_from_each_address_that_it_is_opened_at(origin: str) -> None:
+    allowed = origins(("mlflow.example.com", "mlflow.example.com:8443"))
+    assert not should_block_cors_request(origin, "POST", allowed)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example.com",
+        "https://mlflow.example.com.evil.example.com",
+        "https://mlflow.example.com:444",
+        "http://10.96.7.5:5000",
+        "https://mlflow.ml.svc",
+        "null",
+    ],
+)
+def test_another_page_may_not_post(origin: str) -> None:
+    assert should_block_cors_request(origin, "POST", origins(("mlflow.example.com",)))

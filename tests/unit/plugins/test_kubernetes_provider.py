@@ -11,7 +11,7 @@ from local.plugins.kubernetes import settings
 from local.plugins.kubernetes.kubeconfig import load, run_exec
 from local.plugins.kubernetes.objects import kind_of
 from local.plugins.kubernetes.provider import KubernetesProvider
-from local.plugins.provider import PluginError
+from local.plugins.provider import Diff, PluginError
 from local.plugins.values import UNKNOWN, Bag, Secret
 from tests.unit.plugins.support import RecordingHost, RequestFor
 
@@ -162,6 +162,11 @@ def test_a_cluster_identifier_decides_alone_what_is_another_cluster(provider: Ku
     old = {"kubeconfig": kubeconfig(), "clusterIdentifier": "prod"}
     assert not provider.diff_config(old, old | {"kubeconfig": kubeconfig("http://other:1")}).replaces
     assert provider.diff_config(old, old | {"clusterIdentifier": "dev"}).replaces
+    assert not provider.diff_config({"kubeconfig": kubeconfig()}, old).replaces, "the first identifier moves nothing"
+
+
+def test_a_kubeconfig_that_is_secret_in_the_state_alone_is_no_change(provider: KubernetesProvider) -> None:
+    assert provider.diff_config({"kubeconfig": Secret(kubeconfig())}, {"kubeconfig": kubeconfig()}) == Diff()
 
 
 def test_a_kubeconfig_is_read_as_text_or_from_a_file_with_its_certificates(tmp_path: Path) -> None:
@@ -203,6 +208,14 @@ def test_a_credential_command_is_run_for_its_token(tmp_path: Path) -> None:
 def test_switches_are_read_as_the_sdk_sends_them(value: Any, expected: Any) -> None:
     config = {"kubeconfig": kubeconfig()} | ({} if value is None else {"enableConfigMapMutable": value})
     assert settings.read(config, {}).config_map_mutable is expected
+
+
+@pytest.mark.parametrize(("value", "always"), [(None, None), ("true", True), ("false", False), ("1", False)])
+def test_conflicts_are_forced_by_the_variable_that_the_official_plugin_reads(
+    value: str | None, always: bool | None
+) -> None:
+    environment = {} if value is None else {"PULUMI_K8S_ENABLE_PATCH_FORCE": value}
+    assert settings.read({"kubeconfig": kubeconfig()}, environment).patch_force is always
 
 
 def test_a_switch_that_is_neither_on_nor_off_is_refused_by_name() -> None:

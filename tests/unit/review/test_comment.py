@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.review.exits import Exit
+from tests.support.sdk import types_of
 from tests.unit.review.conftest import RECORDINGS, Review
 
 FORMS = pytest.mark.parametrize("form", ["json", "ndjson"])
@@ -216,6 +217,7 @@ def test_a_value_that_becomes_a_secret_is_blinded_on_both_sides(
     assert "`password`: `[secret]` → `[secret]`" in row(review("comment", previewed([change])).out, "it")
 
 
+STATE_ONLY = (*types_of("pulumi_random"), "tls:index/privateKey:PrivateKey")
 CLAIMS = {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
 
 
@@ -233,8 +235,12 @@ CLAIMS = {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
         ("kubernetes:core/v1:PersistentVolumeClaim", {}),
         ("kubernetes:apps/v1:StatefulSet", CLAIMS),
         ("kubernetes:core/v1:Namespace", {}),
-        ("random:index/randomPassword:RandomPassword", {}),
-        ("random:index/randomBytes:RandomBytes", {}),
+        ("aws:kms/replicaKey:ReplicaKey", {}),
+        ("aws:efs/fileSystem:FileSystem", {}),
+        ("kubernetes:apps/v1beta2:StatefulSet", CLAIMS),
+        ("kubernetes:core/v1:PersistentVolumeClaimList", {"items": []}),
+        ("kubernetes:apps/v1:StatefulSetList", {"items": [CLAIMS]}),
+        *((kind, {}) for kind in STATE_ONLY),
     ],
 )
 @pytest.mark.parametrize("op", ["delete", "replace"])
@@ -244,6 +250,16 @@ def test_every_kind_that_holds_data_is_guarded(
     assert review("comment", previewed([step(kind, op, inputs=inputs)])).code is Exit.DATA_LOSS
 
 
+@pytest.mark.parametrize("kind", STATE_ONLY)
+@pytest.mark.parametrize("op", ["delete", "replace"])
+def test_what_lives_in_the_state_alone_is_lost_even_where_it_is_retained(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path], kind: str, op: str
+) -> None:
+    result = review("comment", previewed([step(kind, op, "admin", retainOnDelete=True)]))
+    assert result.code is Exit.DATA_LOSS
+    assert result.first_line.endswith(": admin (stack prod)**")
+
+
 @pytest.mark.parametrize(
     "harmless",
     [
@@ -251,8 +267,9 @@ def test_every_kind_that_holds_data_is_guarded(
         step("kubernetes:apps/v1:StatefulSet", "delete", inputs={"spec": {"replicas": 1}}),
         step("aws:s3/bucket:Bucket", "update"),
         step("aws:s3/bucket:Bucket", "delete", retainOnDelete=True),
+        step("kubernetes:core/v1:NamespacePatch", "delete"),
     ],
-    ids=["no data", "no volumes", "an update", "kept by the provider"],
+    ids=["no data", "no volumes", "an update", "kept by the provider", "a patch, whose object stays"],
 )
 def test_what_loses_nothing_passes(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path], harmless: dict[str, Any]

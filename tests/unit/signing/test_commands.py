@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +103,31 @@ def test_a_missing_archive_is_not_verified(
     out.unlink()
     assert exit_of(verify.main, out, "--key", out.with_name("cosign-v1.pub")) == Exit.NOT_VERIFIED
     assert f"{out} is missing" in capsys.readouterr().err
+
+
+def test_a_full_disk_under_the_output_is_one_clear_line(vault: FakeVault, model_dir: Path, out: Path) -> None:
+    command = [sys.executable, "-m", "workloads.signing.package", str(model_dir), str(out), "--json"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == Exit.UNEXPECTED
+    assert result.stderr == "error: standard output cannot be used: No space left on device\n"
+
+
+def test_a_key_of_a_shells_substitution_and_the_demanded_model_are_taken(
+    vault: FakeVault, model_dir: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_of(package_and_sign.main, model_dir, out)
+    read, write = os.pipe()
+    os.write(write, out.with_name("cosign-v1.pub").read_bytes())
+    os.close(write)
+    argv = [out, "--key", f"/dev/fd/{read}", "--model", "net", "--run", "0123abc"]
+    assert exit_of(verify.main, *argv) == Exit.OK
+    os.close(read)
+    assert exit_of(verify.main, out, "--key", out.with_name("cosign-v1.pub"), "--model", "other") == Exit.NOT_VERIFIED
+    assert "it was signed as model 'net', not 'other'" in capsys.readouterr().err
+
+
+def test_an_mlmodel_with_a_date_that_does_not_exist_keeps_its_run(model_dir: Path, out: Path) -> None:
+    (model_dir / "MLmodel").write_text("metadata: {released: 2024-02-30}\nrun_id: 0123\n")
+    assert exit_of(package.main, model_dir, out) == Exit.OK
+    assert json.loads(Path(f"{out}.manifest.json").read_bytes())["source"] == {"run_id": "0123"}

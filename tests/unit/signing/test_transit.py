@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts import Exit
-from tests.support.fake_vault import FakeVault, fake_vault
+from contracts import Env, Exit
+from tests.support.fake_vault import TOKEN, FakeVault, fake_vault
 from tests.support.tls import self_signed
 from workloads.cli import WorkloadError
 from workloads.signing import transit
@@ -68,6 +68,60 @@ def test_a_pod_logs_in_at_the_mount_that_the_stack_names(
     assert vault.requests[0] == ("POST", "/v1/auth/jwt-eks/login", {"role": "signer", "jwt": "the.pod.token"})
 
 
+def test_key_and_engine_are_the_ones_that_the_stack_names(
+    vault: FakeVault, pod: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.transit_mount, vault.transit_key, vault.auth_mount = "team/sign", "models", "jwt-eks"
+    monkeypatch.setenv("AEGIS_VAULT_AUTH_MOUNT", "jwt-eks")
+    monkeypatch.setenv("AEGIS_VAULT_TRANSIT_MOUNT", "team/sign/")
+    monkeypatch.setenv(Env.VAULT_TRANSIT_KEY, "models")
+    signer = transit.from_environment()
+    assert len(signer.sign(DIGESTS, signer.key_ring().latest)) == 2
+    assert (signer.mount, signer.key) == ("team/sign", "models")
+
+
+def test_what_the_caller_names_comes_before_the_environment(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AEGIS_VAULT_TRANSIT_MOUNT", "elsewhere")
+    monkeypatch.setenv(Env.VAULT_TRANSIT_KEY, "another")
+    assert transit.from_environment(key="aegis-cosign", mount="transit").key_ring().latest == 1
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Env) if "VAULT" in name])
+def test_every_variable_about_vault_is_read(name: str) -> None:
+    # hvac reads the authorities itself.
+    sources = [path.read_text() for path in Path(transit.__file__).parent.glob("*.py")]
+    assert any(f"Env.{name}" in source for source in sources)
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n", "\t{} "])
+def test_white_space_around_a_token_is_not_part_of_it(
+    vault: FakeVault, monkeypatch: pytest.MonkeyPatch, around: str
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", around.format(TOKEN))
+    assert transit.from_environment().key_ring().latest == 1
+
+
+def test_the_password_in_an_address_is_not_printed(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("http://user:hush-hush@127.0.0.1:1", "ftp://user:hush-hush@vault", "http://user:hush-hush@["):
+        monkeypatch.setenv("VAULT_ADDR", address)
+        error = failure(transit.from_environment().key_ring)
+        assert error.code == Exit.VAULT
+        assert "hush" not in str(error)
+
+
+def test_a_token_that_vault_echoes_is_not_printed(vault: FakeVault) -> None:
+    vault.spoil = lambda path, good: (400, {"errors": [f"what is {TOKEN}?"]})
+    assert "what is ***?" in str(failure(transit.from_environment().key_ring))
+
+
+@pytest.mark.parametrize("content", [b"two words", b"\xff", b""])
+def test_a_pods_token_that_is_none_is_refused_without_its_value(vault: FakeVault, pod: None, content: bytes) -> None:
+    Path(transit.VAULT_TOKEN_PATH).write_bytes(content)
+    error = failure(transit.from_environment().key_ring)
+    assert "words" not in str(error)
+    assert transit.VAULT_TOKEN_PATH in str(error)
+
+
 def test_login_and_signing_name_the_namespace_of_vault_enterprise(
     vault: FakeVault, pod: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +153,7 @@ def test_a_vault_of_an_unknown_authority_gets_no_token(private_vault: Path) -> N
     error = failure(transit.from_environment().key_ring)
     assert error.code == Exit.VAULT
     assert "certificate verify failed" in str(error)
+    assert "attempts" not in str(error)
 
 
 def test_a_missing_authority_of_vault_is_one_clear_line(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:

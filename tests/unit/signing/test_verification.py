@@ -20,6 +20,7 @@ from workloads.signing import packing, signatures
 from workloads.signing.archive import Packed, tar_header
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.layout import Layout
+from workloads.signing.source import Demand
 from workloads.signing.verification import verify
 
 
@@ -78,6 +79,95 @@ def test_a_directory_with_files_is_never_extracted_to(signed: Layout, signer: Lo
     with pytest.raises(WorkloadError, match="is not empty"):
         verify(signed.archive, [signer.public_key()], target)
     assert contents(target) == {"mine": b"mine"}
+
+
+def test_the_current_directory_may_receive_the_files(
+    model_dir: Path, signed: Layout, signer: LocalSigner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    verify(signed.archive, [signer.public_key()], Path())
+    assert contents(empty) == contents(model_dir)
+
+
+def test_a_directory_that_is_there_stays_the_one_that_it_is(
+    signed: Layout, signer: LocalSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mount point can't be renamed or replaced; the stand-in for one is a directory that nobody may touch."""
+    target = signed.archive.parent / "mounted"
+    target.mkdir()
+    before = target.stat().st_ino
+    rename = Path.rename
+
+    def busy(path: Path, other: Path) -> Path:
+        if target in (path, other):
+            raise OSError(16, os.strerror(16))
+        return rename(path, other)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    verify(signed.archive, [signer.public_key()], target)
+    assert target.stat().st_ino == before
+    assert {path.name for path in target.iterdir()} == {"MLmodel", "config.json", "data", "empty"}
+
+
+def test_an_extraction_that_breaks_off_leaves_the_directory_empty(
+    signed: Layout, signer: LocalSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = signed.archive.parent / "extracted"
+    target.mkdir()
+    rename = Path.rename
+
+    def fail_once(path: Path, other: Path) -> Path:
+        if path.name == "config.json" and path.parent != target:
+            raise OSError(5, os.strerror(5))
+        return rename(path, other)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises(WorkloadError, match="cannot be written"):
+        verify(signed.archive, [signer.public_key()], target)
+    assert list(target.iterdir()) == []
+
+
+def test_what_came_into_the_directory_meanwhile_is_kept(signed: Layout, signer: LocalSigner) -> None:
+    target = signed.archive.parent / "extracted"
+    target.mkdir()
+
+    def intrude(done: int, total: int) -> None:
+        (target / "MLmodel").write_text("mine")
+
+    with pytest.raises(WorkloadError, match="is not empty"):
+        verify(signed.archive, [signer.public_key()], target, intrude)
+    assert contents(target) == {"MLmodel": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("demand", "reason"),
+    [
+        (Demand(model="other"), "it was signed as model 'net', not 'other'"),
+        (Demand(run="other"), "it was signed as run '0123abc', not 'other'"),
+        (Demand(model="net", run=""), "it was signed as run '0123abc', not ''"),
+    ],
+)
+def test_another_models_whole_set_under_this_name_is_refused_where_the_model_is_demanded(
+    signed: Layout, signer: LocalSigner, demand: Demand, reason: str
+) -> None:
+    target = signed.archive.parent / "extracted"
+    with pytest.raises(NotVerifiedError, match=reason):
+        verify(signed.archive, [signer.public_key()], target, demand=demand)
+    assert not target.exists()
+
+
+def test_the_demanded_model_and_run_are_verified(signed: Layout, signer: LocalSigner) -> None:
+    verify(signed.archive, [signer.public_key()], demand=Demand(model="net", run="0123abc"))
+
+
+@pytest.mark.parametrize("name", ["archive", "manifest", "bundle"])
+def test_a_pipe_in_place_of_a_file_is_no_reason_to_wait(signed: Layout, signer: LocalSigner, name: str) -> None:
+    path: Path = getattr(signed, name)
+    path.unlink()
+    os.mkfifo(path)
+    assert refused(signed, signer) == f"{path} is not a regular file"
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

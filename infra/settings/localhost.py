@@ -1,0 +1,29 @@
+"""The ports of the machine that runs Pulumi at which the servers in the cluster answer."""
+
+from typing import Annotated, Final
+
+from pydantic import Field, model_validator
+
+import contracts
+from infra.settings.section import Section
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+_ALLOWED: Final = "an integer from 1024 to 65535, another one for each server"
+
+
+class Localhost(Section):
+    """The ports of `localhost` at which the servers answer: `make up` opens them, and forwards what comes in."""
+
+    mlflow: Port = Field(default=contracts.LOCALHOST_PORTS["mlflow"], description=f"MLflow: {_ALLOWED}")
+    s3: Port = Field(
+        default=contracts.LOCALHOST_PORTS["s3"], description=f"the S3 server, where the cluster has one: {_ALLOWED}"
+    )
+    vault: Port = Field(
+        default=contracts.LOCALHOST_PORTS["vault"], description=f"Vault, where the cluster has one: {_ALLOWED}"
+    )
+
+    @model_validator(mode="after")
+    def _one_server_each(self) -> "Localhost":
+        if len({self.mlflow, self.s3, self.vault}) < len(type(self).model_fields):
+            raise ValueError(f"one port for two servers; allowed: {_ALLOWED}")
+        return self

@@ -1,0 +1,43 @@
+"""What is forwarded where, as the file that the forwarding process reads."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forward:
+    """A port of localhost, and the port of a Service that it leads to."""
+
+    port: int
+    namespace: str
+    service: str
+    service_port: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """All forwards, and the way to the cluster: its name server, or a context of a kubeconfig.
+
+    `path` is where kubectl, and what it starts to log in, are looked for.
+    """
+
+    forwards: tuple[Forward, ...]
+    name_server: str | None = None
+    domain: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
+    path: str | None = None
+
+    def text(self) -> str:
+        """Return the file's content."""
+        return json.dumps(asdict(self), indent=2)
+
+
+def read(file: Path) -> Plan:
+    """Return the plan of a file that `text` made."""
+    given = json.loads(file.read_text())
+    return Plan(**given | {"forwards": tuple(Forward(**forward) for forward in given["forwards"])})

@@ -1,0 +1,116 @@
+"""The forwarding process: `python -m local.forwards.serve --plan FILE`."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from dns.asyncquery import udp
+from dns.exception import DNSException
+from dns.message import make_query
+from dns.rdatatype import A
+
+from local.forwards.plan import HOST, Forward, Plan, read
+
+# Bytes read at a time: large artifacts come this way, too.
+_CHUNK = 256 * 1024
+# Seconds.
+_NAME_PATIENCE = 3
+_CONNECT_PATIENCE = 10
+# Seconds after which kubectl is started again: it ends with the pod that it leads to.
+_PAUSE = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Forward until told to end."""
+    parser = argparse.ArgumentParser(prog="python -m local.forwards.serve", description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="the file that says what is forwarded where")
+    asyncio.run(_run(read(parser.parse_args(argv).plan)))
+    return 0
+
+
+async def _run(plan: Plan) -> None:
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    forward = _through_api_server if plan.context else _to_service
+    async with asyncio.TaskGroup() as tasks:
+        forwarding = [tasks.create_task(forward(plan, each)) for each in plan.forwards]
+        await ended.wait()
+        for task in forwarding:
+            task.cancel()
+
+
+async def _to_service(plan: Plan, forward: Forward) -> None:
+    hosts = [HOST, *(["::1"] if _has_ipv6() else [])]
+    server = await asyncio.start_server(partial(_pass_on, plan, forward), hosts, forward.port, limit=_CHUNK)
+    async with server:
+        await server.serve_forever()
+
+
+def _has_ipv6() -> bool:
+    with suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+async def _pass_on(plan: Plan, forward: Forward, reader: StreamReader, writer: StreamWriter) -> None:
+    try:
+        async with asyncio.timeout(_CONNECT_PATIENCE):
+            address = await _address(plan, forward)
+            upstream = await asyncio.open_connection(address, forward.service_port, limit=_CHUNK)
+    except (OSError, DNSException, LookupError, TimeoutError) as error:
+        print(f"{forward.service}: {error!r}", flush=True)
+        writer.transport.abort()
+        return
+    # One side may be done sending while the other still answers.
+    await asyncio.gather(_copy(reader, upstream[1]), _copy(upstream[0], writer))
+    for end in (writer, upstream[1]):
+        end.close()
+
+
+async def _copy(reader: StreamReader, writer: StreamWriter) -> None:
+    try:
+        while chunk := await reader.read(_CHUNK):
+            writer.write(chunk)
+            await writer.drain()
+        writer.write_eof()
+    except OSError:
+        # The other side is told in the same way.
+        writer.transport.abort()
+
+
+async def _address(plan: Plan, forward: Forward) -> str:
+    """Return the Service's address, asked anew for each connection: a Service that is made again has another one."""
+    name = f"{forward.service}.{forward.namespace}.svc.{plan.domain}."
+    answer = await udp(make_query(name, A), plan.name_server or "", timeout=_NAME_PATIENCE)
+    addresses = [item.to_text() for group in answer.answer for item in group if group.rdtype == A]
+    if not addresses:
+        raise LookupError(f"there is no Service {forward.service} in the namespace {forward.namespace}")
+    return addresses[0]
+
+
+async def _through_api_server(plan: Plan, forward: Forward) -> None:
+    variables = {**os.environ, "KUBECONFIG": plan.kubeconfig or "", "PATH": plan.path or ""}
+    argv = ["kubectl", f"--context={plan.context}", f"--namespace={forward.namespace}", "port-forward"]
+    target = [f"--address={HOST}", f"service/{forward.service}", f"{forward.port}:{forward.service_port}"]
+    while True:
+        process = await asyncio.create_subprocess_exec(*argv, *target, env=variables, stdin=asyncio.subprocess.DEVNULL)
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            raise
+        await asyncio.sleep(_PAUSE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

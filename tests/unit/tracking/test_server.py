@@ -1,0 +1,177 @@
+"""What the platform adds to MLflow's server: failures that clients repeat, a probe, an end, and no false offers."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message
+
+from contracts import READY_PATH, Env
+from workloads.tracking import readiness
+from workloads.tracking.availability import Availability
+from workloads.tracking.draining import Draining
+from workloads.tracking.readiness import Readiness
+from workloads.tracking.transfers import Transfers
+
+# Nothing listens there.
+ABSENT = create_engine("postgresql+psycopg://mlflow@127.0.0.1:1/mlflow?connect_timeout=1")
+OFFERS = {"store_type": "SqlStore", "multipart_uploads_enabled": True, "multipart_downloads_enabled": True}
+
+
+def fail(status: int) -> JSONResponse:
+    """Ask a database that fails, and answer as MLflow may: with a status that hides why."""
+    try:
+        with ABSENT.connect():
+            pass
+    except SQLAlchemyError as error:
+        return JSONResponse({"error_code": "BAD_REQUEST", "message": str(error)[:40]}, status)
+    raise AssertionError("it didn't fail")
+
+
+async def failing(request: Request) -> JSONResponse:
+    return await run_in_threadpool(fail, int(request.path_params["status"]))
+
+
+async def wrong(_request: Request) -> JSONResponse:
+    return JSONResponse({"error_code": "INVALID_PARAMETER_VALUE"}, 400)
+
+
+async def info(_request: Request) -> JSONResponse:
+    return JSONResponse(OFFERS)
+
+
+async def echo(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(request.url.path)
+
+
+MLFLOW = Starlette(
+    routes=[
+        Route("/failing/{status}", failing),
+        Route("/wrong", wrong),
+        Route("/api/3.0/mlflow/server-info", info),
+        Route("/ajax-api/3.0/mlflow/server-info", info),
+        Route("/{path:path}", echo, methods=["GET", "POST"]),
+    ]
+)
+
+
+@dataclass(kw_only=True)
+class Answer:
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+async def request(app: ASGIApp, path: str, method: str = "GET") -> Answer:
+    """Be the server that runs an app, for one request."""
+    answer = Answer()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            answer.body += message.get("body", b"")
+
+    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b"", "root_path": ""}
+    await app({**scope, "http_version": "1.1", "scheme": "http", "server": ("localhost", 5000)}, receive, send)
+    assert int(answer.headers["content-length"]) == len(answer.body)
+    return answer
+
+
+def ask(app: ASGIApp, path: str, method: str = "GET") -> Answer:
+    return asyncio.run(request(app, path, method))
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+def test_a_request_that_the_database_failed_may_be_tried_again(status: int) -> None:
+    answer = ask(Availability(MLFLOW), f"/failing/{status}")
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) > 0
+    if status != 503:
+        assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+
+
+def test_a_request_that_is_wrong_stays_wrong() -> None:
+    assert ask(Availability(MLFLOW), "/wrong").status == 400
+    assert ask(Availability(MLFLOW), "/runs").text == "/runs"
+
+
+@pytest.mark.parametrize("path", ["/api/3.0/mlflow/server-info", "/ajax-api/3.0/mlflow/server-info"])
+def test_presigned_addresses_are_offered_only_where_the_stack_allows_them(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdrawn = {"store_type": "SqlStore", "multipart_uploads_enabled": False, "multipart_downloads_enabled": False}
+    assert ask(Transfers(MLFLOW), path).json() == withdrawn
+    monkeypatch.setenv(Env.DIRECT_TRANSFERS, "true")
+    assert ask(Transfers(MLFLOW), path).json() == OFFERS
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/2.0/mlflow-artifacts/mpu/create/1/model.bin",
+        "/api/2.0/mlflow-artifacts/presigned/1/model.bin",
+        "/ajax-api/2.0/mlflow-artifacts/presigned/1/model.bin",
+        "/api/2.0/mlflow/artifacts/presigned-upload-url",
+        "/api/2.0/mlflow/artifacts/presigned-download-url",
+    ],
+)
+def test_a_client_that_asks_for_a_presigned_address_all_the_same_is_told_why_not(path: str) -> None:
+    answer = ask(Transfers(MLFLOW), path, "POST")
+    assert answer.status == 501
+    assert "mlflow.directTransfers" in answer.json()["message"]
+
+
+def test_files_pass_through_the_server() -> None:
+    path = "/api/2.0/mlflow-artifacts/artifacts/1/mpu/presigned/model.bin"
+    assert ask(Transfers(MLFLOW), path).text == path
+
+
+def test_a_pod_that_is_about_to_stop_closes_its_connections(tmp_path: Path) -> None:
+    file = tmp_path / "draining"
+    app = Draining(MLFLOW, file)
+    assert "connection" not in ask(app, "/runs").headers
+    file.touch()
+    assert ask(app, "/runs").headers["connection"] == "close"
+
+
+def test_a_server_is_ready_once_it_has_found_its_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[int] = []
+
+    def open_stores() -> None:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise ConnectionError("no database yet")
+
+    monkeypatch.setattr(readiness, "open_stores", open_stores)
+    monkeypatch.setattr(readiness, "_INTERVAL", 0.01)
+
+    async def watch() -> tuple[int, int]:
+        app = Readiness(MLFLOW)
+        before = (await request(app, READY_PATH)).status
+        await app.open()
+        return before, (await request(app, READY_PATH)).status
+
+    assert asyncio.run(watch()) == (503, 200)
+    assert len(attempts) == 3
