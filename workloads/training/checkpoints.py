@@ -176,11 +176,13 @@ def _read(folder: Path) -> tuple[Saved, dict[str, Any]]:
             unsent_metrics=[{name: metric[name] for name in _METRIC_FIELDS} for metric in state["unsent_metrics"]],
         )
         setup = {name: state["setup"][name] for name in ("settings", "digest", "world_size")}
+        if not isinstance(setup["digest"], str):
+            raise TypeError("its digest is no text")
         setup["settings"] = {name: setup["settings"][name] for name in _FIXED}
         # Those written before digests were kept have none.
         _check_files(folder, dict(state.get("files", {})))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _DamagedError(f"in its {_STATE_FILE} {error} is missing or wrong") from error
+        raise _DamagedError(f"its {_STATE_FILE} is not what a training writes: {error}") from error
     return saved, setup
 
 

@@ -31,7 +31,7 @@ def result_of(session: Session, setup: Setup) -> dict[str, Any] | None:
         logged = session.tracking_uri is None or result["run_id"] is not None
         registered = args.register is None or result["registered_model"] == args.register
     except (KeyError, TypeError) as error:
-        raise files.not_ours(args.out_dir / RESULT_FILE, f"{error} is missing or wrong") from error
+        raise files.not_ours(args.out_dir / RESULT_FILE, f"it is not what a training writes ({error})") from error
     return result if trained and logged and registered else None
 
 
