@@ -189,7 +189,10 @@ def _container(args: ObjectStoreArgs, root: pulumi.Input[str], volumes: list[str
             env_from=[from_secret(root)],
             mounts=[{"name": volume, "mount_path": f"/{volume}"} for volume in volumes],
         ),
-        "ports": [{"name": COMPONENT, "container_port": contracts.S3_PORT}],
+        "ports": [
+            {"name": COMPONENT, "container_port": contracts.S3_PORT},
+            *([{"name": "console", "container_port": contracts.S3_CONSOLE_PORT}] if args.console else []),
+        ],
         "readiness_probe": http_probe(_HEALTH_PATH, contracts.S3_PORT, period=5, failures=3),
         # Busy with large objects it may answer late, and is not to be killed for it.
         "liveness_probe": tcp_probe(contracts.S3_PORT, period=20, failures=6),
