@@ -19,6 +19,8 @@ _KEY: Final = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 _METRIC: Final = re.compile(r"[/\w.\- :]+")
 # The columns of MLflow's database.
 LONGEST_IN_MLFLOW: Final = 256
+# In bytes, on Linux.
+LONGEST_FILE_NAME: Final = 255
 
 
 def _segments(value: str, reserved: tuple[str, ...]) -> str:
@@ -63,6 +65,13 @@ def _path(value: str) -> str:
     return value
 
 
+def _file_name(value: str) -> str:
+    # A release packs a model in a folder of its name.
+    if len(value.encode()) > LONGEST_FILE_NAME:
+        raise ValueError("too long")
+    return value
+
+
 def _metric(value: str) -> str:
     if _METRIC.fullmatch(value) is None:
         raise ValueError("MLflow takes other characters")
@@ -81,5 +90,5 @@ Experiment = Annotated[str, Field(max_length=LONGEST_IN_MLFLOW), AfterValidator(
 Metric = Annotated[str, Field(max_length=250), AfterValidator(_metric)]
 # Without a quote: filters of the model registry are written with one.
 Model = Annotated[
-    str, Field(max_length=LONGEST_IN_MLFLOW, pattern=r"^[^/:']+$"), AfterValidator(_text), AfterValidator(_path)
+    str, Field(pattern=r"^[^/:']+$"), AfterValidator(_text), AfterValidator(_path), AfterValidator(_file_name)
 ]

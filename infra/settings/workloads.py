@@ -173,7 +173,8 @@ class Release(Section):
     goal: Literal["maximize", "minimize"] = Field(default="maximize", description="maximize or minimize")
     model_name: Model = Field(
         default="aegis-classifier",
-        description="a registered model's name, 1 to 256 printable characters without / : or ', and not . or ..",
+        description="a registered model's name, 1 to 255 bytes of printable characters without / : or ', and not . or "
+        "..",
     )
 
 

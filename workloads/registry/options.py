@@ -9,7 +9,8 @@ DEFAULT_METRIC = "val/accuracy"
 
 # What MLflow takes as the name of a metric (mlflow/utils/validation.py), so no other can be found.
 _METRIC: Final = re.compile(r"[/\w.\- :]{1,250}")
-_LONGEST_EXPERIMENT: Final = 500
+# Of its column in MLflow's database.
+_LONGEST_EXPERIMENT: Final = 256
 _LONGEST_RUN: Final = 250
 # Of a file's name on Linux.
 _LONGEST_FILE: Final = 255

@@ -1,5 +1,6 @@
 """Names and networks of a stack file: AWS, Kubernetes, Vault and MLflow take what the check takes."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 
 from infra.settings import Settings, SettingsError, parse
 from tests.support.engine import ROOT
+from workloads.registry import options
 
 PROD: Mapping[str, Any] = {
     key.removeprefix("aegis:"): value
@@ -47,8 +49,10 @@ TAKEN = [
     ("mlflow", "publicHosts", ["mlflow.example.com:8443", "10.0.0.5", "ml"]),
     ("release", "experiment", "digits, 2026: the first"),
     ("release", "experiment", "--digits"),
+    ("release", "experiment", "e" * 256),
     ("release", "metric", "val/top-5 accuracy"),
     ("release", "modelName", "fraud detector v2.1"),
+    ("release", "modelName", "m" * 255),
 ]
 REFUSED = [
     ("environment", "name", "eu--prod"),
@@ -104,7 +108,9 @@ REFUSED = [
     ("release", "metric", "accuracy%"),
     ("release", "modelName", ".."),
     ("release", "modelName", " "),
-    ("release", "modelName", "m" * 257),
+    ("release", "modelName", "m" * 256),
+    # A folder's name has 255 bytes.
+    ("release", "modelName", "ü" * 128),
     ("trainer", "nodeSelector", {f"{'x' * 250}.io/pool": "gpu"}),
     ("images", "mlflow", "registry.example.com/mlflow@sha256:1234"),
     ("images", "mlflow", "registry.example.com//mlflow:1"),
@@ -115,6 +121,21 @@ REFUSED = [
 @pytest.mark.parametrize(("section", "key", "value"), TAKEN)
 def test_a_name_that_is_good_everywhere_is_taken(section: str, key: str, value: object) -> None:
     assert prod(section, {key: value})
+
+
+PARSERS = {"experiment": options.experiment, "metric": options.metric, "modelName": options.model}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for section, key, value in TAKEN if section == "release"])
+def test_a_name_that_the_settings_take_is_one_that_the_release_takes(key: str, value: str) -> None:
+    assert PARSERS[key](value) == value
+
+
+@pytest.mark.parametrize("key", ["experiment", "modelName"])
+def test_the_release_takes_no_longer_name_than_the_settings_do(key: str) -> None:
+    longest = max(len(value) for section, name, value in TAKEN if (section, name) == ("release", key))
+    with pytest.raises(ArgumentTypeError):
+        PARSERS[key]("n" * (longest + 1))
 
 
 @pytest.mark.parametrize(("section", "key", "value"), REFUSED)
