@@ -32,9 +32,7 @@ def connect() -> BaseClient:
         WorkloadError: The environment holds what no client can use; the message names the variable.
     """
     # botocore reads them itself, and would show one in its error about a header that can't be sent.
-    for name in _SENT:
-        if name in os.environ:
-            os.environ[name] = credentials.from_environment(name)
+    credentials.settle(*_SENT)
     if _SECRET_KEY in os.environ:
         os.environ[_SECRET_KEY] = secret_key(os.environ[_SECRET_KEY], _SECRET_KEY)
     for name in _ENDPOINTS:

@@ -10,13 +10,12 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from contracts import Env, Exit
-from workloads import aws, credentials
+from workloads import aws
 from workloads.cli import WorkloadError, require_env
 from workloads.object_store import s3
 
 # Streams a file of any size in some 32 MiB of memory; S3 takes at most 10,000 parts, 160 GB with this size.
 _TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
-_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 
 
@@ -93,7 +92,6 @@ class ReleaseStore:
 
 def from_environment() -> ReleaseStore:
     """Return the store that the environment names: the bucket's variable, and boto3's own."""
-    credentials.settle(*_CREDENTIALS)
     bucket = require_env(Env.RELEASES_BUCKET, "the bucket of the releases")
     try:
         return ReleaseStore(bucket=bucket, client=s3.connect())
