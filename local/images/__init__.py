@@ -30,10 +30,7 @@ def missing(names: Iterable[str], workshop: Workshop = EMBEDDED) -> dict[str, in
     Builds nothing: an image that holds a tool which is still to be built counts as missing.
     """
     names = tuple(names)
-    held = programs(names)
-    unbuilt = set(toolchain.missing(*held))
-    present = toolchain.ensure(*(name for name in held if name not in unbuilt))
-    needed = _needed(names, _references(names, present, workshop), workshop, workshop.builder.references())
+    needed = _needed(names, _references(names, _built_tools(names), workshop), workshop, workshop.builder.references())
     return {image.name: image.about_seconds for image in needed}
 
 
@@ -62,10 +59,7 @@ def absent(names: Iterable[str], workshop: Workshop, destination: Destination) -
     Builds nothing: an image that holds a tool which is still to be built counts as absent.
     """
     names = tuple(names)
-    held = programs(names)
-    unbuilt = set(toolchain.missing(*held))
-    present = toolchain.ensure(*(name for name in held if name not in unbuilt))
-    references = _references(names, present, workshop)
+    references = _references(names, _built_tools(names), workshop)
     return tuple(name for name in names if name not in references or destination.found(references[name]) is None)
 
 
@@ -105,6 +99,13 @@ def load(references: Mapping[str, str]) -> None:
 def prune(references: Mapping[str, str]) -> list[str]:
     """Delete other images of ours from containerd, unless a container uses them, and return their references."""
     return containerd.prune(set(references.values()), f"{contracts.IMAGE_REGISTRY}/")
+
+
+def _built_tools(names: Iterable[str]) -> Mapping[str, Path]:
+    """Return those of the tools in the images that are there, without building any."""
+    held = programs(names)
+    unbuilt = set(toolchain.missing(*held))
+    return toolchain.ensure(*(name for name in held if name not in unbuilt))
 
 
 def _references(names: tuple[str, ...], tools: Mapping[str, Path], workshop: Workshop) -> dict[str, str]:
