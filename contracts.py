@@ -16,10 +16,16 @@ IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer")
 IMAGES_FILE_ENV: Final = "AEGIS_IMAGES"
 # The kubeconfig context of an existing cluster to use instead of the embedded one.
 CONTEXT_ENV: Final = "AEGIS_CONTEXT"
+# That cluster's StorageClass, for a stack whose settings name none.
+STORAGE_CLASS_ENV: Final = "AEGIS_STORAGE_CLASS"
 # Address of an emulated AWS API; a stack whose settings name no `aws.endpoint` takes it from here.
 AWS_ENDPOINT_ENV: Final = "AEGIS_AWS_ENDPOINT"
 # PEM file of the authorities of an emulated RDS; only with an emulated AWS API.
 DATABASE_AUTHORITIES_ENV: Final = "AEGIS_DATABASE_AUTHORITIES"
+
+# The one major version of PostgreSQL: of the server in the cluster, of RDS and of its emulation, and of pg_dump in the
+# image of the workloads. pg_dump refuses a newer server, and an older server refuses its dumps. Debian 12 has 15.
+POSTGRES_MAJOR: Final = 15
 
 MLFLOW_NAMESPACE: Final = "mlflow"
 VAULT_NAMESPACE: Final = "vault"
@@ -29,17 +35,24 @@ TEAM_NAMESPACE_PREFIX: Final = "team-"
 MLFLOW_PORT: Final = 5000
 POSTGRES_PORT: Final = 5432
 S3_PORT: Final = 7070
+S3_CONSOLE_PORT: Final = 7071
 VAULT_PORT: Final = 8200
 
 # The ports of the machine at which `make up` has the servers in the cluster answer, where the settings name no others.
-LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "vault": 8200}
+LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200, "postgres": 15432}
 
 # Namespace, Service and port of each of them.
 SERVERS: Final = {
     "mlflow": (MLFLOW_NAMESPACE, "mlflow", MLFLOW_PORT),
     "s3": (MLFLOW_NAMESPACE, "s3", S3_PORT),
+    "s3_console": (MLFLOW_NAMESPACE, "s3", S3_CONSOLE_PORT),
     "vault": (VAULT_NAMESPACE, "vault", VAULT_PORT),
+    "postgres": (MLFLOW_NAMESPACE, "postgres", POSTGRES_PORT),
 }
+
+# MLflow's database, where the cluster has it, and its owner.
+DATABASE_NAME: Final = "mlflow"
+DATABASE_USER: Final = "mlflow"
 
 ARTIFACTS_BUCKET: Final = "mlflow-artifacts"
 BACKUPS_BUCKET: Final = "mlflow-backups"
@@ -102,8 +115,8 @@ class Env:
     VAULT_AUTH_MOUNT: Final = "AEGIS_VAULT_AUTH_MOUNT"
     # Mount of the transit engine that signs; default TRANSIT_MOUNT.
     VAULT_TRANSIT_MOUNT: Final = "AEGIS_VAULT_TRANSIT_MOUNT"
-    # Name of the key in it; default TRANSIT_KEY.
-    VAULT_TRANSIT_KEY: Final = "AEGIS_VAULT_TRANSIT_KEY"
+    # Name of the transit key that signs; default TRANSIT_KEY. A variable that ends in KEY would be taken for a key.
+    VAULT_TRANSIT_KEY: Final = "AEGIS_VAULT_TRANSIT_KEY_NAME"
     S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
     BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"

@@ -126,6 +126,8 @@ class _Cluster:
         container["envFrom"] += [{"secretRef": {"name": _NAME}}]
         container["readinessProbe"]["httpGet"]["path"] = "/health"
         container.pop("lifecycle", None)
+        # Beside the platform's own pods a small node has no CPU left to request; the limits are the same.
+        container["resources"]["requests"] = {"cpu": "10m", "memory": "256Mi"}
         policy = {"podSelector": selector, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}
         database = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "postgres"}}, "policyTypes": ["Ingress"]}
         opened = {**database, "ingress": [{"from": [{"podSelector": selector}]}]}

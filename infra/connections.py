@@ -114,6 +114,7 @@ class Vault:
     role: pulumi.Input[str]
     auth_mount: str
     transit_mount: str
+    signing_key: str
     authorities: str | None = None
     namespace: str | None = None
 
@@ -124,6 +125,7 @@ class Vault:
             contracts.Env.VAULT_ROLE: self.role,
             contracts.Env.VAULT_AUTH_MOUNT: self.auth_mount,
             contracts.Env.VAULT_TRANSIT_MOUNT: self.transit_mount,
+            contracts.Env.VAULT_TRANSIT_KEY: self.signing_key,
         }
         if self.authorities is not None:
             variables[contracts.Env.VAULT_CACERT] = contracts.VAULT_CA_PATH

@@ -16,8 +16,9 @@ MEMORY_BYTES = 7 * GIB
 PLATFORM_DISK_BYTES = 5 * GIB
 # The build's own Go caches, and what it leaves; measured.
 BUILD_DISK_BYTES = 20 * GIB
-# Each image in buildah's storage and in containerd's.
-IMAGES_DISK_BYTES = 16 * GIB
+# The images in buildah's storage, and in containerd's as well.
+BUILDAH_DISK_BYTES = 8 * GIB
+IMAGES_DISK_BYTES = 2 * BUILDAH_DISK_BYTES
 
 # Kernel features by the module that has them; a kernel may have them built in.
 KERNEL_MODULES = ("overlay", "ip_tables", "nf_conntrack", "ip_set", "veth", "bridge")

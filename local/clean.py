@@ -1,8 +1,10 @@
 """`make clean`: stop the platform and forget its state; the cache of tools and images stays."""
 
+import os
 import shutil
 from collections.abc import Sequence
 
+import contracts
 from contracts import Exit
 from local import checks, cli, cluster, forwards, lock, paths, progress
 from local.aws import embedded as emulated_aws
@@ -15,17 +17,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.parser(
         "local.clean",
         "Stop the embedded platform and delete its data: the cluster's objects, volumes, models, backups, keys and "
-        "logs. The cache of tools and images stays.",
+        "logs. The cache of tools and images stays. With AEGIS_CONTEXT, forget what is known here of that cluster's "
+        "stacks; what they have made there stays: `make destroy` deletes it.",
     ).parse_args(argv)
-    checks.root()
+    context = os.environ.get(contracts.CONTEXT_ENV)
+    if not context:
+        checks.root()
     home = paths.home()
     if not home.exists():
         progress.say(f"There is no {home}: nothing to forget.")
         return Exit.OK
     with lock.only_one():
         forwards.stop()
-        cluster.stop()
-        emulated_aws.stop()
+        if not context:
+            cluster.stop()
+            emulated_aws.stop()
         with progress.step(f"Deleting {home}"):
             _delete()
     return Exit.OK
@@ -40,9 +46,9 @@ def _delete() -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    if left := sorted(path.name for path in paths.home().iterdir()):
+    if left := sorted(path.name for path in paths.home().iterdir() if path.name != paths.EXISTING):
         progress.say(f"Left in {paths.home()}, as the platform didn't make it: {', '.join(left)}")
-    else:
+    elif not (paths.home() / paths.EXISTING).exists():
         paths.home().rmdir()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import contracts
 from contracts import Exit
-from local import cli, env, lock, paths, program, progress, stacks
+from local import cli, env, existing, forwards, lock, paths, program, progress, stacks
 from local.aws import embedded as emulated_aws
 from local.errors import LocalError
 
@@ -26,11 +26,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not program.is_up(stack.name):
         progress.say(f"The stack {stack.name} is not up: there is nothing to destroy.")
         return Exit.OK
-    if not os.environ.get(contracts.CONTEXT_ENV) and not paths.kubeconfig().exists():
+    context = os.environ.get(contracts.CONTEXT_ENV)
+    if context:
+        existing.get_to_know(context)
+    elif not paths.kubeconfig().exists():
         raise LocalError(f"The cluster is not up, and the stack {stack.name} is in it: run `make up` first.")
+    engine = env.engine_environment()
     with lock.only_one():
+        if context:
+            # What is in Vault is deleted by way of it.
+            forwards.start(stack, context, engine)
         with progress.step(f"Destroying the stack {stack.name}", about_seconds=ABOUT_SECONDS) as step:
-            change = program.destroy(stack.name, env.engine_environment(), step)
+            change = program.destroy(stack.name, engine, step)
+        if context:
+            forwards.stop()
         if stack.emulated:
             emulated_aws.forget()
     progress.say(f"Destroyed the stack {stack.name}: {change.resources} resources.")

@@ -1,9 +1,11 @@
 """`make down`: end just what `make up` started on this machine; the data stays for the next `make up`."""
 
+import os
 from collections.abc import Sequence
 
+import contracts
 from contracts import Exit
-from local import checks, cli, cluster, forwards, lock, paths, progress
+from local import checks, cli, cluster, forwards, kubeconfig, lock, paths, progress
 from local.aws import embedded as emulated_aws
 
 
@@ -12,11 +14,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.parser(
         "local.down",
         "Stop the embedded platform: its processes, containers, mounts and network. Its data stays, "
-        "and the next `make up` goes on from it.",
+        "and the next `make up` goes on from it. With AEGIS_CONTEXT, stop the forwards to that cluster, "
+        "which is yours and stays up.",
     ).parse_args(argv)
-    checks.root()
-    with lock.only_one():
-        stopped = [*forwards.stop(), *cluster.stop(), *emulated_aws.stop()]
+    context = os.environ.get(contracts.CONTEXT_ENV)
+    if context:
+        if not paths.home().exists():
+            kubeconfig.find(context)
+        with lock.only_one():
+            stopped = forwards.stop()
+        progress.say(f"The cluster of the context {context} is yours and stays up, with what a stack has made there.")
+    else:
+        checks.root()
+        with lock.only_one():
+            stopped = [*forwards.stop(), *cluster.stop(), *emulated_aws.stop()]
     if stopped:
         progress.say(f"Stopped {', '.join(stopped)}. The data is kept in {paths.home()}.")
     else:

@@ -8,12 +8,11 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import contracts
 from contracts import Exit
-from local import cli, paths, program
+from local import cli, existing, kubeconfig, paths, program
 from local.aws import embedded as emulated_aws
 
 STACK = "local"
@@ -24,6 +23,10 @@ FROM_OUTPUTS = {
     contracts.Env.VAULT_ADDR: "vault_url",
     contracts.Env.VAULT_TOKEN: "vault_root_token",
     contracts.Env.S3_ENDPOINT: "s3_url",
+    contracts.Env.BACKUPS_BUCKET: "backups_bucket",
+    contracts.Env.RELEASES_BUCKET: "releases_bucket",
+    contracts.Env.VAULT_TRANSIT_MOUNT: "vault_transit_mount",
+    contracts.Env.VAULT_TRANSIT_KEY: "vault_signing_key",
     "AWS_ACCESS_KEY_ID": "s3_root_access_key",
     "AWS_SECRET_ACCESS_KEY": "s3_root_secret_key",
 }
@@ -41,7 +44,7 @@ def engine_environment() -> dict[str, str]:
 def _platform() -> dict[str, str]:
     variables = program.environment()
     variables |= emulated_aws.environment()
-    variables["KUBECONFIG"] = _kubeconfig()
+    variables |= _cluster()
     if paths.images_file().exists():
         variables[contracts.IMAGES_FILE_ENV] = str(paths.images_file())
     variables["VIRTUAL_ENV"] = str(paths.REPOSITORY / ".venv")
@@ -49,11 +52,14 @@ def _platform() -> dict[str, str]:
     return variables
 
 
-def _kubeconfig() -> str:
-    """Return the embedded cluster's kubeconfig, or, with a context of the caller's, the caller's own."""
-    if os.environ.get(contracts.CONTEXT_ENV):
-        return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    return str(paths.kubeconfig())
+def _cluster() -> dict[str, str]:
+    """Return what names the cluster: the embedded one's kubeconfig, or the caller's own with the context of theirs."""
+    context = os.environ.get(contracts.CONTEXT_ENV)
+    if not context:
+        return {"KUBECONFIG": str(paths.kubeconfig())}
+    found = {"KUBECONFIG": str(kubeconfig.find(context).file), contracts.CONTEXT_ENV: context}
+    volumes = existing.storage_class()
+    return found | ({contracts.STORAGE_CLASS_ENV: volumes} if volumes else {})
 
 
 def _path() -> str:
@@ -68,7 +74,20 @@ def clients(outputs: Mapping[str, Any]) -> dict[str, str]:
     variables = {variable: str(outputs[name]) for variable, name in FROM_OUTPUTS.items() if outputs.get(name)}
     if "AWS_ACCESS_KEY_ID" in variables:
         variables["AWS_DEFAULT_REGION"] = str(outputs.get("s3_region", DEFAULT_REGION))
+    if "database_port" in outputs:
+        variables |= _database(outputs)
     return variables
+
+
+def _database(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return libpq's variables for the database in the cluster."""
+    return {
+        "PGHOST": str(outputs["database_host"]),
+        "PGPORT": str(int(outputs["database_port"])),
+        "PGUSER": contracts.DATABASE_USER,
+        "PGDATABASE": contracts.DATABASE_NAME,
+        "PGPASSWORD": str(outputs["database_password"]),
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

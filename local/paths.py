@@ -2,19 +2,27 @@
 
 Three roots: the cache, which can be deleted at any time at the price of building again; the home, which is the
 platform's data; and the runtime folder, which holds sockets and container state and is empty after a reboot.
+
+An existing cluster has a home of its own, within the home of all: neither its stack nor its images are another's.
 """
 
 import os
+import urllib.parse
 from pathlib import Path
 
+import contracts
 from local.errors import LocalError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+# Within the home: the homes of the existing clusters that AEGIS_CONTEXT has named.
+EXISTING = "contexts"
+
 # All that the home holds, by name: what `make clean` deletes.
 CONTENTS = (
     "aws",
+    "cluster.json",
     "config",
     "containerd",
     "etcd",
@@ -38,13 +46,41 @@ def cache() -> Path:
 
 
 def home() -> Path:
-    """Return the folder of the platform's state: `AEGIS_HOME`, else `~/.local/state/aegis`."""
-    return _root("AEGIS_HOME", Path.home() / ".local" / "state" / "aegis")
+    """Return the folder of the platform's state: `AEGIS_HOME`, else `~/.local/state/aegis`.
+
+    With `AEGIS_CONTEXT` it is the folder of that cluster within, called as the context is, percent-encoded.
+    """
+    top = _root("AEGIS_HOME", Path.home() / ".local" / "state" / "aegis")
+    context = os.environ.get(contracts.CONTEXT_ENV)
+    return top / EXISTING / _as_name(context) if context else top
+
+
+def _as_name(context: str) -> str:
+    """Return a context as the name of a folder, which can't be one of the dots that lead elsewhere."""
+    return urllib.parse.quote(context, safe="").replace(".", "%2E")
 
 
 def runtime() -> Path:
     """Return the folder of the cluster's sockets and container state: a short name, and empty after a reboot."""
-    return Path("/run/aegis/cluster")
+    return _runtime() / "cluster"
+
+
+def builder_runtime() -> Path:
+    """Return the folder of what a builder of images keeps of its running containers: empty after a reboot."""
+    return _runtime() / "buildah"
+
+
+def _runtime() -> Path:
+    """Return a folder that a reboot empties: who isn't root has one of the session's, or a new one for each boot."""
+    if os.geteuid() == 0:
+        return Path("/run/aegis")
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(session) / "aegis" if session else cache() / "run" / boot()
+
+
+def boot() -> str:
+    """Return what the kernel calls the time since it was started, which no other boot of any machine is called."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _root(variable: str, default: Path) -> Path:
@@ -70,6 +106,11 @@ def images_cache() -> Path:
 def images_file() -> Path:
     """Return the JSON file that maps each image's name to its reference."""
     return home() / "images.json"
+
+
+def cluster_file() -> Path:
+    """Return the JSON file that says which existing cluster this home belongs to."""
+    return home() / "cluster.json"
 
 
 def kubeconfig() -> Path:

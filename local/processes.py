@@ -66,7 +66,7 @@ def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], fingerprint
         except OSError as error:
             raise LocalError(f"{name} could not be started: {argv[0]}: {error.strerror}", log) from error
     _children[child.pid] = child
-    record = Record(pid=child.pid, started=_start_time(child.pid) or 0, boot=_boot(), fingerprint=fingerprint)
+    record = Record(pid=child.pid, started=_start_time(child.pid) or 0, boot=paths.boot(), fingerprint=fingerprint)
     write_whole(_pid_file(name), json.dumps(asdict(record)))
     return child.pid
 
@@ -171,7 +171,7 @@ def _is_alive(known: Record) -> bool:
     child = _children.get(known.pid)
     if child is not None:
         child.poll()
-    return known.boot == _boot() and known.started != 0 and _start_time(known.pid) == known.started
+    return known.boot == paths.boot() and known.started != 0 and _start_time(known.pid) == known.started
 
 
 def _start_time(pid: int) -> int | None:
@@ -181,7 +181,3 @@ def _start_time(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in {"Z", "X"} else int(fields[19])
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -46,7 +46,9 @@ class Change:
 def environment() -> dict[str, str]:
     """Return the variables with which the engine acts on this platform's state, and make what they name."""
     for folder in (state(), _pulumi_home()):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Whoever made it: the state holds every secret, under a passphrase that anybody knows.
+        folder.chmod(0o700)
     plugins.install(_pulumi_home())
     if not paths.passphrase().exists():
         write_whole(paths.passphrase(), PASSPHRASE, 0o600)

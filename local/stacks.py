@@ -84,9 +84,17 @@ def _ports(config: Mapping[str, Any]) -> dict[str, int]:
     given = config.get("aegis:localhost")
     if not isinstance(given, dict):
         return {}
+    in_aws = (config.get("aegis:artifactStore") or {}).get("kind") == "s3"
     elsewhere = {
-        "s3": (config.get("aegis:artifactStore") or {}).get("kind") == "s3",
+        "s3": in_aws,
+        "s3_console": in_aws,
+        "postgres": (config.get("aegis:database") or {}).get("kind") == "rds",
         "vault": (config.get("aegis:vault") or {}).get("kind") == "external",
     }
-    ports = {server: given.get(server, default) for server, default in contracts.LOCALHOST_PORTS.items()}
+    ports = {server: given.get(_camel(server), default) for server, default in contracts.LOCALHOST_PORTS.items()}
     return {server: port for server, port in ports.items() if isinstance(port, int) and not elsewhere.get(server)}
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)

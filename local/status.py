@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+import contracts
 from contracts import Exit
-from local import cli, cluster, env, forwards, paths, processes, program
+from local import cli, cluster, env, forwards, kubeconfig, paths, processes, program
 from local.aws import embedded as emulated_aws
-from local.cluster import Health
+from local.cluster import Health, workloads
 from local.processes import State
 
 PIPE_WIDTH = 250
@@ -24,21 +25,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser(
         "local.status",
         "Tell what each part of the embedded platform is doing, and the addresses. "
-        "A part is running, stopped, or dead: it ended though nobody stopped it.",
+        "A part is running, stopped, or dead: it ended though nobody stopped it. "
+        "With AEGIS_CONTEXT the parts are what the stack runs on that cluster.",
         "exit code: 0 if every part runs and is ready, else 1",
     )
     parser.add_argument("--stack", default=env.STACK, help="the stack whose addresses to print")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args(argv)
-    parts = [*cluster.health(), *emulated_aws.health(), *forwards.health()]
-    healthy = all(part.state is State.RUNNING and part.trouble is None for part in parts)
+    context = os.environ.get(contracts.CONTEXT_ENV)
+    platform = _on_cluster(context) if context else [*cluster.health(), *emulated_aws.health()]
+    parts = [*platform, *forwards.health()]
+    healthy = bool(platform) and all(part.state is State.RUNNING and part.trouble is None for part in parts)
     addresses = _addresses(arguments.stack)
     if arguments.json:
-        described = [dataclasses.asdict(part) | {"log": str(processes.log_file(part.name))} for part in parts]
+        described = [dataclasses.asdict(part) | {"log": _log(part)} for part in parts]
         print(json.dumps({"healthy": healthy, "parts": described, "addresses": addresses}, indent=2))
     else:
         _show(parts, addresses)
     return Exit.OK if healthy else Exit.UNEXPECTED
+
+
+def _on_cluster(context: str) -> list[Health]:
+    """Return what the stack runs on an existing cluster.
+
+    Raises:
+        LocalError: There is no such context, or its cluster does not answer.
+    """
+    kubeconfig.find(context)
+    looked = workloads.look(env.engine_environment(), context)
+    return [
+        Health(name=name, state=State.RUNNING, pid=None, addresses=(), trouble=reason)
+        for name, reason in looked.items()
+    ]
 
 
 def _addresses(stack: str) -> dict[str, str]:
@@ -47,6 +65,12 @@ def _addresses(stack: str) -> dict[str, str]:
     outputs: Mapping[str, Any] = program.outputs(stack, {**os.environ, **env.engine_environment()})
     known = {name: str(outputs[output]) for name, output in ADDRESSES.items() if output in outputs}
     return ({"Kubernetes": where} if where else {}) | known
+
+
+def _log(part: Health) -> str | None:
+    """Return the log of a part that is a process here; what runs on an existing cluster has its logs there."""
+    elsewhere = os.environ.get(contracts.CONTEXT_ENV) and part.name != forwards.NAME
+    return None if elsewhere else str(processes.log_file(part.name))
 
 
 def _show(parts: Sequence[Health], addresses: Mapping[str, str]) -> None:
@@ -58,7 +82,7 @@ def _show(parts: Sequence[Health], addresses: Mapping[str, str]) -> None:
     for title in ("part", "state", "process", "listens on", "trouble"):
         table.add_column(title)
     for part in parts:
-        log = f" (log: {processes.log_file(part.name)})" if part.state is State.DEAD or part.trouble else ""
+        log = f" (log: {log})" if (part.state is State.DEAD or part.trouble) and (log := _log(part)) else ""
         trouble = part.trouble or ("it was not stopped by us" if part.state is State.DEAD else "")
         table.add_row(
             part.name, part.state, str(part.pid or ""), ", ".join(part.addresses), f"{trouble}{log}" if trouble else ""

@@ -2,14 +2,17 @@
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+import contracts
 from local import program, progress
 from local.env import STACK
 from local.program import Change
 
+_ADDRESSES = {"mlflow_url": "MLflow", "s3_url": "S3", "s3_console_url": "S3 web page", "vault_url": "Vault"}
 # The keys of the release's result, see workloads/release.
 _RELEASE_ROWS = (
     ("Run", "{run_id} of experiment {experiment}"),
@@ -26,7 +29,7 @@ def gather(stack: str, env: Mapping[str, str], change: Change, seconds: float) -
     return {
         "stack": stack,
         "changed_resources": change.resources,
-        "addresses": {name: outputs[name] for name in ("mlflow_url", "s3_url", "vault_url") if name in outputs},
+        "addresses": {name: outputs[name] for name in _ADDRESSES if name in outputs},
         "release": _release(outputs, env),
         "seconds": round(seconds, 1),
     }
@@ -48,8 +51,7 @@ def _release(outputs: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, An
 
 def text(summary: Mapping[str, Any]) -> str:
     """Return the summary as lines for a reader."""
-    names = {"mlflow_url": "MLflow", "s3_url": "S3", "vault_url": "Vault"}
-    rows = [(names[name], address) for name, address in summary["addresses"].items()]
+    rows = [(_ADDRESSES[name], address) for name, address in summary["addresses"].items()]
     if release := summary["release"]:
         verdict = "verified" if release["verified"] else "NOT VERIFIED"
         rows += [(title, form.format(**release, verdict=verdict)) for title, form in _RELEASE_ROWS]
@@ -59,10 +61,12 @@ def text(summary: Mapping[str, Any]) -> str:
     width = max(len(title) for title, _ in rows)
     lines = [f"  {title:<{width}}  {value}" for title, value in rows]
     command = "make -s env" if summary["stack"] == STACK else f"make -s env STACK={summary['stack']}"
+    if context := os.environ.get(contracts.CONTEXT_ENV):
+        command = f"{contracts.CONTEXT_ENV}={shlex.quote(context)} {command}"
     return "\n".join([f"Aegis is up (stack {summary['stack']})", *lines, f'  Next: eval "$({command})"'])
 
 
 def _kubectl(env: Mapping[str, str], namespace: str, *arguments: str) -> str:
-    context = [f"--context={name}"] if (name := os.environ.get("AEGIS_CONTEXT")) else []
+    context = [f"--context={name}"] if (name := os.environ.get(contracts.CONTEXT_ENV)) else []
     command = ["kubectl", *context, f"--namespace={namespace}", *arguments]
     return subprocess.run(command, env=dict(env), capture_output=True, text=True, check=True).stdout

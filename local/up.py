@@ -10,7 +10,22 @@ from typing import Any
 
 import contracts
 from contracts import Exit
-from local import checks, cli, embedded, env, forwards, lock, paths, program, progress, stacks, summary, toolchain
+from local import (
+    checks,
+    cli,
+    embedded,
+    env,
+    existing,
+    forwards,
+    kubeconfig,
+    lock,
+    paths,
+    program,
+    progress,
+    stacks,
+    summary,
+    toolchain,
+)
 from local.aws import embedded as emulated_aws
 from local.cluster import workloads
 from local.errors import LocalError
@@ -31,7 +46,12 @@ environment:
   AEGIS_HOME      the platform's state (default ~/.local/state/aegis)
   AEGIS_CACHE     built tools and images (default ~/.cache/aegis)
   AEGIS_NETWORK   a free IPv4 /16 for pods, Services and the node (default: the first free one of a few)
-  AEGIS_CONTEXT   a kubeconfig's context: use that cluster, whose nodes must have the images that AEGIS_IMAGES names"""
+  AEGIS_CONTEXT   a context of KUBECONFIG or ~/.kube/config: use that cluster, without root
+
+environment, with AEGIS_CONTEXT:
+  AEGIS_REGISTRY    host[:port][/path] to push images to; kind, k3d and minikube need none: their nodes are given them
+  AEGIS_BASE_IMAGE  a Debian bookworm image to build on (default docker.io/library/debian:bookworm-slim)
+  AEGIS_IMAGES      a JSON file {image: reference} of images that the cluster can pull: nothing is built"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not context:
         checks.machine()
     with lock.only_one():
-        if not context:
+        if context:
+            existing.up(context)
+        else:
             embedded.up(None if arguments.cluster_only else stack)
         if arguments.cluster_only:
             progress.say(f"The cluster is ready: export KUBECONFIG={paths.kubeconfig()}")
@@ -80,11 +102,14 @@ def _refuse(stack: Stack, context: str | None) -> None:
             f"The stack {stack.name} needs the embedded cluster, whose pods reach the emulated AWS: unset "
             f"{contracts.CONTEXT_ENV}, which is {context}."
         )
+    if context:
+        kubeconfig.find(context)
     # Both would have the same namespaces.
     others = [name for name in stacks.names() if name != stack.name and program.is_up(name)]
-    if others and not context:
+    if others:
+        place = f"the cluster of the context {context}" if context else "this machine"
         raise LocalError(
-            f"The stack {others[0]} is up, and this machine holds one at a time: run `make destroy STACK={others[0]}` "
+            f"The stack {others[0]} is up, and {place} holds one at a time: run `make destroy STACK={others[0]}` "
             f"first, which deletes its data, or `make clean`, which forgets the whole platform."
         )
 

@@ -2,7 +2,8 @@
 
 import os
 
-_PLATFORM = ("AWS_", "MLFLOW_", "PULUMI_", "VAULT_", "PG", "KUBECONFIG", "AEGIS_IMAGES", "AEGIS_CONTEXT")
+_SHELL = ("AEGIS_IMAGES", "AEGIS_CONTEXT", "AEGIS_REGISTRY", "AEGIS_BASE_IMAGE", "AEGIS_STORAGE_CLASS")
+_PLATFORM = ("AWS_", "MLFLOW_", "PULUMI_", "VAULT_", "PG", "KUBECONFIG", *_SHELL)
 
 for _name in [name for name in os.environ if name.startswith(_PLATFORM)]:
     del os.environ[_name]

@@ -2,15 +2,18 @@
 
 import os
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 _LOGIN = "AssumeRoleWithWebIdentity"
 
 
 def reason(error: Exception) -> str:
     """Return the one line of an error of boto3; a role that can't be assumed is told from a call that is denied."""
+    if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
+        # The client quotes the header that it can't send, and a header may hold a credential.
+        return "a request can't be sent: a credential or a name in it holds a character that no header may"
     if not isinstance(error, ClientError):
-        return str(error).splitlines()[0] if str(error) else type(error).__name__
+        return " ".join(str(error).splitlines()) or type(error).__name__
     text = f"{code(error)}: {error.response.get('Error', {}).get('Message') or 'no reason given'}"
     if error.operation_name == _LOGIN:
         return f"the pod's role {os.environ.get('AWS_ROLE_ARN')} can't be assumed: {text}"

@@ -16,6 +16,17 @@ def from_environment(name: str) -> str:
     return checked(os.environ.get(name, ""), name)
 
 
+def settle(*names: str) -> None:
+    """Check the credentials in the variables `names`, and leave them there as a client that reads them can send them.
+
+    Raises:
+        WorkloadError: As `checked`.
+    """
+    for name in names:
+        if name in os.environ:
+            os.environ[name] = from_environment(name)
+
+
 def checked(value: str, name: str) -> str:
     """Return `value` without the white space around it, which copying and `echo` leave there.
 

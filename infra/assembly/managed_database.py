@@ -86,6 +86,7 @@ def _instance(wanted: Settings, cloud: Cloud, cluster: EksCluster) -> ManagedPos
             vpc_id=cluster.vpc_id,
             client_security_group_ids=tuple(settings.client_security_group_ids) or (cluster.security_group_id,),
             subnet_ids=tuple(settings.subnet_ids) or cluster.subnet_ids,
+            engine_version=settings.version,
             instance_class=settings.instance_class,
             storage_gib=int(gibibytes(settings.storage)),
             max_storage_gib=int(gibibytes(settings.max_storage)),

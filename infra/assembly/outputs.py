@@ -29,6 +29,7 @@ def of_platform(
     pulumi.export("s3_region", buckets.buckets[contracts.ARTIFACTS_BUCKET].region)
     pulumi.export("vault_url", signing.url)
     _if_there("s3_url", buckets.url)
+    _if_there("s3_console_url", buckets.console_url)
     _if_there("vault_namespace", signing.namespace)
     # What an administrator needs to look behind the servers; secrets, like the values that they come from.
     _if_there("vault_root_token", signing.root_token)
@@ -39,6 +40,14 @@ def of_platform(
         pulumi.export("database_password", pulumi.Output.secret(databases.database.password))
     if wanted.database.kind == "rds":
         pulumi.export("database_host", databases.database.host)
+    elif wanted.localhost is not None:
+        pulumi.export("database_host", "localhost")
+        pulumi.export("database_port", wanted.localhost.postgres)
+    # What the workloads' commands need beside the addresses, by hand as in the cluster.
+    pulumi.export("backups_bucket", buckets.buckets[contracts.BACKUPS_BUCKET].bucket)
+    pulumi.export("releases_bucket", buckets.buckets[contracts.RELEASES_BUCKET].bucket)
+    pulumi.export("vault_transit_mount", signing.vault.transit_mount)
+    pulumi.export("vault_signing_key", wanted.vault.signing_key)
 
 
 def of_repositories(urls: Mapping[str, pulumi.Input[str]]) -> None:

@@ -17,6 +17,7 @@ from infra.aws.service_account import subject
 from infra.cluster.peer import Peer
 from infra.connections import Identity, Vault
 from infra.settings import Settings
+from infra.vault.audit import AuditLog
 from infra.vault.auth import SignerAccess, SignerAccessArgs
 from infra.vault.server import VaultServer, VaultServerArgs
 from infra.vault.transit import SigningKey, SigningKeyArgs
@@ -70,6 +71,9 @@ def _in_cluster(wanted: Settings, signers: pulumi.Input[str], signer: Identity, 
     )
     url = address(wanted, "vault", server.url)
     in_vault = ResourceOptions(providers=[vault_provider(wanted.vault, url, server.root_token, server)])
+    audit = AuditLog("vault-audit", in_vault)
+    # What is made and used from here on is written down.
+    in_vault = ResourceOptions.merge(in_vault, ResourceOptions(depends_on=[audit]))
     key = _key(wanted, in_vault)
     access = SignerAccess(
         "signer-access",
@@ -126,6 +130,7 @@ def _connection(wanted: Settings, address: str, role: pulumi.Output[str]) -> Vau
         role=role,
         auth_mount=settings.auth_mount,
         transit_mount=settings.transit_mount,
+        signing_key=settings.signing_key,
         authorities=None if settings.authorities is None else Path(settings.authorities).read_text(),
         namespace=settings.namespace,
     )
@@ -135,6 +140,8 @@ def _key(wanted: Settings, in_vault: ResourceOptions) -> SigningKey:
     settings = wanted.vault
     return SigningKey(
         "signing-key",
-        SigningKeyArgs(deletion_allowed=settings.key_deletion_allowed, mount=settings.transit_mount),
+        SigningKeyArgs(
+            mount=settings.transit_mount, key=settings.signing_key, deletion_allowed=settings.key_deletion_allowed
+        ),
         in_vault,
     )

@@ -26,8 +26,8 @@ class DatabaseStore:
 class BucketStore:
     """The platform's buckets by what they are for, the resource to wait for, and where pods reach them.
 
-    `key_arn` is the KMS key of buckets in AWS; `url` is where anything but AWS itself serves them, and
-    `root_secret_key` of an S3 server in the cluster.
+    `key_arn` is the KMS key of buckets in AWS; `url` is where anything but AWS itself serves them.
+    `console_url` and `root_secret_key` are of an S3 server in the cluster: its web page, its administrator's key.
     """
 
     buckets: dict[str, BucketAccess]
@@ -35,6 +35,7 @@ class BucketStore:
     peers: tuple[Peer, ...]
     key_arn: pulumi.Output[str] | None = None
     url: pulumi.Input[str] | None = None
+    console_url: str | None = None
     root_secret_key: pulumi.Output[str] | None = None
 
     def encrypted(self, key_arn: str) -> dict[str, EncryptedBucket]:

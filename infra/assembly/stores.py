@@ -9,7 +9,7 @@ from infra.assembly.localhost import address
 from infra.assembly.managed_buckets import managed_buckets
 from infra.assembly.managed_database import managed_database
 from infra.assembly.store_kinds import BucketStore, DatabaseStore
-from infra.cluster.object_store import ObjectStore, ObjectStoreArgs
+from infra.cluster.object_store import Console, ObjectStore, ObjectStoreArgs
 from infra.cluster.postgres import Postgres, PostgresArgs
 from infra.settings import Settings
 
@@ -43,6 +43,7 @@ def bucket_store(
     """Make the buckets that the settings want."""
     if wanted.artifact_store.kind == "s3" and cloud is not None:
         return managed_buckets(wanted, cloud)
+    console = _console(wanted)
     server = ObjectStore(
         "s3",
         ObjectStoreArgs(
@@ -53,6 +54,7 @@ def bucket_store(
             storage_class=wanted.cluster.storage_class,
             region=wanted.artifact_store.region,
             clients=topology.S3_CLIENTS,
+            console=console,
         ),
         opts,
     )
@@ -61,5 +63,13 @@ def bucket_store(
         ready=server,
         peers=(topology.S3,),
         url=address(wanted, "s3", server.url),
+        console_url=console and console.url,
         root_secret_key=server.root_secret_key,
     )
+
+
+def _console(wanted: Settings) -> Console | None:
+    if wanted.localhost is None:
+        return None
+    ports = wanted.localhost
+    return Console(url=f"http://localhost:{ports.s3_console}", server_url=f"http://localhost:{ports.s3}")

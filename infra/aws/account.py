@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-LONGEST_BUCKET_NAME: Final = 63
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-LONGEST_ROLE_NAME: Final = 64
+import contracts
+from infra.aws import names
+
+# What the buckets are called after, by the names under which the workloads know them.
+PURPOSES: Final = {
+    contracts.ARTIFACTS_BUCKET: "artifacts",
+    contracts.BACKUPS_BUCKET: "backups",
+    contracts.RELEASES_BUCKET: "releases",
+}
+LOGS: Final = "logs"
+# The role with which S3 copies objects to another region.
+REPLICATION: Final = "replication"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,17 +41,41 @@ class Account:
         """Return the name of a bucket: bucket names are shared by all accounts and regions of the partition.
 
         Raises:
-            ValueError: It is longer than S3 allows.
+            RefusedNameError: S3 doesn't take it.
         """
-        return _within(f"{self.name(purpose)}-{self.account_id}-{self.region}", LONGEST_BUCKET_NAME, "bucket")
+        return names.BUCKET.checked(f"{self.name(purpose)}-{self.account_id}-{self.region}")
 
     def role_name(self, purpose: str) -> str:
         """Return the name of an IAM role: roles are the account's, in all of its regions.
 
         Raises:
-            ValueError: It is longer than IAM allows.
+            RefusedNameError: IAM doesn't take it.
         """
-        return _within(f"{self.name(purpose)}-{self.region}", LONGEST_ROLE_NAME, "role")
+        return names.ROLE.checked(f"{self.name(purpose)}-{self.region}")
+
+    def database_identifier(self) -> str:
+        """Return the name of MLflow's database in the account and region.
+
+        Raises:
+            RefusedNameError: RDS doesn't take it.
+        """
+        return names.DATABASE.checked(self.name("mlflow"))
+
+    def key_alias(self, purpose: str) -> str:
+        """Return the name under which people find a key.
+
+        Raises:
+            RefusedNameError: KMS doesn't take it.
+        """
+        return names.ALIAS.checked(f"alias/{self.name(purpose)}")
+
+    def repository_name(self, image: str) -> str:
+        """Return the name of an image's repository.
+
+        Raises:
+            RefusedNameError: ECR doesn't take it.
+        """
+        return names.REPOSITORY.checked(f"{self.project}-{self.environment}/{image}")
 
     def bucket_arn(self, bucket: str) -> str:
         """Return the ARN of a bucket by its name."""
@@ -56,9 +88,3 @@ class Account:
     def global_arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of this account in a service without regions, such as IAM."""
         return f"arn:{self.partition}:{service}::{self.account_id}:{resource}"
-
-
-def _within(name: str, longest: int, what: str) -> str:
-    if len(name) > longest:
-        raise ValueError(f"the {what} name {name!r} has {len(name)} characters: allowed are {longest}.")
-    return name

@@ -9,18 +9,11 @@ from pulumi_aws import s3
 
 import contracts
 from infra.aws import bucket_lifecycle, bucket_policy
-from infra.aws.account import Account
+from infra.aws.account import LOGS, PURPOSES, Account
 from infra.aws.bucket import SecureBucket, SecureBucketArgs, log_prefix
 from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
 from infra.aws.replication import Replica, Replication, ReplicationArgs, Site
 
-# By the names under which the workloads know them.
-PURPOSES: Final = {
-    contracts.ARTIFACTS_BUCKET: "artifacts",
-    contracts.BACKUPS_BUCKET: "backups",
-    contracts.RELEASES_BUCKET: "releases",
-}
-LOGS: Final = "logs"
 # Long enough for an audit of the year before.
 _LOG_DAYS: Final = 400
 # Not the datasets: each training reads them again, which the cheaper classes charge for.

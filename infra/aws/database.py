@@ -11,7 +11,8 @@ from pulumi_aws import cloudwatch, ec2, rds, vpc
 
 import contracts
 from infra.aws.database_args import LOGS, ManagedPostgresArgs
-from infra.aws.database_parameters import family, parameters
+from infra.aws.database_parameters import parameters
+from infra.aws.database_version import family, is_pinned
 from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
 
 ADMINISTRATOR: Final = "aegis_admin"
@@ -99,9 +100,10 @@ class ManagedPostgres(pulumi.ComponentResource):
             instance_class=args.instance_class,
             multi_az=args.multi_az,
             engine="postgres",
-            # A major version: RDS chooses and raises the minor one, and the provider finds no difference in it.
+            # Of a major version RDS chooses and raises the minor one, and the provider finds no difference in it. One
+            # that is named must stay: the next update would try to take it back, which RDS refuses.
             engine_version=args.engine_version,
-            auto_minor_version_upgrade=True,
+            auto_minor_version_upgrade=not is_pinned(args.engine_version),
             allow_major_version_upgrade=False,
             maintenance_window=_MAINTENANCE_WINDOW,
             apply_immediately=args.apply_immediately,

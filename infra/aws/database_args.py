@@ -1,13 +1,12 @@
 """What a managed PostgreSQL may be asked for, within the limits of RDS."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 import pulumi
 
+from infra.aws import database_version
 from infra.aws.account import Account
-from infra.aws.database_parameters import ENGINE_VERSIONS
 from infra.aws.instance_classes import memory_gib
 from infra.aws.log_retention import RETENTION_DAYS
 
@@ -21,9 +20,6 @@ _LEAST_BACKUP_DAYS_PROTECTED: Final = 7
 _LEAST_SUBNETS: Final = 2
 # What RDS exports to CloudWatch: PostgreSQL's own log, and that of a new major version.
 LOGS: Final = ("postgresql", "upgrade")
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.Constraints
-_LONGEST_IDENTIFIER: Final = 63
-_IDENTIFIER: Final = re.compile(r"[a-z](-?[a-z0-9])*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +29,7 @@ class ManagedPostgresArgs:
     `max_storage_gib` is how far RDS may grow the storage by itself, 0 for not at all. `protected` keeps the data from
     being destroyed. With `apply_immediately` a change such as another class restarts the server during the update;
     without it RDS makes the change in the next maintenance window, and a refresh shows the old value until then.
+    `engine_version` is a major version, whose minor ones RDS chooses and raises, or a minor version, which stays.
     `log_days` is how long CloudWatch keeps the server's logs.
     """
 
@@ -48,18 +45,16 @@ class ManagedPostgresArgs:
     protected: bool
     iam_authentication: bool
     log_days: int = 90
-    engine_version: str = "16"
+    engine_version: str = database_version.MAJOR
     apply_immediately: bool = False
 
     def __post_init__(self) -> None:
         memory_gib(self.instance_class)
+        database_version.checked(self.engine_version)
+        self.account.database_identifier()
         least_backup_days = _LEAST_BACKUP_DAYS_PROTECTED if self.protected else 1
         least_max_gib = -(-self.storage_gib * 11 // 10)
         rules = {
-            "engine_version": (
-                self.engine_version in ENGINE_VERSIONS,
-                f"the major versions {', '.join(ENGINE_VERSIONS)}",
-            ),
             "subnet_ids": (
                 len(set(self.subnet_ids)) >= _LEAST_SUBNETS,
                 "two subnets at least, in two zones",
@@ -80,10 +75,6 @@ class ManagedPostgresArgs:
                 self.log_days in RETENTION_DAYS,
                 f"one of {', '.join(str(days) for days in RETENTION_DAYS)}",
             ),
-            "identifier": (
-                len(self.identifier) <= _LONGEST_IDENTIFIER and _IDENTIFIER.fullmatch(self.identifier) is not None,
-                f"up to {_LONGEST_IDENTIFIER} small letters, digits and single hyphens, the first a letter",
-            ),
         }
         for field, (holds, allowed) in rules.items():
             if not holds:
@@ -92,7 +83,7 @@ class ManagedPostgresArgs:
     @property
     def identifier(self) -> str:
         """The server's name in the account and region."""
-        return self.account.name("mlflow")
+        return self.account.database_identifier()
 
     @property
     def log_groups(self) -> dict[str, str]:

@@ -7,8 +7,6 @@ from typing import Final
 
 from pulumi_aws.rds import ParameterGroupParameterArgsDict
 
-# Major versions whose parameters are the ones below.
-ENGINE_VERSIONS: Final = ("15", "16", "17")
 _SLOW_STATEMENT_MS: Final = 1000
 
 # They are in force from the first start of a server, as its group is made before it. RDS keeps `pending-reboot` for a
@@ -24,13 +22,8 @@ _AT_ONCE: Final = {
 }
 
 
-def family(engine_version: str) -> str:
-    """Return the parameter group family of a major version."""
-    return f"postgres{engine_version}"
-
-
 def parameters() -> list[ParameterGroupParameterArgsDict]:
-    """Return the parameters of every version in `ENGINE_VERSIONS`: static ones wait for a restart."""
+    """Return the parameters: static ones wait for a restart."""
     return [
         {"name": name, "value": value, "apply_method": method}
         for method, values in (("pending-reboot", _AT_START), ("immediate", _AT_ONCE))

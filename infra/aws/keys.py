@@ -63,9 +63,7 @@ class EncryptionKey(pulumi.ComponentResource):
             opts=ResourceOptions.merge(child, ResourceOptions(retain_on_delete=args.protected)),
         )
         self.arn = key.arn
-        kms.Alias(
-            f"{name}-alias", name=f"alias/{args.account.name(args.purpose)}", target_key_id=key.key_id, opts=child
-        )
+        kms.Alias(f"{name}-alias", name=args.account.key_alias(args.purpose), target_key_id=key.key_id, opts=child)
         self.register_outputs({"arn": self.arn})
 
 

@@ -12,7 +12,7 @@ import pulumi
 from pulumi import ResourceOptions
 from pulumi_aws import iam, s3
 
-from infra.aws.account import Account
+from infra.aws.account import REPLICATION, Account
 from infra.aws.bucket import SecureBucket
 from infra.aws.statements import Document, Statement, document
 
@@ -69,7 +69,7 @@ class Replication(pulumi.ComponentResource):
         account = args.source.account
         role = iam.Role(
             f"{name}-role",
-            name=account.role_name("replication"),
+            name=account.role_name(REPLICATION),
             description=f"S3 replicates the buckets of {account.region} to {args.replica.account.region}",
             assume_role_policy=json.dumps(trust()),
             permissions_boundary=account.permissions_boundary,

@@ -1,7 +1,6 @@
 """Repositories of the container images, in ECR."""
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,9 +11,6 @@ from pulumi_aws import ecr
 from infra.aws.account import Account
 from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
 
-# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
-_LONGEST_NAME: Final = 256
-_NAME: Final = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _UNTAGGED_DAYS: Final = 14
 # Far more releases than a roll-back reaches: a stack names its images by digest, and must still find them.
 _KEPT_IMAGES: Final = 50
@@ -52,7 +48,7 @@ class ImageRepositories(pulumi.ComponentResource):
     def _repository(self, name: str, image: str, args: ImageRepositoriesArgs, key: EncryptionKey) -> pulumi.Output[str]:
         repository = ecr.Repository(
             f"{name}-repository",
-            name=repository_name(args.account, image),
+            name=args.account.repository_name(image),
             # A tag that was pushed, scanned and rolled out stays what it was.
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
@@ -69,21 +65,6 @@ class ImageRepositories(pulumi.ComponentResource):
             opts=ResourceOptions(parent=self),
         )
         return repository.repository_url
-
-
-def repository_name(account: Account, image: str) -> str:
-    """Return the name of an image's repository.
-
-    Raises:
-        ValueError: ECR doesn't take it.
-    """
-    name = f"{account.project}-{account.environment}/{image}"
-    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-        raise ValueError(
-            f"the repository name is {name!r}: allowed are {_LONGEST_NAME} characters, in words of lower-case letters "
-            "and digits with single '.', '_', '-' or '/' between them."
-        )
-    return name
 
 
 def lifecycle_policy() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pulumi_random import RandomPassword
 import contracts
 from infra.cluster.job import run_once
 from infra.cluster.peer import Peer
-from infra.cluster.pods import Resources, container, environment, from_secret, http_probe, metadata, pod
+from infra.cluster.pods import Resources, container, environment, from_secret, http_probe, metadata, pod, tcp_probe
 from infra.cluster.services import internal_service, url
 from infra.cluster.stateful import single_instance
 from infra.cluster.traffic import allow
@@ -42,8 +42,19 @@ _SMALL_VOLUME: Final = "1Gi"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Console:
+    """The server's own web page: where a browser opens it, and where the page then calls the server."""
+
+    url: str
+    server_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectStoreArgs:
-    """Arguments of `ObjectStore`; `clients` are the components of the namespace that may connect."""
+    """Arguments of `ObjectStore`; `clients` are the components of the namespace that may connect.
+
+    The server's own web page is there where `console` says at which addresses a browser finds it.
+    """
 
     namespace: pulumi.Input[str]
     image: str
@@ -52,6 +63,7 @@ class ObjectStoreArgs:
     storage_class: str
     region: str
     clients: tuple[str, ...]
+    console: Console | None = None
 
 
 class ObjectStore(pulumi.ComponentResource):
@@ -74,7 +86,14 @@ class ObjectStore(pulumi.ComponentResource):
             )
             for bucket, owner in OWNERS.items()
         }
-        service: Service = internal_service(f"{name}-service", args.namespace, COMPONENT, contracts.S3_PORT, child)
+        service: Service = internal_service(
+            f"{name}-service",
+            args.namespace,
+            COMPONENT,
+            contracts.S3_PORT,
+            child,
+            more_ports={"console": contracts.S3_CONSOLE_PORT} if args.console else None,
+        )
         self.url = url(service, contracts.S3_PORT)
         port = contracts.S3_PORT
         clients = (SETUP_COMPONENT, *args.clients)
@@ -114,6 +133,7 @@ class ObjectStore(pulumi.ComponentResource):
             args.namespace,
             COMPONENT,
             pod(_container(args, root.metadata.name, list(volumes))),
+            port=contracts.S3_PORT,
             storage_class=args.storage_class,
             volumes=volumes,
             parent=self,
@@ -147,17 +167,33 @@ class ObjectStore(pulumi.ComponentResource):
         return run_once(f"{name}-setup", args.namespace, SETUP_COMPONENT, pod(main), parent=self, depends_on=[server])
 
 
+def _console(console: Console | None) -> dict[str, str]:
+    if console is None:
+        return {}
+    return {
+        "VGW_WEBUI_PORT": f":{contracts.S3_CONSOLE_PORT}",
+        "VGW_WEBUI_GATEWAYS": console.server_url,
+        "VGW_WEBUI_ADMIN_GATEWAYS": console.server_url,
+        # The page is at another port than the server that it calls.
+        "VGW_CORS_ALLOW_ORIGIN": console.url,
+    }
+
+
 def _container(args: ObjectStoreArgs, root: pulumi.Input[str], volumes: list[str]) -> ContainerArgsDict:
     return {
         **container(
             COMPONENT,
             args.image,
             _RESOURCES,
-            env=environment({"VGW_REGION": args.region, "VGW_HEALTH": _HEALTH_PATH}),
+            env=environment({"VGW_REGION": args.region, "VGW_HEALTH": _HEALTH_PATH, **_console(args.console)}),
             env_from=[from_secret(root)],
             mounts=[{"name": volume, "mount_path": f"/{volume}"} for volume in volumes],
         ),
-        "ports": [{"name": COMPONENT, "container_port": contracts.S3_PORT}],
+        "ports": [
+            {"name": COMPONENT, "container_port": contracts.S3_PORT},
+            *([{"name": "console", "container_port": contracts.S3_CONSOLE_PORT}] if args.console else []),
+        ],
         "readiness_probe": http_probe(_HEALTH_PATH, contracts.S3_PORT, period=5, failures=3),
-        "liveness_probe": http_probe(_HEALTH_PATH, contracts.S3_PORT, period=20, failures=6),
+        # Busy with large objects it may answer late, and is not to be killed for it.
+        "liveness_probe": tcp_probe(contracts.S3_PORT, period=20, failures=6),
     }

@@ -5,7 +5,7 @@ Pure functions that return the typed dictionaries of the Kubernetes SDK; compone
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
@@ -21,6 +21,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 import contracts
+from infra.quantities import mebibytes
 
 # The user that the images of this repository run as; PostgreSQL's is Debian's `postgres`.
 WORKLOAD_UID: Final = 10001
@@ -30,6 +31,13 @@ SHARED_MEMORY_MOUNT: Final[VolumeMountArgsDict] = {"name": "shared-memory", "mou
 
 # https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/
 GPU_RESOURCE: Final = "nvidia.com/gpu"
+
+# MiB of a node's disk that a container may fill beside its volumes: the root file system is read-only, and the kubelet
+# keeps 5 files of 10 MiB of its log, which a burst may exceed before they are turned.
+_LOG_MIB: Final = 64
+_MOST_LOG_MIB: Final = 128
+
+_DISK: Final = "ephemeral-storage"
 
 NAME_LABEL: Final = "app.kubernetes.io/name"
 
@@ -48,8 +56,8 @@ class Resources:
         """Return the requirements as the container's `resources`."""
         gpus = {GPU_RESOURCE: str(self.gpus)} if self.gpus else {}
         return {
-            "requests": {"cpu": self.cpu, "memory": self.memory, **gpus},
-            "limits": {"cpu": self.cpu_limit, "memory": self.memory_limit, **gpus},
+            "requests": {"cpu": self.cpu, "memory": self.memory, _DISK: f"{_LOG_MIB}Mi", **gpus},
+            "limits": {"cpu": self.cpu_limit, "memory": self.memory_limit, _DISK: f"{_MOST_LOG_MIB}Mi", **gpus},
         }
 
 
@@ -100,6 +108,16 @@ def http_probe(path: str, port: int, *, period: int, failures: int, timeout: int
     }
 
 
+def tcp_probe(port: int, *, period: int, failures: int, timeout: int = 5) -> ProbeArgsDict:
+    """Return a probe that connects and asks nothing: it tells a process that is there from one that is stuck."""
+    return {
+        "tcp_socket": {"port": port},
+        "period_seconds": period,
+        "timeout_seconds": timeout,
+        "failure_threshold": failures,
+    }
+
+
 def shared_memory(size: str) -> VolumeArgsDict:
     """Return the volume of `SHARED_MEMORY_MOUNT`: memory of the pod's, up to `size`, where the runtime gives 64Mi."""
     return {"name": "shared-memory", "empty_dir": {"medium": "Memory", "size_limit": size}}
@@ -137,7 +155,8 @@ def container(
     if command:
         spec["command"] = list(command)
     if args:
-        spec["args"] = list(args)
+        # Kubernetes would put variables in the place of what looks like one: `$$` is a plain dollar sign.
+        spec["args"] = [each.replace("$", "$$") for each in args]
     return spec
 
 
@@ -151,9 +170,10 @@ def pod(
     mount_token: bool = False,
 ) -> PodSpecArgsDict:
     """Return the spec of a pod of one container that satisfies `restricted`."""
+    scratch: VolumeArgsDict = {"name": "tmp", "empty_dir": {"size_limit": tmp_size}}
     spec: PodSpecArgsDict = {
-        "containers": [main],
-        "volumes": [{"name": "tmp", "empty_dir": {"size_limit": tmp_size}}, *volumes],
+        "containers": [_with_disk(main, mebibytes(tmp_size))],
+        "volumes": [scratch, *volumes],
         "automount_service_account_token": mount_token,
         # Kubernetes would set MLFLOW_PORT=tcp://... for the service of that name, which MLflow reads as its own port.
         "enable_service_links": False,
@@ -171,3 +191,10 @@ def pod(
     if service_account is not None:
         spec["service_account_name"] = service_account
     return spec
+
+
+def _with_disk(main: ContainerArgsDict, scratch_mib: int) -> ContainerArgsDict:
+    """Return the container with a limit that leaves room for scratch volumes, which the kubelet counts, too."""
+    resources = cast("ResourceRequirementsArgsDict", main.get("resources", {}))
+    limits = cast("Mapping[str, str]", resources.get("limits", {}))
+    return {**main, "resources": {**resources, "limits": {**limits, _DISK: f"{_MOST_LOG_MIB + scratch_mib}Mi"}}}

@@ -11,7 +11,7 @@ from pulumi_random import RandomPassword
 import contracts
 from infra.cluster.connection_budget import in_cluster_connections, shared_buffers
 from infra.cluster.peer import Peer
-from infra.cluster.pods import POSTGRES_UID, Resources, container, from_secret, metadata, pod
+from infra.cluster.pods import POSTGRES_UID, Resources, container, from_secret, metadata, pod, tcp_probe
 from infra.cluster.services import internal_service
 from infra.cluster.stateful import single_instance
 from infra.cluster.traffic import allow
@@ -19,8 +19,8 @@ from infra.connections import Database
 from infra.quantities import mebibytes
 
 COMPONENT: Final = "postgres"
-DATABASE: Final = "mlflow"
-USER: Final = "mlflow"
+DATABASE: Final = contracts.DATABASE_NAME
+USER: Final = contracts.DATABASE_USER
 
 # A database that is held back while it holds locks holds back everyone: it may use two CPUs where they are free.
 _CPU: Final = "250m"
@@ -76,6 +76,7 @@ class Postgres(pulumi.ComponentResource):
                 # PostgreSQL's fast shutdown writes a checkpoint before it ends.
                 "termination_grace_period_seconds": 60,
             },
+            port=contracts.POSTGRES_PORT,
             storage_class=args.storage_class,
             volumes={"data": args.storage},
             parent=self,
@@ -101,14 +102,15 @@ def _container(args: PostgresArgs, account: pulumi.Input[str]) -> ContainerArgsD
             mounts=[{"name": "data", "mount_path": "/var/lib/postgresql/data"}],
         ),
         "ports": [{"name": COMPONENT, "container_port": contracts.POSTGRES_PORT}],
-        # Recovery after a crash can take minutes and must not be interrupted by a restart.
-        "startup_probe": _probe(period=5, failures=60),
-        "readiness_probe": _probe(period=10, failures=3),
-        "liveness_probe": _probe(period=20, failures=6),
+        # Recovery after a crash can take minutes and must not be interrupted by a restart: a server that turns clients
+        # away is not ready, and one that doesn't even take connections is dead.
+        "startup_probe": _accepts(period=5, failures=60),
+        "readiness_probe": _accepts(period=10, failures=3),
+        "liveness_probe": tcp_probe(contracts.POSTGRES_PORT, period=20, failures=6),
     }
 
 
-def _probe(*, period: int, failures: int) -> ProbeArgsDict:
+def _accepts(*, period: int, failures: int) -> ProbeArgsDict:
     return {
         "exec_": {"command": _READY},
         "period_seconds": period,

@@ -1,29 +1,63 @@
 """Cluster-internal Services, and how Pulumi treats them."""
 
-import pulumi
-from pulumi_kubernetes.core.v1 import Service
+from collections.abc import Mapping
 
-from infra.cluster.pods import labels, selector
+import pulumi
+from pulumi_kubernetes.core.v1 import Service, ServiceSpecArgsDict
+
+from infra.cluster.pods import metadata, selector
 
 
 def internal_service(
+    name: str,
+    namespace: pulumi.Input[str],
+    component: str,
+    port: int,
+    opts: pulumi.ResourceOptions,
+    *,
+    more_ports: Mapping[str, int] | None = None,
+) -> Service:
+    """Make the ClusterIP Service `component` in front of the pods of that component; `more_ports` by their names."""
+    ports = {component: port, **(more_ports or {})}
+    return _service(name, namespace, component, component, {"type": "ClusterIP", **_ports(ports)}, opts)
+
+
+def headless_service(
     name: str, namespace: pulumi.Input[str], component: str, port: int, opts: pulumi.ResourceOptions
 ) -> Service:
-    """Make the ClusterIP Service `component` in front of the pods of that component."""
+    """Make the Service `COMPONENT-pods` that gives each pod of a StatefulSet a DNS name, and has no address itself."""
+    return _service(
+        name,
+        namespace,
+        component,
+        f"{component}-pods",
+        {"type": "ClusterIP", "cluster_ip": "None", **_ports({component: port})},
+        opts,
+    )
+
+
+def _ports(ports: Mapping[str, int]) -> ServiceSpecArgsDict:
+    return {
+        "ports": [{"name": name, "port": port, "target_port": port, "protocol": "TCP"} for name, port in ports.items()]
+    }
+
+
+def _service(
+    name: str,
+    namespace: pulumi.Input[str],
+    component: str,
+    object_name: str,
+    spec: ServiceSpecArgsDict,
+    opts: pulumi.ResourceOptions,
+) -> Service:
     return Service(
         name,
         metadata={
-            "name": component,
-            "namespace": namespace,
-            "labels": labels(component),
+            **metadata(namespace, component, object_name),
             # Pods refer to their Service; waiting here until it has endpoints would wait for pods that come after it.
             "annotations": {"pulumi.com/skipAwait": "true"},
         },
-        spec={
-            "type": "ClusterIP",
-            "selector": selector(component),
-            "ports": [{"name": component, "port": port, "target_port": port, "protocol": "TCP"}],
-        },
+        spec={**spec, "selector": selector(component)},
         opts=opts,
     )
 

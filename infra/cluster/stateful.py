@@ -7,6 +7,7 @@ from pulumi_kubernetes.apps.v1 import StatefulSet
 from pulumi_kubernetes.core.v1 import PersistentVolumeClaimArgsDict, PodSpecArgsDict
 
 from infra.cluster.pods import labels, metadata, selector
+from infra.cluster.services import headless_service
 
 
 def single_instance(
@@ -15,16 +16,21 @@ def single_instance(
     component: str,
     pod: PodSpecArgsDict,
     *,
+    port: int,
     storage_class: str,
     volumes: Mapping[str, str],
     parent: pulumi.Resource,
 ) -> StatefulSet:
-    """Make the StatefulSet `component` of one pod, with a claim for each of `volumes`, by name and size."""
+    """Make the StatefulSet `component` of one pod, with a claim for each of `volumes`, by name and size.
+
+    Beside the Service that clients use it has the headless one on `port` that Kubernetes names its pod by.
+    """
+    pods = headless_service(f"{name}-pods", namespace, component, port, pulumi.ResourceOptions(parent=parent))
     return StatefulSet(
         name,
         metadata=metadata(namespace, component, component),
         spec={
-            "service_name": component,
+            "service_name": pods.metadata.name,
             "replicas": 1,
             # The other policy waits for a pod that can't get ready before it replaces it by one that could.
             "pod_management_policy": "Parallel",

@@ -121,9 +121,10 @@ def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> Containe
             _RESOURCES,
             command=["python", "-m", "workloads.release.run"],
             args=[
-                *("--experiment-name", args.experiment),
-                *("--metric", args.metric, f"--{args.goal}"),
-                *("--model-name", args.model_name),
+                # A name that begins with a hyphen is none of an option.
+                f"--experiment-name={args.experiment}",
+                *(f"--metric={args.metric}", f"--{args.goal}"),
+                f"--model-name={args.model_name}",
             ],
             env=environment(
                 {

@@ -61,7 +61,7 @@ class Trainer(pulumi.ComponentResource):
             args.image,
             replace(_RESOURCES, gpus=args.placement.gpus),
             command=["python", "-m", "workloads.training.train_deepspeed"],
-            args=["--out-dir", "/tmp/out", "--max-epochs", str(args.epochs), "--experiment-name", args.experiment],  # noqa: S108
+            args=["--out-dir", "/tmp/out", "--max-epochs", str(args.epochs), f"--experiment-name={args.experiment}"],  # noqa: S108
             env=environment({contracts.Env.TRACKING_URI: args.tracking_uri}),
             mounts=[SHARED_MEMORY_MOUNT],
         )

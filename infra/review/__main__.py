@@ -1,6 +1,7 @@
 """The command line of the review: `python -m infra.review COMMAND`, or a recorded preview alone for its comment."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +88,10 @@ def _with_command(argv: Sequence[str]) -> Sequence[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a `ReviewError` becomes one line on stderr and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A recording may hold half of a character, and a terminal may know few.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))
     try:
         return arguments.run(arguments)

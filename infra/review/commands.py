@@ -54,18 +54,18 @@ def post(arguments: Namespace) -> Exit:
 
 
 def deploy(arguments: Namespace) -> Exit:
-    """Preview, judge, and only then update."""
+    """Preview, judge, and only then update, as the judged preview planned it."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "preview.json"
-        engine.preview(PROJECT, arguments.stack, file)
+        file, plan = Path(folder) / "preview.json", Path(folder) / "plan.json"
+        engine.preview(PROJECT, arguments.stack, file, plan)
         found = recording.read(file, arguments.stack)
-    allowed = arguments.allow_data_loss or _merged_with_label()
-    verdict = judge(found, allow_data_loss=allowed)
-    body = comment.of_preview(found, verdict)
-    workflow.summarize(body)
-    print(body, flush=True)
-    if verdict.code is Exit.OK:
-        engine.up(PROJECT, arguments.stack)
+        allowed = arguments.allow_data_loss or _merged_with_label()
+        verdict = judge(found, allow_data_loss=allowed)
+        body = comment.of_preview(found, verdict)
+        workflow.summarize(body)
+        print(body, flush=True)
+        if verdict.code is Exit.OK:
+            engine.up(PROJECT, arguments.stack, plan)
     return verdict.code
 
 

@@ -17,13 +17,16 @@ _EVENTS: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 _CHANGES_FOUND: Final = 7
 
 
-def preview(project: Path, stack: str, recording: Path) -> None:
+def preview(project: Path, stack: str, recording: Path, plan: Path | None = None) -> None:
     """Write what `pulumi up` would do, and what the policies say of it; a failure is a part of that.
+
+    `plan` is where the engine writes the same for `up`, its secrets encrypted as in the state.
 
     Raises:
         ReviewError: The engine can't be started, or `recording` can't be written.
     """
-    _record(project, _argv("preview", stack, "--json", *_policies(project, stack)), recording)
+    saved = ["--save-plan", str(plan)] if plan else []
+    _record(project, _argv("preview", stack, "--json", *saved, *_policies(project, stack)), recording)
 
 
 def refresh(project: Path, stack: str, recording: Path) -> None:
@@ -35,13 +38,15 @@ def refresh(project: Path, stack: str, recording: Path) -> None:
     _record(project, _argv("refresh", stack, "--json", "--preview-only", "--expect-no-changes"), recording)
 
 
-def up(project: Path, stack: str) -> None:
-    """Make the environment what its stack says, with the engine's own output.
+def up(project: Path, stack: str, plan: Path) -> None:
+    """Do what a preview planned, with the engine's own output; a step that the plan doesn't have fails.
+
+    https://www.pulumi.com/docs/iac/operations/update-plans/
 
     Raises:
         ReviewError: The engine can't be started, or the update failed.
     """
-    argv = _argv("up", stack, "--yes", "--skip-preview", *_policies(project, stack))
+    argv = _argv("up", stack, "--yes", "--skip-preview", "--plan", str(plan), *_policies(project, stack))
     if _run(project, argv).returncode:
         raise ReviewError(f"the update of the stack {stack} failed: see above", Exit.FAILED)
 

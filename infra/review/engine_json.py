@@ -15,6 +15,7 @@ Json = Mapping[str, Any]
 _Kind = TypeVar("_Kind")
 _STACK_TYPE = "pulumi:pulumi:Stack"
 # The engine's last word on any failure: its reason, if it is not a policy's, is told before it.
+_URN = re.compile(r"urn:pulumi:[\w.-]+::[^:]+::.+?::", re.ASCII)
 _NO_REASON = "preview failed"
 # As the engine itself writes colours, and as a terminal takes them.
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[\d;]*m")
@@ -36,8 +37,17 @@ class RawStep:
 def checked(value: object, kind: type[_Kind], what: str) -> _Kind:
     """Return `value` if it is of that kind, and refuse it otherwise."""
     if not isinstance(value, kind):
-        raise FormError(f"{what} is {json.dumps(value)[:40]}")
+        raise FormError(f"{what} is {json.dumps(_without_texts(value, kind), ensure_ascii=False)[:40]}")
     return value
+
+
+def _without_texts(value: object, instead_of: type) -> object:
+    """Return a value without the texts that may be secrets: those in the place of a state, or in one."""
+    if isinstance(value, str):
+        return value if instead_of in (int, str) else "…"
+    if isinstance(value, list):
+        return [_without_texts(each, dict) for each in value]
+    return {key: _without_texts(each, dict) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def merged(raw_steps: Iterable[RawStep]) -> tuple[Step, ...]:
@@ -67,7 +77,7 @@ def merged(raw_steps: Iterable[RawStep]) -> tuple[Step, ...]:
 def urn(step: Json) -> str:
     """Return a step's URN, `urn:pulumi:STACK::PROJECT::TYPE::NAME`."""
     found = checked(step.get("urn"), str, "the urn of a step")
-    if not found.startswith("urn:pulumi:") or len(found.split("::", 3)) != 4:  # noqa: PLR2004 - the four parts above
+    if not _URN.match(found):
         raise FormError(f"the urn of a step is {found[:40]!r}")
     return found
 
@@ -103,7 +113,7 @@ def _action(step: Json) -> Action | None:
     """Return what a step does; an operation that isn't known might destroy data, so it is refused."""
     op = checked(step.get("op"), str, "the op of a step")
     if op not in ACTIONS:
-        raise FormError(f"the op of a step is {op!r}, and the known ones are {', '.join(ACTIONS)}")
+        raise FormError(f"the op of a step is {op[:40]!r}, and the known ones are {', '.join(ACTIONS)}")
     return ACTIONS[op]
 
 

@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ _PAGE: Final = 100
 _TRIES: Final = 5
 _LONGEST_WAIT_SECONDS: Final = 60
 _REQUEST_SECONDS: Final = 30
+_MOST_OF_AN_ANSWER: Final = 500
 _FORBIDDEN: Final = 403
 _TRANSIENT: Final = (429, 500, 502, 503, 504)
 
@@ -62,17 +64,20 @@ class GitHub:
         Raises:
             ReviewError: GitHub refused, or failed too often.
         """
-        pulls = self._trying(lambda: self._request("GET", f"/commits/{sha}/pulls"))
-        return {label["name"] for pull in pulls if pull.get("merged_at") for label in pull["labels"]}
+        return self._trying(lambda: self._labels_of_commit(sha))
+
+    def _labels_of_commit(self, sha: str) -> set[str]:
+        pulls = self._request("GET", f"/commits/{urllib.parse.quote(sha, safe='')}/pulls")
+        return {str(label["name"]) for pull in pulls if pull.get("merged_at") for label in pull["labels"]}
 
     def _write_comment(self, number: int, marker: str, body: str) -> str:
         author = self._login()
         # Searched again by each try: the one before may have created it, and lost only the answer.
         for comment in self._comments(number):
             # The account that wrote a comment may be gone.
-            if (comment["user"] or {}).get("login") == author and comment["body"].rstrip().endswith(marker):
-                return self._request("PATCH", f"/issues/comments/{comment['id']}", {"body": body})["html_url"]
-        return self._request("POST", f"/issues/{number}/comments", {"body": body})["html_url"]
+            if (comment["user"] or {}).get("login") == author and (comment["body"] or "").rstrip().endswith(marker):
+                return str(self._request("PATCH", f"/issues/comments/{comment['id']}", {"body": body})["html_url"])
+        return str(self._request("POST", f"/issues/{number}/comments", {"body": body})["html_url"])
 
     def _login(self) -> str:
         try:
@@ -97,6 +102,9 @@ class GitHub:
                 return action()
             except _RefusedError as error:
                 raise ReviewError(str(error), Exit.GITHUB) from error
+            except (LookupError, TypeError, AttributeError) as error:
+                message = f"{self.api}: the answer isn't GitHub's ({type(error).__name__}: {error})"
+                raise ReviewError(message, Exit.GITHUB) from error
             except _TransientError as error:
                 if not left:
                     raise ReviewError(f"{error}; gave up after {_TRIES} tries", Exit.GITHUB) from error
@@ -124,19 +132,23 @@ class GitHub:
             with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as response:  # noqa: S310
                 return json.load(response)
         except urllib.error.HTTPError as error:
-            raise _failure(what, error) from error
-        except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+            raise self._failure(what, error) from error
+        # What is no text, or no JSON that Python takes, was cut on its way.
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             raise _TransientError(f"{what}: no answer ({error})") from error
 
+    def _failure(self, what: str, error: urllib.error.HTTPError) -> _TransientError | _RefusedError:
+        """Return what an answer with an error code is; too many requests come as 403, too.
 
-def _failure(what: str, error: urllib.error.HTTPError) -> _TransientError | _RefusedError:
-    """Return what an answer with an error code is; too many requests come as 403, too.
-
-    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
-    """
-    message = f"{what}: {error.code} {error.read(500).decode(errors='replace')}"
-    wait = error.headers.get("Retry-After")
-    limited = wait is not None or error.headers.get("X-RateLimit-Remaining") == "0"
-    if error.code in _TRANSIENT or (error.code == _FORBIDDEN and limited):
-        return _TransientError(message, float(wait) if wait and wait.isdigit() else None)
-    return _RefusedError(message, error.code)
+        https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+        """
+        try:
+            answer = " ".join(error.read(_MOST_OF_AN_ANSWER).decode(errors="replace").split())
+        except (OSError, http.client.HTTPException):
+            answer = "(the answer broke off)"
+        message = f"{what}: {error.code} {answer.replace(self.token, '[secret]')}"
+        wait = error.headers.get("Retry-After")
+        limited = wait is not None or error.headers.get("X-RateLimit-Remaining") == "0"
+        if error.code in _TRANSIENT or (error.code == _FORBIDDEN and limited):
+            return _TransientError(message, float(wait) if wait and wait.isdecimal() else None)
+        return _RefusedError(message, error.code)

@@ -11,17 +11,18 @@ _NO_MENTION: Final = "@\N{ZERO WIDTH NON-JOINER}"
 
 def plain(text: str) -> str:
     """Return one line of text for a sentence."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("@", _NO_MENTION)
+    return _MARKUP.sub(r"\\\1", " ".join(_whole(text).split())).replace("@", _NO_MENTION)
 
 
 def code(text: str) -> str:
     """Return one line of text as it is."""
-    line = " ".join(text.split()).replace("`", "'")
+    line = " ".join(_whole(text).split()).replace("`", "'")
     return f"`{line}`"
 
 
 def block(text: str, most: int) -> str:
     """Return several lines of text as they are, without their middle if they have more than `most` characters."""
+    text = _whole(text)
     if len(text) > most:
         half = most // 2
         text = f"{text[:half]}\n… {len(text) - 2 * half:,} characters are left out here …\n{text[-half:]}"
@@ -40,3 +41,8 @@ def left_out(count: int, noun: str) -> list[str]:
     if count <= 0:
         return []
     return [f"… and {count:,} more {noun}{'' if count == 1 else 's'}"]
+
+
+def _whole(text: str) -> str:
+    """Return a text with a `?` for each half of a character, which JSON can hold and no file."""
+    return text.encode(errors="replace").decode()

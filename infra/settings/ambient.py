@@ -48,7 +48,12 @@ def _cluster(given: dict[str, Any], environment: Mapping[str, str]) -> dict[str,
     context = environment.get(contracts.CONTEXT_ENV)
     # Who names a context has chosen a cluster; without one, the usual file could hold anybody's.
     usual = str(Path.home() / ".kube" / "config") if context else None
-    return _section(given, "cluster", {"kubeconfig": environment.get("KUBECONFIG") or usual, "context": context})
+    ambient = {
+        "kubeconfig": environment.get("KUBECONFIG") or usual,
+        "context": context,
+        "storageClass": environment.get(contracts.STORAGE_CLASS_ENV) if context else None,
+    }
+    return _section(given, "cluster", ambient)
 
 
 def _images(given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:

@@ -4,11 +4,17 @@ from typing import Final
 
 from pydantic import Field
 
-from infra.settings.section import Domain, ExistingFile, Label, Network, Section
+import contracts
+from infra.settings.section import ExistingFile, Network, Section, Subdomain
 
 # What claims call the StorageClass that a stack makes.
 GP3_CLASS: Final = "aegis-gp3"
-_IMAGE = r"^[a-z0-9][-a-z0-9._/:]*([:@][A-Za-z0-9][-A-Za-z0-9._:]*)$"
+# A registry with or without a port, the path, and a tag, a digest, or both:
+# https://github.com/distribution/reference/blob/main/reference.go
+_PATH = r"[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+_TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"@sha256:[0-9a-f]{64}"
+_IMAGE = rf"^{_PATH}({_TAG}|{_DIGEST}|{_TAG}{_DIGEST})$"
 
 
 class Cluster(Section):
@@ -35,16 +41,21 @@ class Cluster(Section):
         description="the https URL of the issuer of the cluster's service-account tokens, which the AWS account has as "
         "an identity provider; an EKS cluster's is looked up",
     )
-    storage_class: Label = Field(default="standard", description="the name of a StorageClass of the cluster")
+    storage_class: Subdomain = Field(
+        default="standard",
+        description="the name of a StorageClass of the cluster (where AEGIS_CONTEXT names it, the environment's "
+        f"{contracts.STORAGE_CLASS_ENV} fills in when this is not set)",
+    )
     gp3_class: bool = Field(
         default=False,
         description=f"true or false: whether the stack makes the StorageClass {GP3_CLASS}, of encrypted gp3 volumes",
     )
-    domain: Domain = Field(default="cluster.local", description="the DNS domain of the cluster")
+    domain: Subdomain = Field(default="cluster.local", description="the DNS domain of the cluster")
     dns_networks: list[Network] = Field(
         default=[],
-        description="a list of IPv4 networks, /8 at the widest, in which names are looked up beside CoreDNS's pods: "
-        "for a NodeLocal DNSCache 169.254.20.10/32 and, as the cache answers there too, the address of the DNS Service",
+        description="a list of IPv4 addresses and networks, /8 at the widest, in which names are looked up beside "
+        "CoreDNS's pods: for a NodeLocal DNSCache 169.254.20.10 and, as the cache answers there too, the address of "
+        "the DNS Service",
     )
 
 

@@ -146,6 +146,7 @@ _SHAPE: Final = (
         "database",
         "rds",
         (
+            "version",
             "instance_class",
             "max_storage",
             "multi_az",

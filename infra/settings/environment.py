@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from infra.settings.names import Region, Tag
 from infra.settings.section import Section
 
-# Names of S3 buckets, IAM roles and RDS instances begin with it, so it must fit all of their rules.
-_NAME = r"^[a-z][a-z0-9]{1,15}$"
-# https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
-_TAG = r"^[A-Za-z0-9 _.:/=+@-]+$"
+# Names of S3 buckets, IAM roles, repositories and RDS instances hold it, so it must fit all of their rules; how long it
+# may be follows from what they are called, see `in_aws`.
+_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
 def _endpoint(value: str) -> str:
@@ -25,14 +25,18 @@ def _endpoint(value: str) -> str:
 class Environment(Section):
     """The environment: its name is part of the names of what it has in AWS, and all three are tags of it."""
 
-    name: str = Field(pattern=_NAME, description="2 to 16 lower-case letters and digits, a letter first, such as prod")
-    owner: str = Field(
-        max_length=256,
-        pattern=_TAG,
-        description="the team that answers for it, as a tag: 1 to 256 letters, digits or _.:/=+@-",
+    name: str = Field(
+        pattern=_NAME,
+        description="lower-case letters and digits with single hyphens between them, such as prod or eu-prod, as long "
+        "as the names in AWS that are made of it allow",
     )
-    cost_center: str = Field(
-        max_length=256, pattern=_TAG, description="who pays for it, as a tag: 1 to 256 letters, digits or _.:/=+@-"
+    owner: Tag = Field(
+        description="the team that answers for it, as a tag: 1 to 256 letters, digits, inner spaces or _.:/=+@-, not "
+        "beginning with aws:",
+    )
+    cost_center: Tag = Field(
+        description="who pays for it, as a tag: 1 to 256 letters, digits, inner spaces or _.:/=+@-, not beginning with "
+        "aws:",
     )
     protected: bool = Field(
         default=True,
@@ -49,9 +53,7 @@ class Aws(Section):
         pattern=r"^[0-9]{12}$",
         description="the 12 digits of the account, in quotes; credentials of another account are refused",
     )
-    region: str = Field(
-        default="us-west-2", pattern=r"^[a-z]{2}(-[a-z]+)+-[1-9]$", description="a region, such as us-west-2"
-    )
+    region: Region = Field(default="us-west-2", description="a region, such as us-west-2")
     permissions_boundary: str | None = Field(
         default=None,
         pattern=r"^arn:aws[-a-z]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+$",

@@ -1,21 +1,34 @@
 """What AWS would refuse, or accept and never do: names over its limits, sizes, regions."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import contracts
-from infra.aws.account import LONGEST_BUCKET_NAME, LONGEST_ROLE_NAME, Account
+from infra.aws.account import LOGS, PURPOSES, REPLICATION, Account
 from infra.aws.database_authorities import regions
+from infra.aws.names import RefusedNameError
 from infra.quantities import gibibytes, mebibytes
 from infra.settings.environment import Aws, Environment
 from infra.settings.model import Settings
 
-_BUCKET_PURPOSES: Final = ("artifacts", "backups", "releases", "logs")
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html, gp3 storage of PostgreSQL
 _LEAST_RDS_GIB: Final = 20
 _LEAST_SUBNETS: Final = 2
 _DAYS_OF_PROTECTED_DATA: Final = 7
+# By how the names of their regions begin; all others are AWS's public ones.
+_PARTITIONS: Final = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+    "eu-isof-": "aws-iso-f",
+    "eusc-": "aws-eusc",
+}
 # What stands for the account in the ARN of a policy that AWS manages.
 _AWS_OWN: Final = "aws"
 
@@ -44,33 +57,88 @@ def problems(wanted: Settings, project: str) -> Iterator[str]:
     if wanted.environment is None or wanted.aws is None:
         return
     here = account(project, wanted.environment, wanted.aws)
-    yield from _names(here, [team.name for team in wanted.teams])
+    yield from _names(wanted, here)
     yield from _database(wanted, wanted.aws)
     yield from _boundary(wanted.aws)
     yield from _regions(wanted, wanted.aws)
 
 
-def _names(here: Account, teams: Sequence[str]) -> Iterator[str]:
-    longest = max(_BUCKET_PURPOSES, key=len)
-    bucket = f"{here.name(longest)}-{here.account_id}-{here.region}"
-    yield from _length("environment.name", here.environment, "bucket", bucket, LONGEST_BUCKET_NAME)
-    setup = f"{contracts.MLFLOW_NAMESPACE}-{contracts.DATABASE_SETUP_SERVICE_ACCOUNT}"
-    yield from _role_length(here, "environment.name", here.environment, setup)
-    for index, team in enumerate(teams):
-        trainer = f"{contracts.TEAM_NAMESPACE_PREFIX}{team}-{contracts.TRAINER_SERVICE_ACCOUNT}"
-        yield from _role_length(here, f"teams[{index}].name", team, trainer)
+def names(wanted: Settings, here: Account) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """Yield each name that the stack gives in AWS as a call that makes it, with the setting that it is made of.
+
+    The same calls make the names of what is deployed; each raises `RefusedNameError`.
+    """
+    if wanted.environment is None:
+        return
+    environment = "environment.name", wanted.environment.name
+    for make, *given in _of_environment(wanted, here):
+        yield *environment, partial(make, *given)
+    if wanted.artifact_store.kind == "s3":
+        for index, team in enumerate(wanted.teams):
+            trainer = f"{contracts.TEAM_NAMESPACE_PREFIX}{team.name}-{contracts.TRAINER_SERVICE_ACCOUNT}"
+            yield f"teams[{index}].name", team.name, partial(here.role_name, trainer)
 
 
-def _role_length(here: Account, key: str, given: str, purpose: str) -> Iterator[str]:
-    yield from _length(key, given, "role", f"{here.name(purpose)}-{here.region}", LONGEST_ROLE_NAME)
+def _of_environment(wanted: Settings, here: Account) -> Iterator[tuple[Callable[..., str], *tuple[str, ...]]]:
+    yield here.key_alias, "images"
+    for image in contracts.IMAGES:
+        yield here.repository_name, image
+    for account in _service_accounts(wanted):
+        yield here.role_name, f"{contracts.MLFLOW_NAMESPACE}-{account}"
+    if wanted.database.kind == "rds":
+        yield from ((here.database_identifier,), (here.key_alias, "database"))
+    if wanted.artifact_store.kind != "s3":
+        return
+    replica = wanted.artifact_store.replica_region
+    for region in (here.region, *([replica] if replica else [])):
+        there = replace(here, region=region)
+        yield there.key_alias, "buckets"
+        for purpose in (*PURPOSES.values(), LOGS):
+            yield there.bucket_name, purpose
+    if replica:
+        yield here.role_name, REPLICATION
 
 
-def _length(key: str, given: str, what: str, name: str, longest: int) -> Iterator[str]:
-    if len(name) > longest:
-        yield (
-            f'{key}: got "{given}", which makes the {what} name {name} of {len(name)} characters; allowed are '
-            f"{longest}, and so {len(given) - (len(name) - longest)} in {key}"
+def _service_accounts(wanted: Settings) -> Iterator[str]:
+    """Yield the accounts of MLflow's namespace that get a role."""
+    if wanted.database.kind == "rds":
+        yield contracts.DATABASE_SETUP_SERVICE_ACCOUNT
+    if wanted.database.auth == "iam":
+        yield contracts.MIGRATION_SERVICE_ACCOUNT
+    if wanted.artifact_store.kind == "s3":
+        yield from (
+            contracts.MLFLOW_SERVICE_ACCOUNT,
+            contracts.BACKUP_SERVICE_ACCOUNT,
+            contracts.SIGNER_SERVICE_ACCOUNT,
         )
+        if wanted.release.enabled:
+            yield contracts.TRAINER_SERVICE_ACCOUNT
+
+
+def _names(wanted: Settings, here: Account) -> Iterator[str]:
+    """Yield a line for each setting and kind of thing, about the name that is furthest over its limit."""
+    refused: dict[tuple[str, str], tuple[str, RefusedNameError]] = {}
+    for key, given, make in names(wanted, here):
+        try:
+            make()
+        except RefusedNameError as error:
+            kept = refused.get((key, error.kind.what))
+            if kept is None or error.excess > kept[1].excess:
+                refused[key, error.kind.what] = given, error
+    for (key, _), (given, error) in refused.items():
+        yield _refusal(key, given, error)
+
+
+def _refusal(key: str, given: str, error: RefusedNameError) -> str:
+    made = f'{key}: got "{given}", which makes the {error.kind.what} name {error.name}'
+    if not error.excess:
+        return f"{made}; allowed are {error.kind.longest} characters, {error.kind.allowed}"
+    fits = len(given) - error.excess
+    shorter = f"{fits} in {key}" if fits > 0 else "a shorter region or project"
+    return (
+        f"{made} of {len(error.name)} characters, {error.excess} too many; allowed are {error.kind.longest}, and so "
+        f"{shorter}"
+    )
 
 
 def _boundary(aws: Aws) -> Iterator[str]:
@@ -136,7 +204,4 @@ def _partition(region: str) -> str:
 
     https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
     """
-    for prefix, partition in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
-        if region.startswith(prefix):
-            return partition
-    return "aws"
+    return next((partition for prefix, partition in _PARTITIONS.items() if region.startswith(prefix)), "aws")

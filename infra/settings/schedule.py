@@ -1,6 +1,9 @@
-"""Schedules in cron's five fields, as Kubernetes reads them."""
+"""Schedules in cron's five fields, as Kubernetes reads them: https://pkg.go.dev/github.com/robfig/cron/v3."""
 
+import calendar
 import re
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
@@ -8,29 +11,68 @@ from pydantic import AfterValidator
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 # The least and the most of minute, hour, day, month and day of the week, and the names of the values from the least on.
-# Sunday is 0 and not 7: https://pkg.go.dev/github.com/robfig/cron/v3#hdr-CRON_Expression_Format
+# Sunday is 0 and not 7.
 _FIELDS: Final = ((0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS))
-_PART: Final = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/0*[1-9][0-9]*)?")
+_PART: Final = re.compile(r"(?:(?P<any>[*?])|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>0*[1-9][0-9]{0,4}))?")
+# After so many years the days of the week fall on the same dates again.
+_CYCLE_YEARS: Final = 28
 
 
 def _schedule(value: str) -> str:
-    for field, (least, most, names) in zip(value.split(" "), _FIELDS, strict=True):
-        numbers = {str(number): number for number in range(least, most + 1)}
-        numbers |= {f"0{number}": number for number in numbers.values() if number < 10}  # noqa: PLR2004 - two digits
-        numbers |= {name: least + place for place, name in enumerate(names)}
-        for part in field.split(","):
-            _check(part, numbers)
+    fields = value.split(" ")
+    times = [set(_values(field, *limits)) for field, limits in zip(fields, _FIELDS, strict=True)]
+    _, _, days, months, weekdays = times
+    if not any(_is_due(day, days, weekdays, either=_restricts_both(fields)) for day in _dates(months)):
+        raise ValueError(f"{value!r} names days that never come")
     return value
 
 
-def _check(part: str, numbers: dict[str, int]) -> None:
-    """Check a value, a range or `*`, each with a step or without."""
+def _values(field: str, least: int, most: int, names: Sequence[str]) -> Iterator[int]:
+    numbers = {str(number): number for number in range(least, most + 1)}
+    numbers |= {f"0{number}": number for number in numbers.values() if number < 10}  # noqa: PLR2004 - two digits
+    numbers |= {name: least + place for place, name in enumerate(names)}
+    for part in field.split(","):
+        yield from _part(part, least, most, numbers)
+
+
+def _part(part: str, least: int, most: int, numbers: dict[str, int]) -> range:
+    """Return what a value, a range or `*` stands for, each with a step or without."""
     found = _PART.fullmatch(part)
     if found is None:
         raise ValueError(f"{part!r} is no part of a schedule")
+    step = int(found["step"] or 1)
     ends = [numbers.get(end.lower()) for end in (found["first"], found["last"]) if end is not None]
-    if None in ends or ends != sorted(end for end in ends if end is not None):
+    first, last = _range(ends, least, most, has_step=found["step"] is not None)
+    if first is None or last is None or first > last:
         raise ValueError(f"{part!r} is out of range")
+    if step > max(1, last - first):
+        raise ValueError(f"{part!r} has a step beyond its range, of which only the first value is left")
+    return range(first, last + 1, step)
+
+
+def _range(ends: Sequence[int | None], least: int, most: int, *, has_step: bool) -> tuple[int | None, int | None]:
+    if not ends:
+        return least, most
+    # A value with a step is a range to the field's end.
+    return ends[0], most if has_step and len(ends) == 1 else ends[-1]
+
+
+def _restricts_both(fields: Sequence[str]) -> bool:
+    """Tell whether either day is enough: with `*` in one field, a step or not, a day must satisfy both."""
+    return not any(part[0] in "*?" for field in (fields[2], fields[4]) for part in field.split(","))
+
+
+def _is_due(day: date, days: set[int], weekdays: set[int], *, either: bool) -> bool:
+    in_month, in_week = day.day in days, day.isoweekday() % 7 in weekdays
+    return in_month or in_week if either else in_month and in_week
+
+
+def _dates(months: set[int]) -> Iterator[date]:
+    """Yield the days of these months, of as many years as it takes until all has been there."""
+    for year in range(2024, 2024 + _CYCLE_YEARS):
+        for month in sorted(months):
+            first = date(year, month, 1)
+            yield from (first + timedelta(days=past) for past in range(calendar.monthrange(year, month)[1]))
 
 
 Schedule = Annotated[str, AfterValidator(_schedule)]

@@ -16,9 +16,12 @@ from pydantic.alias_generators import to_camel
 
 from infra.quantities import gibibytes, mebibytes
 
-# RFC 1123 label: what Kubernetes takes as the name of a namespace or a storage class.
-_LABEL: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-_NAME: Final = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+# RFC 1123 label: what Kubernetes takes as the name of a namespace. A subdomain, the name of a host or of most other
+# objects, is labels with dots between them.
+_PART: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_LABEL: Final = rf"^{_PART}$"
+_NAME: Final = rf"{_PART}(\.{_PART})*"
+_LONGEST_NAME: Final = 253
 _PORT: Final = r"(:[0-9]{1,5})?"
 # What Kubernetes takes as the key and the value of a label of a node:
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
@@ -71,11 +74,31 @@ def _certificates(value: str) -> str:
     return path
 
 
-def _network(value: str) -> str:
-    network = ipaddress.ip_network(value)
-    if network.version != 4 or network.prefixlen < _WIDEST_PREFIX:  # noqa: PLR2004 - IPv4
-        raise ValueError("too wide")
+def _name(value: str) -> str:
+    """Check the length of a name, and that one that looks like an IPv4 address is one."""
+    host = value.rpartition("//")[2].partition(":")[0]
+    if len(host) > _LONGEST_NAME:
+        raise ValueError("too long")
+    if host.rpartition(".")[2].isdigit():
+        ipaddress.IPv4Address(host)
     return value
+
+
+def _node_label(value: str) -> str:
+    if len(value.rpartition("/")[0]) > _LONGEST_NAME:
+        raise ValueError("too long")
+    return value
+
+
+def _network(value: str) -> str:
+    """Return the network as Kubernetes takes it, an address and a prefix: an address alone is a network of its own.
+
+    Bits beyond the prefix are refused, as they say that either the address or the prefix is a mistake.
+    """
+    network = ipaddress.IPv4Network(value)
+    if network.prefixlen < _WIDEST_PREFIX:
+        raise ValueError("too wide")
+    return str(network)
 
 
 VolumeSize = Annotated[str, AfterValidator(_volume_size)]
@@ -84,8 +107,8 @@ ExistingFile = Annotated[str, AfterValidator(_existing_file)]
 CertificatesFile = Annotated[str, AfterValidator(_certificates)]
 Network = Annotated[str, AfterValidator(_network)]
 Label = Annotated[str, Field(pattern=_LABEL)]
-Domain = Annotated[str, Field(pattern=f"^{_NAME}$")]
-Host = Annotated[str, Field(pattern=f"^{_NAME}{_PORT}$"), AfterValidator(_port)]
-HttpsAddress = Annotated[str, Field(pattern=f"^https://{_NAME}{_PORT}$"), AfterValidator(_port)]
-NodeLabel = Annotated[str, Field(pattern=_NODE_LABEL)]
+Subdomain = Annotated[str, Field(max_length=_LONGEST_NAME, pattern=f"^{_NAME}$")]
+Host = Annotated[str, Field(pattern=f"^{_NAME}{_PORT}$"), AfterValidator(_port), AfterValidator(_name)]
+HttpsAddress = Annotated[str, Field(pattern=f"^https://{_NAME}{_PORT}$"), AfterValidator(_port), AfterValidator(_name)]
+NodeLabel = Annotated[str, Field(pattern=_NODE_LABEL), AfterValidator(_node_label)]
 NodeLabelValue = Annotated[str, Field(pattern=f"^({_WORD})?$")]

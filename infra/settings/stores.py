@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from infra.aws import database_version
 from infra.aws.log_retention import RETENTION_DAYS
 from infra.quantities import gibibytes, mebibytes
+from infra.settings.names import Region
 from infra.settings.schedule import Schedule
 from infra.settings.section import CertificatesFile, Label, Network, Section, VolumeSize
 
@@ -41,6 +43,9 @@ class Database(Section):
 
     kind: Literal["in-cluster", "rds"] = Field(
         default="in-cluster", description="in-cluster (PostgreSQL as a StatefulSet) or rds (RDS for PostgreSQL)"
+    )
+    version: Annotated[str, AfterValidator(database_version.checked)] = Field(
+        default=database_version.MAJOR, description=database_version.ALLOWED
     )
     storage: VolumeSize = Field(
         default="20Gi", description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS takes 20Gi at least"
@@ -106,9 +111,8 @@ class ArtifactStore(Section):
     region: Label = Field(
         default="us-west-2", description="in-cluster only: the region that server and clients name, such as us-west-2"
     )
-    replica_region: str | None = Field(
+    replica_region: Region | None = Field(
         default=None,
-        pattern=r"^[a-z]{2}(-[a-z]+)+-[1-9]$",
         description="s3 only: a second region that every object is replicated to; default: none",
     )
     cold_after_days: int | None = Field(
@@ -133,7 +137,7 @@ class Backup(Section):
     schedule: Schedule = Field(
         default="0 2 * * *",
         description="five cron fields, in UTC, such as '0 2 * * *': minute, hour, day, month, day of the week from 0, "
-        "Sunday, to 6",
+        "Sunday, to 6; steps within their range, and days that come",
     )
     retention_days: int = Field(
         default=30, ge=1, le=3650, description="days that a backup is kept, an integer from 1 to 3650"
@@ -146,10 +150,11 @@ class Egress(Section):
 
     aws: list[Network] = Field(
         default=[],
-        description="a list of IPv4 networks, /8 at the widest, in which AWS's API (S3, STS) is "
+        description="a list of IPv4 addresses and networks, /8 at the widest, in which AWS's API (S3, STS) is "
         "reached, such as those of "
         "VPC endpoints; default: everywhere but link-local addresses, on port 443",
     )
     vault: list[Network] = Field(
-        default=[], description="a list of IPv4 networks, /8 at the widest, in which an external Vault is reached"
+        default=[],
+        description="a list of IPv4 addresses and networks, /8 at the widest, in which an external Vault is reached",
     )

@@ -1,10 +1,12 @@
 """What runs in the cluster: the tracking server, Vault, the trainers, the release, and the teams beside them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+import contracts
 from infra.quantities import gibibytes
+from infra.settings.names import AuthMount, Experiment, Metric, Model, Mount, TransitKey, VaultNamespace
 from infra.settings.section import (
     CertificatesFile,
     Host,
@@ -17,6 +19,9 @@ from infra.settings.section import (
     Section,
     VolumeSize,
 )
+
+# A namespace is a label of 63 characters at most.
+_LONGEST_TEAM: Final = 63 - len(contracts.TEAM_NAMESPACE_PREFIX)
 
 
 def _team_memory(value: str) -> str:
@@ -71,14 +76,15 @@ class Mlflow(Section):
     )
     public_hosts: list[Host] = Field(
         default=[],
-        description="a list of host names, with a port where it isn't 80 or 443, under which people reach MLflow",
+        description="a list of host names in lower case or IPv4 addresses, without a scheme, with a port where it "
+        "isn't 80 or 443, under which people reach MLflow",
     )
     client_namespaces: list[Label] = Field(
         default=[], description="a list of the namespaces whose pods may reach MLflow"
     )
     client_networks: list[Network] = Field(
         default=[],
-        description="a list of IPv4 networks, /8 at the widest, from which MLflow's pods may be "
+        description="a list of IPv4 addresses and networks, /8 at the widest, from which MLflow's pods may be "
         "reached, such as a load "
         "balancer's subnets",
     )
@@ -104,22 +110,25 @@ class Vault(Section):
         description="external only: the path, from the repository's root, of a PEM file with the certificates of the "
         "authorities of a Vault that no public authority vouches for, and without a private key",
     )
-    namespace: str | None = Field(
+    namespace: VaultNamespace | None = Field(
         default=None,
-        # https://developer.hashicorp.com/vault/docs/enterprise/namespaces
-        pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$",
         description="external only: the namespace of Vault Enterprise or HCP that everything is made in, such as "
-        "admin/ml, without a slash at either end; default: the root namespace",
+        "admin/ml, without a slash at either end, and none of Vault's own names; default: the root namespace",
     )
-    transit_mount: str = Field(
-        default="transit",
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
-        description="the path of the transit engine that the stack makes, lower-case letters, digits and -",
+    transit_mount: Mount = Field(
+        default=contracts.TRANSIT_MOUNT,
+        description="the path of the transit engine that the stack makes, such as ml/transit: letters, digits and _.- "
+        "between single slashes, not below audit, auth, cubbyhole, identity or sys",
     )
-    auth_mount: str = Field(
-        default="kubernetes",
-        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
-        description="the path of the auth method that the stack makes, lower-case letters, digits and -",
+    auth_mount: AuthMount = Field(
+        default=contracts.KUBERNETES_AUTH_MOUNT,
+        description="the path, without auth/, of the auth method that the stack makes, such as ml/eks: lower-case "
+        "letters, digits and _.- between single slashes, not below audit, auth, cubbyhole, identity, sys or token",
+    )
+    signing_key: TransitKey = Field(
+        default=contracts.TRANSIT_KEY,
+        description="the name of the transit key that signs, 1 to 128 letters, digits and _.-, a letter, a digit or _ "
+        "at both ends; another name is another key, which is refused later unless keyDeletionAllowed is true",
     )
     key_deletion_allowed: bool = Field(
         default=False, description="true or false: whether destroying the stack may delete the signing key"
@@ -153,22 +162,27 @@ class Release(Section):
     """The model that an update of the stack trains, signs and registers."""
 
     enabled: bool = Field(default=True, description="true or false")
-    experiment: str = Field(
-        default="aegis", min_length=1, max_length=500, description="the name of an MLflow experiment"
+    experiment: Experiment = Field(
+        default="aegis", description="the name of an MLflow experiment, 1 to 256 printable characters"
     )
     epochs: int = Field(default=3, ge=1, le=1000, description="passes over the data, an integer from 1 to 1000")
-    metric: str = Field(default="val/accuracy", min_length=1, max_length=250, description="the name of a logged metric")
+    metric: Metric = Field(
+        default="val/accuracy",
+        description="the name of a logged metric, 1 to 250 letters, digits, spaces and /_.-:, written as a plain path",
+    )
     goal: Literal["maximize", "minimize"] = Field(default="maximize", description="maximize or minimize")
-    model_name: str = Field(
-        default="aegis-classifier", pattern=r"^[^/:']+$", description="a registered model's name, without / : or '"
+    model_name: Model = Field(
+        default="aegis-classifier",
+        description="a registered model's name, 1 to 256 printable characters without / : or ', and not . or ..",
     )
 
 
 class Team(Section):
     """A team of data scientists: a closed namespace `team-NAME` whose pods reach MLflow, and a trainer's role."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$")] = Field(
-        description="2 to 31 lower-case letters, digits and -, a letter first"
+    name: Annotated[Label, Field(max_length=_LONGEST_TEAM)] = Field(
+        description=f"1 to {_LONGEST_TEAM} lower-case letters, digits and inner hyphens; in AWS as long as the name of "
+        "the team's role allows"
     )
     cpu: int = Field(
         default=16, ge=1, le=10_000, description="CPUs that its pods may request in all, an integer from 1 to 10000"

@@ -24,8 +24,11 @@ from infra.cluster.traffic import allow
 COMPONENT: Final = "vault"
 
 _RESOURCES: Final = Resources(cpu="25m", memory="128Mi", cpu_limit="1", memory_limit="512Mi")
-# 200 only where the server is initialised, unsealed and active.
-_HEALTH_PATH: Final = "/v1/sys/health"
+# 200 only where the server is initialised, unsealed and active:
+# https://developer.hashicorp.com/vault/api-docs/system/health
+_READY_PATH: Final = "/v1/sys/health"
+# The same for one that waits to become active. One that is sealed is as good as dead: a restart unseals it.
+_ALIVE_PATH: Final = "/v1/sys/health?standbyok=true"
 # Where API servers listen: behind the Service `kubernetes`, and on their own address that it is translated to. That
 # address is the control plane's and can change, so the policy names the ports alone.
 _API_SERVER_PORTS: Final = (443, 6443)
@@ -98,6 +101,7 @@ class VaultServer(pulumi.ComponentResource):
                 service_account=account.metadata.name,
                 mount_token=True,
             ),
+            port=contracts.VAULT_PORT,
             storage_class=args.storage_class,
             volumes={"data": args.storage},
             parent=self,
@@ -114,7 +118,7 @@ def _container(image: str, token: pulumi.Input[str]) -> ContainerArgsDict:
             mounts=[{"name": "data", "mount_path": "/vault/data"}],
         ),
         "ports": [{"name": COMPONENT, "container_port": contracts.VAULT_PORT}],
-        "startup_probe": http_probe(_HEALTH_PATH, contracts.VAULT_PORT, period=3, failures=60),
-        "readiness_probe": http_probe(_HEALTH_PATH, contracts.VAULT_PORT, period=5, failures=3),
-        "liveness_probe": http_probe(_HEALTH_PATH, contracts.VAULT_PORT, period=20, failures=6),
+        "startup_probe": http_probe(_ALIVE_PATH, contracts.VAULT_PORT, period=3, failures=60),
+        "readiness_probe": http_probe(_READY_PATH, contracts.VAULT_PORT, period=5, failures=3),
+        "liveness_probe": http_probe(_ALIVE_PATH, contracts.VAULT_PORT, period=20, failures=6),
     }

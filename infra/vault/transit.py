@@ -14,15 +14,16 @@ import contracts
 class SigningKeyArgs:
     """Arguments of `SigningKey`: whether destroying the stack may delete the key, and with it every proof of origin.
 
-    `mount` is the path of the engine, which no other stack may use.
+    `mount` is the path of the engine, which no other stack may use, and `key` the key's name in it.
     """
 
     deletion_allowed: bool = False
     mount: str = contracts.TRANSIT_MOUNT
+    key: str = contracts.TRANSIT_KEY
 
 
 class SigningKey(pulumi.ComponentResource):
-    """The ECDSA P-256 key `aegis-cosign`, which can be neither exported nor, by default, deleted."""
+    """The ECDSA P-256 key that signs releases, which can be neither exported nor, by default, deleted."""
 
     mount: pulumi.Output[str]
     key: pulumi.Output[str]
@@ -42,7 +43,7 @@ class SigningKey(pulumi.ComponentResource):
         self.key = SecretBackendKey(
             f"{name}-key",
             backend=engine.path,
-            name=contracts.TRANSIT_KEY,
+            name=args.key,
             type="ecdsa-p256",
             exportable=False,
             allow_plaintext_backup=False,

@@ -13,7 +13,10 @@ WAIT_SECONDS = 300
 POLL_SECONDS = 1.0
 # What others run in the same cluster is theirs.
 NAMESPACES = (contracts.MLFLOW_NAMESPACE, contracts.VAULT_NAMESPACE)
-KINDS = "deployments,statefulsets,horizontalpodautoscalers"
+KINDS = "deployments,statefulsets"
+AUTOSCALERS = "horizontalpodautoscalers"
+# Whoever serves the figures that autoscalers go by; kind brings nobody who does.
+FIGURES = "/apis/metrics.k8s.io/v1beta1"
 
 Object = Mapping[str, Any]
 
@@ -32,14 +35,19 @@ def settle(env: Mapping[str, str], context: str | None = None, *, seconds: float
     """Wait until everything is in service, or the time is over; return what then isn't, each with its reason."""
     deadline = time.monotonic() + seconds
     while True:
-        waiting = [
-            f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']} ({reason})"
-            for item in _items(env, context)
-            if item["metadata"]["namespace"] in NAMESPACES and (reason := why_not(item))
-        ]
+        waiting = [f"{name} ({reason})" for name, reason in look(env, context).items() if reason]
         if not waiting or time.monotonic() > deadline:
             return waiting
         time.sleep(POLL_SECONDS)
+
+
+def look(env: Mapping[str, str], context: str | None = None) -> dict[str, str | None]:
+    """Return everything that a stack runs, by kind and name, and why it isn't in service; None if it is."""
+    return {
+        f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}": why_not(item)
+        for item in _items(env, context)
+        if item["metadata"]["namespace"] in NAMESPACES
+    }
 
 
 def why_not(item: Object) -> str | None:
@@ -56,10 +64,15 @@ def why_not(item: Object) -> str | None:
 
 
 def _items(env: Mapping[str, str], context: str | None) -> Iterator[Object]:
-    command = ["kubectl", "get", KINDS, "--all-namespaces", "--output=json"]
-    if context:
-        command.append(f"--context={context}")
-    result = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
+    # An autoscaler without figures leaves the replicas as they are, and an existing cluster may have none for good.
+    scales = context is None or _kubectl(env, context, "get", f"--raw={FIGURES}").returncode == 0
+    kinds = f"{KINDS},{AUTOSCALERS}" if scales else KINDS
+    result = _kubectl(env, context, "get", kinds, "--all-namespaces", "--output=json")
     if result.returncode:
-        raise LocalError(f"`{' '.join(command)}` failed: {result.stderr.strip()}")
+        raise LocalError(f"`{' '.join(result.args)}` failed: {result.stderr.strip()}")
     yield from json.loads(result.stdout)["items"]
+
+
+def _kubectl(env: Mapping[str, str], context: str | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["kubectl", *arguments, *([f"--context={context}"] if context else [])]
+    return subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)

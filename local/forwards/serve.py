@@ -21,6 +21,8 @@ from local.forwards.plan import HOST, Forward, Plan, read
 
 # Bytes read at a time: large artifacts come this way, too.
 _CHUNK = 256 * 1024
+# Clients that come at the same moment; the kernel's own limit may be lower.
+_BACKLOG = 4096
 # Seconds.
 _NAME_PATIENCE = 3
 _CONNECT_PATIENCE = 10
@@ -49,7 +51,8 @@ async def _run(plan: Plan) -> None:
 
 async def _to_service(plan: Plan, forward: Forward) -> None:
     hosts = [HOST, *(["::1"] if _has_ipv6() else [])]
-    server = await asyncio.start_server(partial(_pass_on, plan, forward), hosts, forward.port, limit=_CHUNK)
+    pass_on = partial(_pass_on, plan, forward)
+    server = await asyncio.start_server(pass_on, hosts, forward.port, limit=_CHUNK, backlog=_BACKLOG)
     async with server:
         await server.serve_forever()
 

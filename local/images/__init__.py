@@ -1,6 +1,6 @@
-"""The platform's container images: built once into the cache, then loaded into containerd.
+"""The platform's container images: built once, then loaded into containerd, or delivered to an existing cluster.
 
-An image's reference is a digest of all that it is made from, so only what changed is built and loaded.
+An image's reference is a digest of all that it is made from, so only what changed is built, loaded and delivered.
 """
 
 import fcntl
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import contracts
 from local import paths, progress, toolchain
-from local.images import buildah, containerd, inputs
+from local.images import containerd, inputs
 from local.images.build import build
-from local.images.catalogue import IMAGES, RUNNABLE, Image, in_build_order
+from local.images.catalogue import DEBIAN, IMAGES, RUNNABLE, Image, in_build_order
+from local.images.destination import Destination
+from local.images.workshop import EMBEDDED, Workshop
 
-__all__ = ["IMAGES", "RUNNABLE", "ensure", "load", "missing", "programs", "prune"]
+__all__ = ["IMAGES", "RUNNABLE", "absent", "deliver", "ensure", "load", "missing", "programs", "prune"]
 
 
 def programs(names: Iterable[str]) -> tuple[str, ...]:
@@ -22,36 +24,69 @@ def programs(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({program for image in in_build_order(names) for program in inputs.binaries(image)}))
 
 
-def missing(names: Iterable[str]) -> dict[str, int]:
+def missing(names: Iterable[str], workshop: Workshop = EMBEDDED) -> dict[str, int]:
     """Return the images that `ensure` would build now, in this order, with about how many seconds each takes.
 
     Builds nothing: an image that holds a tool which is still to be built counts as missing.
     """
     names = tuple(names)
     held = programs(names)
-    absent = set(toolchain.missing(*held))
-    present = toolchain.ensure(*(name for name in held if name not in absent))
-    needed = _needed(names, _references(names, present), buildah.references())
+    unbuilt = set(toolchain.missing(*held))
+    present = toolchain.ensure(*(name for name in held if name not in unbuilt))
+    needed = _needed(names, _references(names, present, workshop), workshop, workshop.builder.references())
     return {image.name: image.about_seconds for image in needed}
 
 
-def ensure(names: Iterable[str]) -> dict[str, str]:
-    """Build those of the named images that are not in the cache, and return the reference of each: {name: reference}.
+def ensure(names: Iterable[str], workshop: Workshop = EMBEDDED) -> dict[str, str]:
+    """Build those of the named images that the builder doesn't have, and return the reference of each.
 
     Raises:
         LocalError: A name is not in the catalogue, or a build failed; names the log.
     """
     names = tuple(names)
     tools = toolchain.ensure(*programs(names))
-    references = _references(names, tools)
-    if not _needed(names, references, buildah.references()):
+    references = _references(names, tools, workshop)
+    if not _needed(names, references, workshop, workshop.builder.references()):
         return {name: references[name] for name in names}
     with _one_builder():
-        built = buildah.references()
-        for image in _needed(names, references, built):
-            _build(image, references, {name: tools[name] for name in inputs.binaries(image)})
-            _forget_older(image, built)
+        built = workshop.builder.references()
+        for image in _needed(names, references, workshop, built):
+            _build(workshop, image, references, {name: tools[name] for name in inputs.binaries(image)})
+            _forget_older(workshop, image, built)
     return {name: references[name] for name in names}
+
+
+def absent(names: Iterable[str], workshop: Workshop, destination: Destination) -> tuple[str, ...]:
+    """Return which of the named images `deliver` would bring to the destination.
+
+    Builds nothing: an image that holds a tool which is still to be built counts as absent.
+    """
+    names = tuple(names)
+    held = programs(names)
+    unbuilt = set(toolchain.missing(*held))
+    present = toolchain.ensure(*(name for name in held if name not in unbuilt))
+    references = _references(names, present, workshop)
+    return tuple(name for name in names if name not in references or destination.found(references[name]) is None)
+
+
+def deliver(names: Iterable[str], workshop: Workshop, destination: Destination) -> dict[str, str]:
+    """Build and bring to the destination those of the named images that it lacks; return what pods call each.
+
+    Raises:
+        LocalError: A name is not in the catalogue, a build failed, or the destination refused; names the log.
+    """
+    names = tuple(names)
+    references = _references(names, toolchain.ensure(*programs(names)), workshop)
+    known = {name: destination.found(references[name]) for name in names}
+    ensure([name for name, found in known.items() if found is None], workshop)
+    delivered: dict[str, str] = {}
+    for name, found in known.items():
+        if found is None:
+            with progress.step(f"Bringing image {name} to {destination.described()}"):
+                delivered[name] = destination.deliver(workshop.builder, references[name], _log(name))
+        else:
+            delivered[name] = found
+    return delivered
 
 
 def load(references: Mapping[str, str]) -> None:
@@ -72,41 +107,49 @@ def prune(references: Mapping[str, str]) -> list[str]:
     return containerd.prune(set(references.values()), f"{contracts.IMAGE_REGISTRY}/")
 
 
-def _references(names: tuple[str, ...], tools: Mapping[str, Path]) -> dict[str, str]:
+def _references(names: tuple[str, ...], tools: Mapping[str, Path], workshop: Workshop) -> dict[str, str]:
     """Return the references of the images and of what they stand on, but for those that depend on an absent tool."""
-    references: dict[str, str] = {}
+    references = {DEBIAN: workshop.base_image} if workshop.base_image else {}
     for image in in_build_order(names):
+        if image.name in references:
+            continue
         if (image.base is None or image.base in references) and set(inputs.binaries(image)) <= set(tools):
             base = references[image.base] if image.base else None
             references[image.name] = inputs.reference(image, base, tools)
     return references
 
 
-def _needed(names: tuple[str, ...], references: Mapping[str, str], built: Collection[str]) -> list[Image]:
+def _needed(
+    names: tuple[str, ...], references: Mapping[str, str], workshop: Workshop, built: Collection[str]
+) -> list[Image]:
     """Return the images to build: the named ones that aren't built, and what these in turn stand on."""
     ordered = in_build_order(names)
-    absent = [image for image in ordered if references.get(image.name) not in built]
+    ours = [image for image in ordered if image.name != DEBIAN or workshop.base_image is None]
+    unbuilt = [image for image in ours if references.get(image.name) not in built]
     asked = set(names)
-    for image in reversed(absent):
+    for image in reversed(unbuilt):
         if image.name in asked and image.base:
             asked.add(image.base)
-    return [image for image in absent if image.name in asked]
+    return [image for image in unbuilt if image.name in asked]
 
 
-def _build(image: Image, references: Mapping[str, str], tools: Mapping[str, Path]) -> None:
+def _build(workshop: Workshop, image: Image, references: Mapping[str, str], tools: Mapping[str, Path]) -> None:
     log = _log(image.name)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     with progress.step(f"Building image {image.name}", about_seconds=image.about_seconds):
-        buildah.clear(log)
-        build(image, references[image.name], references[image.base] if image.base else None, tools, log)
+        workshop.builder.clear(log)
+        if image.base == DEBIAN:
+            workshop.fetch_base(log)
+        base = references[image.base] if image.base else None
+        build(workshop.builder, image, references[image.name], base, tools, log)
 
 
-def _forget_older(image: Image, built: Sequence[str]) -> None:
+def _forget_older(workshop: Workshop, image: Image, built: Sequence[str]) -> None:
     """Delete an image's builds of long ago from the cache; the one before stays, another command may be loading it."""
     earlier = [reference for reference in built if reference.startswith(f"{contracts.IMAGE_REGISTRY}/{image.name}:")]
     for reference in earlier[1:]:
-        buildah.forget(reference, _log(image.name))
+        workshop.builder.forget(reference, _log(image.name))
 
 
 def _log(name: str) -> Path:

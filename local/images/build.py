@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local import paths
-from local.images import buildah, debian, inputs
+from local.images import commit, debian, inputs
 from local.images.catalogue import DEBIAN, Image
+from local.images.workshop import Builder
 
 UV_CACHE = "/var/cache/uv"
-CERTIFICATES = "/etc/ssl/certs"
+CERTIFICATES = Path("/etc/ssl/certs")
+# Debian keeps the certificates themselves there; elsewhere they are links to what an image doesn't have.
+BUNDLE = CERTIFICATES / "ca-certificates.crt"
 
 
-def build(image: Image, reference: str, base: str | None, programs: Mapping[str, Path], log: Path) -> None:
-    """Build `image` on the image `base` into buildah's storage, as `reference`; `programs` are what it holds of ours.
+def build(
+    builder: Builder, image: Image, reference: str, base: str | None, programs: Mapping[str, Path], log: Path
+) -> None:
+    """Build `image` on the image `base`, as `reference`; `programs` are what it holds of ours.
 
     Raises:
         LocalError: A step of the build failed; names the log.
@@ -23,13 +28,13 @@ def build(image: Image, reference: str, base: str | None, programs: Mapping[str,
     container_file = inputs.container_file(image)
     if image.name == DEBIAN:
         with debian.root_file_system(log) as context:
-            buildah.build(reference, container_file=container_file, context=context, options=(), log=log)
+            builder.build(reference, container_file=container_file, context=context, options=(), log=log)
         return
     with tempfile.TemporaryDirectory(prefix="aegis-image-") as folder:
-        options = [*_arguments(image, base), *_programs(Path(folder), programs)]
+        options = [*_arguments(image, base), *commit.arguments(container_file), *_programs(Path(folder), programs)]
         if "from=uv," in container_file.read_text():
-            options += _packages()
-        buildah.build(reference, container_file=container_file, context=paths.REPOSITORY, options=options, log=log)
+            options += _packages(mounts=builder.mounts)
+        builder.build(reference, container_file=container_file, context=paths.REPOSITORY, options=options, log=log)
 
 
 def _arguments(image: Image, base: str | None) -> list[str]:
@@ -43,14 +48,21 @@ def _programs(folder: Path, programs: Mapping[str, Path]) -> list[str]:
     return ["--build-context", f"bin={folder}"] if programs else []
 
 
-def _packages() -> list[str]:
-    """Give the build this machine's uv with its cache and its index, and the certificates that this machine trusts."""
+def _packages(*, mounts: bool) -> list[str]:
+    """Give the build this machine's uv and its index; with `mounts` also its cache and the certificates it trusts."""
+    index = os.environ.get("UV_DEFAULT_INDEX")
+    options = [
+        "--build-context", f"uv={paths.cache() / 'uv-tool' / 'bin'}",
+        *(["--build-arg", f"UV_DEFAULT_INDEX={index}"] if index else []),
+    ]  # fmt: skip
+    if not mounts:
+        return options
     cache = paths.cache() / "uv"
     cache.mkdir(parents=True, exist_ok=True)
-    index = os.environ.get("UV_DEFAULT_INDEX")
-    return [
-        "--build-context", f"uv={paths.cache() / 'uv-tool' / 'bin'}",
-        "--build-arg", "UV_NO_CACHE=false", "--build-arg", f"UV_CACHE_DIR={UV_CACHE}",
-        *(["--build-arg", f"UV_DEFAULT_INDEX={index}"] if index else []),
-        "--volume", f"{cache}:{UV_CACHE}", "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro",
-    ]  # fmt: skip
+    options += ["--build-arg", "UV_NO_CACHE=false", "--build-arg", f"UV_CACHE_DIR={UV_CACHE}"]
+    options += ["--volume", f"{cache}:{UV_CACHE}"]
+    return options + (["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"] if _is_file(BUNDLE) else [])
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()

@@ -1,17 +1,85 @@
 """buildah with a storage of our own: no registry, no daemon, and each container file becomes one layer.
 
-The storage is the cache of images. Isolation is `chroot`: it needs root but no cgroups, so it works inside of a
-container and on a plain virtual machine.
+The storage is the cache of images. Isolation is `chroot`: it needs no cgroups, so it works inside of a container and on
+a plain virtual machine. Who isn't root builds in a user namespace, which needs ids to give away (subuid(5)).
 """
 
 import functools
+import getpass
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from local import paths, progress
 from local.errors import LocalError
+
+name = "buildah"
+# Whether a build can be given folders of this machine to work with, beside what it copies.
+mounts = True
+
+
+def why_not() -> str | None:
+    """Return why this user can't build with buildah here; None if it works."""
+    if not shutil.which("buildah"):
+        return "not on PATH"
+    if os.geteuid() == 0:
+        return None
+    if not shutil.which("newuidmap"):
+        return "without root it needs newuidmap (Debian's package uidmap)"
+    lacking = [file for file in ("/etc/subuid", "/etc/subgid") if not _has_range(Path(file))]
+    if lacking:
+        user = getpass.getuser()
+        return (
+            f"without root it needs a range of ids in {' and '.join(lacking)}: "
+            f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
+        )
+    return None
+
+
+def _has_range(file: Path) -> bool:
+    owners = (getpass.getuser(), str(os.geteuid()))
+    lines = file.read_text().splitlines() if file.exists() else []
+    return any(line.split(":")[0] in owners for line in lines)
+
+
+def has(reference: str) -> bool:
+    """Tell whether an image is in the storage, ours or another's."""
+    command_line = command("inspect", "--type", "image", "--format", "{{.FromImageID}}", reference)
+    return subprocess.run(command_line, capture_output=True, check=False).returncode == 0
+
+
+def pull(reference: str, *, plain_http: bool, log: Path) -> None:
+    """Fetch an image from a registry into the storage.
+
+    Raises:
+        LocalError: It can't be had; names the log.
+    """
+    _run("pull", "--quiet", f"--tls-verify={not plain_http}".lower(), reference, log=log)
+
+
+def push(reference: str, target: str, *, plain_http: bool, log: Path) -> str:
+    """Push an image to a registry as `target`, and return its digest there.
+
+    Raises:
+        LocalError: The registry refused it or doesn't answer; names the log.
+    """
+    with tempfile.TemporaryDirectory(prefix="aegis-push-") as folder:
+        digest = Path(folder) / "digest"
+        verify = f"--tls-verify={not plain_http}".lower()
+        _run("push", "--quiet", verify, f"--digestfile={digest}", reference, f"docker://{target}", log=log)
+        return digest.read_text().strip()
+
+
+def save(reference: str, file: Path, log: Path) -> None:
+    """Write an image to a file in the form of `docker save`.
+
+    Raises:
+        LocalError: There is no room for it; names the log.
+    """
+    _run("push", "--quiet", reference, f"docker-archive:{file}:{reference}", log=log)
 
 
 def build(reference: str, *, container_file: Path, context: Path, options: Sequence[str], log: Path) -> None:
@@ -65,8 +133,8 @@ def _root() -> Path:
 
 
 def _program(driver: str) -> list[str]:
-    # The state belongs to a running machine: it must be gone after a reboot, as only /run is.
-    state = paths.runtime().with_name("buildah")
+    # The state belongs to a running machine: it must be gone after a reboot.
+    state = paths.builder_runtime()
     return ["buildah", "--root", str(_root()), "--runroot", str(state), "--storage-driver", driver]
 
 

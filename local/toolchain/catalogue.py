@@ -179,8 +179,22 @@ _COSIGN = Module(
     ),
 )
 
+_REGISTRY = Module(
+    folder="registry",
+    tools=(
+        Tool(
+            name="registry",
+            purpose="is the image registry that the tests push to",
+            about_seconds=100,
+            source="github.com/distribution/distribution/v3",
+            package="github.com/distribution/distribution/v3/cmd/registry",
+            variables=("github.com/distribution/distribution/v3/version.version={version}",),
+        ),
+    ),
+)
+
 # A small one first: it keeps the processors busy while a large one's sources are still being downloaded.
-MODULES = (_PULUMI_LANGUAGE_PYTHON, _PULUMI, _CLUSTER, _VERSITYGW, _VAULT, _COSIGN)
+MODULES = (_PULUMI_LANGUAGE_PYTHON, _PULUMI, _CLUSTER, _VERSITYGW, _VAULT, _COSIGN, _REGISTRY)
 TOOLS: Mapping[str, Tool] = {tool.name: tool for module in MODULES for tool in module.tools}
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts import POSTGRES_MAJOR
 from local import paths, progress
 from local.errors import LocalError
 
@@ -52,17 +53,18 @@ PACKAGES = (
         purpose="verifies what the images' base is made of",
     ),
     Package(
-        name="postgresql-15",
-        wanted="/usr/lib/postgresql/15/bin/initdb",
+        name=f"postgresql-{POSTGRES_MAJOR}",
+        wanted=f"/usr/lib/postgresql/{POSTGRES_MAJOR}/bin/initdb",
         purpose="is the database of the backup tests",
         tests_only=True,
     ),
     Package(
-        name="postgresql-client-15",
-        wanted="/usr/lib/postgresql/15/bin/pg_dump",
+        name=f"postgresql-client-{POSTGRES_MAJOR}",
+        wanted=f"/usr/lib/postgresql/{POSTGRES_MAJOR}/bin/pg_dump",
         purpose="dumps and restores in the backup tests",
         tests_only=True,
     ),
+    Package(name="uidmap", wanted="newuidmap", purpose="lets the tests build without root", tests_only=True),
     Package(name="openssl", wanted="openssl", purpose="verifies our signatures in the tests", tests_only=True),
 )
 

@@ -26,7 +26,7 @@ PROGRAM = """
     from infra.aws.repositories import ImageRepositories, ImageRepositoriesArgs
 
     config = pulumi.Config()
-    environment = config.get("environment") or "prod"
+    environment = config.get("environment") or "eu-prod"
     protected = config.get_bool("protected") is not False
     account = Account(
         project="aegis", environment=environment, account_id={account!r}, region={region!r},
@@ -48,7 +48,8 @@ PROGRAM = """
         "database",
         ManagedPostgresArgs(
             account=account, vpc_id={vpc!r}, client_security_group_ids=(), subnet_ids=tuple({subnets!r}),
-            instance_class=config.get("class") or "db.m7g.large", storage_gib=50, max_storage_gib=100, multi_az=True,
+            engine_version=config.get("version") or "15", instance_class=config.get("class") or "db.m7g.large",
+            storage_gib=50, max_storage_gib=100, multi_az=True,
             backup_days=14, protected=protected, iam_authentication=True, apply_immediately=True,
         ),
         opts,
@@ -94,7 +95,7 @@ def test_another_retention_updates_the_life_cycle_of_the_backups_and_nothing_els
     assert changed(environment) == {"buckets-backups-lifecycle": "update"}
     environment.up()
     assert changed(environment) == {}
-    backups = f"aegis-prod-backups-{ACCOUNT}-{REGION}"
+    backups = f"aegis-eu-prod-backups-{ACCOUNT}-{REGION}"
     rules = aws.client("s3").get_bucket_lifecycle_configuration(Bucket=backups)["Rules"]
     assert [rule["Expiration"]["Days"] for rule in rules if "Days" in rule.get("Expiration", {})] == [45 + 30]
 
@@ -106,7 +107,16 @@ def test_another_class_updates_the_database_in_place_and_nothing_else(environmen
     environment.up()
     assert changed(environment) == {}
     assert environment.outputs()["resource_id"] == before
-    assert servers(aws) == {"aegis-prod-mlflow": "db.m7g.xlarge"}
+    assert servers(aws) == {"aegis-eu-prod-mlflow": "db.m7g.xlarge"}
+
+
+def test_a_minor_version_that_is_named_updates_the_database_in_place_and_stays(environment: Stack, aws: Aws) -> None:
+    environment.config(version="15.8")
+    assert changed(environment) == {"database-server": "update"}
+    environment.up()
+    assert changed(environment) == {}
+    (server,) = aws.client("rds").describe_db_instances()["DBInstances"]
+    assert (server["EngineVersion"], server["AutoMinorVersionUpgrade"]) == ("15.8", False)
 
 
 def test_another_name_of_an_environment_with_protected_data_is_refused_and_nothing_is_lost(

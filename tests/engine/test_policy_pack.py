@@ -26,7 +26,12 @@ BUCKET = """
     opts = ResourceOptions(provider=account)
     tags = {{"Environment": "test", "Owner": "ml", "CostCenter": "1"}}
     # Without names: AWS chooses them, and no preview of a new stack knows them.
-    kms.Key("key", enable_key_rotation=not config.get_bool("unrotated"), tags=tags, opts=opts)
+    root = {{"AWS": "arn:aws:iam::" + (config.get("owner") or "{account}") + ":root"}}
+    owned = {{"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}}
+    kms.Key(
+        "key", enable_key_rotation=not config.get_bool("unrotated"), tags=tags, opts=opts,
+        policy=json.dumps({{"Version": "2012-10-17", "Statement": [owned]}}),
+    )
     bucket = s3.Bucket("bucket", tags=tags, opts=opts)
     s3.BucketPublicAccessBlock(
         "block", bucket=bucket.id, block_public_acls=True, block_public_policy=True, ignore_public_acls=True,
@@ -119,6 +124,13 @@ def test_a_rule_about_one_resource_keeps_it_from_being_made(bucket: Stack, aws: 
     bucket.config(unrotated="true")
     assert "[mandatory]  key-rotates  (aws:kms:Key: key)" in refused(bucket, "up", "--yes", "--skip-preview")
     assert aws.client("kms").list_keys()["Keys"] == []
+
+
+def test_the_first_preview_knows_by_the_provider_whose_a_key_is(bucket: Stack) -> None:
+    bucket.config(owner="999999999999")
+    text = refused(bucket, "preview")
+    assert "[mandatory]  key-stays-in-its-account  (aws:kms:Key: key)" in text
+    assert "statement 1 hands it to the account 999999999999." in text
 
 
 def test_what_no_policy_file_opens_is_closed(bucket: Stack) -> None:

@@ -63,6 +63,10 @@ def test_a_setting_that_is_no_object_is_refused_before_the_program_runs(program:
 
 def test_the_first_preview_shows_everything_and_knows_no_address_yet(program: Stack, kubernetes: Kubernetes) -> None:
     configure(program, "aegis:cluster.kubeconfig", str(kubernetes.kubeconfig))
+    configure(program, "aegis:vault.transitMount", "ml/signing")
+    configure(program, "aegis:vault.authMount", "ml/pods")
+    configure(program, "aegis:vault.signingKey", "models")
+    configure(program, "aegis:release.modelName", "digits of today")
     text = preview(program)
     for resource in ("Deployment mlflow-server", "StatefulSet postgres-server", "SecretBackendKey signing-key-key"):
         assert f"{resource} create" in text

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.review import __main__ as command_line
-from infra.review import commands
+from infra.review import commands, engine
 from infra.review.exits import Exit
 from tests.engine.stack import Stack
 
@@ -63,3 +64,22 @@ def test_a_policy_pack_that_cannot_be_loaded_stops_the_deployment(
     assert command_line.main(["deploy", "--stack", "test", "--allow-data-loss"]) == Exit.FAILED
     assert "infra/policy" in capsys.readouterr().out
     assert reviewed.state() == before
+
+
+def test_a_deployment_does_what_was_judged_and_nothing_else(
+    reviewed: Stack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # The policy pack has tests of its own.
+    monkeypatch.setattr(engine, "_policies", lambda *_: [])
+    judged = engine.preview
+
+    def changed_meanwhile(*arguments: Any) -> None:
+        judged(*arguments)
+        reviewed.program(PROGRAM.format(length=30))
+
+    assert command_line.main(["deploy", "--stack", "test"]) == Exit.OK
+    monkeypatch.setattr(engine, "preview", changed_meanwhile)
+    before = reviewed.state()
+    assert command_line.main(["deploy", "--stack", "test"]) == Exit.FAILED
+    assert "violates plan" in capfd.readouterr().out
+    assert reviewed.state()["admin"]["inputs"] == before["admin"]["inputs"]

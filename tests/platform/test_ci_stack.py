@@ -105,6 +105,8 @@ def test_a_run_is_logged_and_its_artifact_lies_in_the_bucket(
 ) -> None:
     release = summary["release"]
     assert release["verified"] is True
+    # None of them is a default.
+    assert (release["key"], release["model"], release["experiment"]) == ("aegis-ci-models", "ci-digits", "ci digits")
     s3 = session.client("s3", endpoint_url=endpoint)
     bucket, _, key = release["archive"].removeprefix("s3://").partition("/")
     assert s3.head_object(Bucket=bucket, Key=key)["ContentLength"] > 0

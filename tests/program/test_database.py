@@ -126,7 +126,7 @@ def test_the_password_is_made_and_kept_by_rds(graph: Graph, server: Registered) 
 def test_connections_without_tls_or_by_md5_are_refused_and_all_are_logged(graph: Graph) -> None:
     group = graph.one("ParameterGroup")
     values = {each["name"]: each["value"] for each in group.inputs["parameters"]}
-    assert group.inputs["family"] == "postgres16"
+    assert group.inputs["family"] == "postgres15"
     assert values["rds.force_ssl"] == "1"
     assert values["rds.accepted_password_auth_method"] == "scram"
     assert values["log_connections"] == values["log_disconnections"] == "1"
@@ -206,9 +206,16 @@ def test_backups_maintenance_and_mlflows_own_backup_never_run_at_the_same_time(s
 
 
 def test_minor_versions_come_by_themselves_and_major_ones_never(server: Registered) -> None:
-    assert server.inputs["engineVersion"] == "16"
+    assert server.inputs["engineVersion"] == "15"
     assert server.inputs["autoMinorVersionUpgrade"] is True
     assert server.inputs["allowMajorVersionUpgrade"] is False
+
+
+def test_a_minor_version_that_is_named_stays_and_has_the_parameters_of_its_major_one() -> None:
+    graph = build(replace(ARGS, engine_version="15.8"))
+    assert graph.one("Instance").inputs["engineVersion"] == "15.8"
+    assert graph.one("Instance").inputs["autoMinorVersionUpgrade"] is False
+    assert graph.one("ParameterGroup").inputs["family"] == "postgres15"
 
 
 def test_a_change_waits_for_the_maintenance_window_unless_it_is_asked_for_at_once(server: Registered) -> None:
@@ -260,10 +267,10 @@ def test_the_first_preview_runs_though_nothing_is_known(graph: Graph) -> None:
         ({"subnet_ids": ("subnet-a",)}, "subnet_ids is .*: allowed is two subnets at least"),
         ({"subnet_ids": ("subnet-a", "subnet-a")}, "subnet_ids is .*: allowed is two subnets at least"),
         ({"log_days": 0}, "log_days is 0: allowed is one of 1, 3, 5, 7, 14, 30, 60, 90,"),
-        ({"engine_version": "16.4"}, "engine_version is '16.4': allowed is the major versions 15, 16, 17"),
-        ({"account": replace(ACCOUNT, environment="p" * 60)}, "identifier is 'aegis-p+-mlflow': allowed is up to 63"),
-        ({"account": replace(ACCOUNT, environment="prod--eu")}, "identifier is 'aegis-prod--eu-mlflow'"),
-        ({"account": replace(ACCOUNT, project="1st")}, "identifier is '1st-prod-mlflow'"),
+        ({"engine_version": "16"}, "version is '16': allowed is \"15\", or with RDS one of its minor versions"),
+        ({"account": replace(ACCOUNT, environment="p" * 60)}, "'aegis-p+-mlflow' has 73 characters: allowed are 63"),
+        ({"account": replace(ACCOUNT, environment="prod--eu")}, "RDS instance name 'aegis-prod--eu-mlflow' is none"),
+        ({"account": replace(ACCOUNT, project="1st")}, "RDS instance name '1st-prod-mlflow' is none"),
     ],
 )
 def test_what_rds_would_refuse_is_refused_before_anything_is_made(changes: dict[str, Any], problem: str) -> None:

@@ -75,3 +75,7 @@ def test_a_private_key_beside_the_authority_is_refused_as_pods_would_read_it(tmp
     both.write_text(authority.read_text() + key.read_text())
     with pytest.raises(pulumi.RunError, match=r"aegis:vault\.authorities: got .*without a private key"):
         dev(authorities=str(both))
+
+
+def test_the_audit_of_a_vault_that_others_keep_is_theirs() -> None:
+    assert dev().of_kind("Audit") == []

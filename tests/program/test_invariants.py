@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from infra.quantities import mebibytes
 from tests.support.engine import Graph, Registered
 
 GENERATED = {"ConfigMap", "Secret", "Job", "ClusterRoleBinding"}
@@ -68,7 +69,27 @@ def test_children_are_named_after_their_component(graph: Graph) -> None:
 def test_every_container_says_what_it_needs_and_what_it_may_use(graph: Graph) -> None:
     for name, container in containers(graph):
         for side in ("requests", "limits"):
-            assert {"cpu", "memory"} <= set(container["resources"][side]), f"{name} {side}"
+            assert {"cpu", "memory", "ephemeral-storage"} <= set(container["resources"][side]), f"{name} {side}"
+
+
+def test_a_pod_may_fill_its_scratch_volumes_and_its_log_before_it_is_evicted(graph: Graph) -> None:
+    # The kubelet counts both, and holds them against the sum of the containers' limits; a log has 50Mi.
+    for workload, pod, _ in graph.pods():
+        on_disk = [
+            volume["emptyDir"] for volume in pod["volumes"] if "medium" not in volume.get("emptyDir", {"medium": 1})
+        ]
+        allowed = [container["resources"]["limits"]["ephemeral-storage"] for container in pod["containers"]]
+        room = sum(mebibytes(size) for size in allowed) - sum(mebibytes(volume["sizeLimit"]) for volume in on_disk)
+        assert room >= 50 * len(pod["containers"]), workload.name
+
+
+def test_every_stateful_set_has_the_headless_service_that_it_names(graph: Graph) -> None:
+    services = {(each.namespace, each.object_name): each.inputs["spec"] for each in graph.of_kind("Service")}
+    for workload, _, labels in graph.pods():
+        if workload.kind == "StatefulSet":
+            named = services[workload.namespace, workload.inputs["spec"]["serviceName"]]
+            assert named["clusterIP"] == "None", workload.name
+            assert named["selector"].items() <= labels.items(), workload.name
 
 
 def test_every_pod_passes_the_restricted_standard(graph: Graph) -> None:
@@ -115,6 +136,16 @@ def test_every_long_running_container_is_probed(graph: Graph) -> None:
         if workload.kind in ("Deployment", "StatefulSet"):
             for container in pod["containers"]:
                 assert {"readinessProbe", "livenessProbe"} <= set(container), workload.name
+
+
+def test_what_makes_a_container_unready_is_not_what_kills_it(graph: Graph) -> None:
+    for name, container in containers(graph):
+        if "readinessProbe" in container:
+            ready, alive = (
+                {how: container[probe].get(how) for how in ("httpGet", "exec", "tcpSocket")}
+                for probe in ("readinessProbe", "livenessProbe")
+            )
+            assert ready != alive, name
 
 
 def test_every_namespace_enforces_the_restricted_standard(graph: Graph) -> None:

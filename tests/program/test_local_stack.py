@@ -56,7 +56,10 @@ def test_mlflow_runs_in_two_to_ten_pods_by_cpu_and_memory(build: Build) -> None:
 
 def test_mlflow_asks_for_memory_that_keeps_four_idle_workers_below_the_target(build: Build) -> None:
     resources = container_of(build(), "Deployment", "mlflow")["resources"]
-    assert resources == {"requests": {"cpu": "500m", "memory": "2048Mi"}, "limits": {"cpu": "1", "memory": "2048Mi"}}
+    assert resources == {
+        "requests": {"cpu": "500m", "memory": "2048Mi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "1", "memory": "2048Mi", "ephemeral-storage": "4224Mi"},
+    }
 
 
 def test_mlflow_keeps_one_pod_at_least_and_rolls_one_pod_at_a_time(build: Build) -> None:
@@ -107,8 +110,8 @@ def test_postgres_has_its_volume_and_its_share(build: Build) -> None:
     assert claim["resources"]["requests"]["storage"] == "20Gi"
     assert claim["storageClassName"] == "standard"
     assert container_of(graph, "StatefulSet", "postgres")["resources"] == {
-        "requests": {"cpu": "250m", "memory": "512Mi"},
-        "limits": {"cpu": "2", "memory": "1Gi"},
+        "requests": {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "384Mi"},
     }
 
 
@@ -199,6 +202,14 @@ def test_the_signing_key_never_leaves_vault(build: Build) -> None:
     assert key["allowPlaintextBackup"] is False
 
 
+def test_vault_writes_down_every_request_before_a_key_is_made_in_it(build: Build) -> None:
+    graph = build()
+    device = graph.one("Audit")
+    assert (device.inputs["type"], device.inputs["options"]) == ("file", {"file_path": "stdout"})
+    assert device.urn in graph.one("SigningKey").depends_on
+    assert device.urn in graph.one("SignerAccess").depends_on
+
+
 def test_the_local_key_may_go_with_its_stack(build: Build) -> None:
     graph = build()
     assert graph.one("SecretBackendKey").inputs["deletionAllowed"] is True
@@ -262,6 +273,14 @@ def test_fewer_workers_change_the_config_map_and_the_deployment_alone(build: Bui
     assert changed == {"ConfigMap", "Deployment"}
 
 
+def test_a_name_reaches_the_jobs_as_it_was_written(build: Build) -> None:
+    graph = build({"aegis:release": {"experiment": "-x $(HOME) $$", "modelName": "--digits"}})
+    # Kubernetes makes one dollar sign of two.
+    name = "--experiment-name=-x $$(HOME) $$$$"
+    assert name in container_of(graph, "Job", "trainer-run")["args"]
+    assert {name, "--model-name=--digits"} <= set(container_of(graph, "Job", "release-run")["args"])
+
+
 def test_without_a_release_nothing_is_trained_and_nothing_signed(build: Build) -> None:
     graph = build({"aegis:release": {"enabled": False}})
     assert {each.name for each in graph.of_kind("Job")} == {"s3-setup", "migration-upgrade"}
@@ -277,9 +296,10 @@ def test_a_namespace_that_the_settings_authorise_reaches_the_server(build: Build
 def test_the_outputs_are_few_and_their_secrets_secret(build: Build) -> None:
     graph = build()
     assert set(graph.outputs) == {
-        "mlflow_url", "artifacts", "s3_url", "s3_region", "vault_url", "namespace", "vault_namespace", "experiment",
-        "model_name", "release_job", "s3_root_access_key", "s3_root_secret_key", "vault_root_token",
-        "database_password",
+        "mlflow_url", "artifacts", "s3_url", "s3_console_url", "s3_region", "vault_url", "namespace", "vault_namespace",
+        "backups_bucket", "releases_bucket", "vault_transit_mount", "vault_signing_key", "database_host",
+        "database_port", "experiment", "model_name", "release_job", "s3_root_access_key", "s3_root_secret_key",
+        "vault_root_token", "database_password",
     }  # fmt: skip
     assert graph.secret_outputs == {"s3_root_secret_key", "vault_root_token", "database_password"}
     assert graph.outputs["mlflow_url"] == "http://localhost:5000"

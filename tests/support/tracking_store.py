@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-from workloads.registry.selection import Tracking
+from workloads.tracking_server import Tracking
 
 _names = itertools.count(1)
 _directories: list[tempfile.TemporaryDirectory[str]] = []

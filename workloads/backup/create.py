@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from contracts import Exit
 from workloads import cli
-from workloads.backup import options, pruning
+from workloads.backup import interruption, options, pruning, server
 from workloads.backup.dumping import create
 from workloads.backup.progress import human
 from workloads.backup.verification import verify
@@ -34,12 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options.add_common(parser)
     given = parser.parse_args(argv)
-    options.clean_up_when_told_to_stop()
+    interruption.clean_up_when_told_to_stop()
     store = options.open_store(given)
-    manifest = create(store, Address.from_env())
-    if given.verify:
-        verify(store, manifest.id)
-    pruned = pruning.prune(store, timedelta(days=given.retention_days)) if given.retention_days else []
+    address = Address.from_env()
+    manifest = create(store, address)
+    server.clean_up(address)
+    verified = verify(store, manifest.id).id if given.verify else None
+    pruned = (
+        pruning.prune(store, timedelta(days=given.retention_days), verified=verified) if given.retention_days else []
+    )
     if given.json:
         print(json.dumps({"backup": asdict(manifest), "verified": given.verify, "pruned": pruned}, indent=2))
     else:

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.abc import Query
 
+from workloads.backup import tools
 from workloads.database.address import Address
 
 _TABLES = """
@@ -36,9 +37,11 @@ def snapshot(address: Address) -> Iterator[Snapshot]:
     """Export a snapshot that lives as long as the context.
 
     Raises:
-        WorkloadError: The database is dead; exits with `Exit.DATABASE`.
+        WorkloadError: The database is dead, or newer than pg_dump; exits with `Exit.DATABASE`.
     """
     with address.connect() as connection:
+        # Told at once: the rows of a large database take minutes to count.
+        tools.require_version("pg_dump", version(connection), "the server")
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         # The transaction is idle while pg_dump works, for as long as that takes.
@@ -48,9 +51,14 @@ def snapshot(address: Address) -> Iterator[Snapshot]:
                 id=str(_text(connection, "SELECT pg_export_snapshot()")),
                 rows=row_counts(connection),
                 schema_revision=schema_revision(connection),
-                # Debian's says "15.20 (Debian 15.20-0+deb12u1)".
-                server_version=str(_text(connection, "SHOW server_version")).partition(" ")[0],
+                server_version=version(connection),
             )
+
+
+def version(connection: psycopg.Connection) -> str:
+    """Return the version of the server that is connected to, such as "15.20"."""
+    # Debian's says "15.20 (Debian 15.20-0+deb12u1)".
+    return (connection.info.parameter_status("server_version") or "unknown").partition(" ")[0]
 
 
 def row_counts(connection: psycopg.Connection) -> dict[str, int]:

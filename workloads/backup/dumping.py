@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 
@@ -75,7 +76,7 @@ def _mlflow_revision(snapshot: Snapshot, address: Address) -> str:
 
 def _mlflow_version() -> str | None:
     """Return the version of the MLflow in this image, which is the server's: the stack runs both from one lock file."""
-    try:
-        return metadata.version("mlflow")
-    except metadata.PackageNotFoundError:
-        return None
+    for distribution in ("mlflow", "mlflow-skinny"):
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(distribution)
+    return None

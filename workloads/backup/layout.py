@@ -1,4 +1,4 @@
-"""Names of a backup's objects and the state that they tell: pure functions, so that listing costs no reads."""
+"""Names of a backup's objects and the state that they claim; `proof` has what the claims are worth."""
 
 import re
 import secrets
@@ -13,35 +13,37 @@ VERIFIED = "verified.json"
 FAILED = "failed.json"
 
 _TIME = "%Y%m%dT%H%M%SZ"
-_ID = re.compile(r"(?P<time>\d{8}T\d{6}Z)-[0-9a-f]{8}")
+_ID = re.compile(r"(?P<time>[0-9]{8}T[0-9]{6}Z)-[0-9a-f]{8}")
 
 
 class State(StrEnum):
     """What a backup is good for, worst first."""
 
     HALF = "half"  # no manifest: still being made, or its process died
-    DAMAGED = "damaged"  # its latest verification failed
+    DAMAGED = "damaged"  # its latest verification failed, or its manifest isn't its own
     COMPLETE = "complete"  # never verified
     VERIFIED = "verified"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredObject:
-    """One object of a listing; `key` is relative to the prefix, `size` is in bytes."""
+    """One object of a listing; `key` is relative to the prefix, `size` is in bytes, `etag` changes with its bytes."""
 
     key: str
     size: int
+    etag: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backup:
-    """A backup as its listing shows it; `size` is the dump's, in bytes."""
+    """A backup as its listing shows it; `size` in bytes and `etag` are the dump's."""
 
     id: str
     started_at: datetime
     state: State
     size: int
     objects: tuple[str, ...]
+    etag: str = ""
 
 
 def new_id(now: datetime) -> str:
@@ -62,23 +64,29 @@ def started_at(backup_id: str) -> datetime | None:
 
 def group(objects: Iterable[StoredObject]) -> list[Backup]:
     """Return the backups that a listing holds, oldest first; objects of other layouts are left alone."""
-    folders: dict[str, dict[str, int]] = {}
+    folders: dict[str, dict[str, StoredObject]] = {}
     for stored in objects:
         backup_id, _, name = stored.key.partition("/")
         if name and started_at(backup_id):
-            folders.setdefault(backup_id, {})[name] = stored.size
-    return [_backup(backup_id, sizes) for backup_id, sizes in sorted(folders.items())]
+            folders.setdefault(backup_id, {})[name] = stored
+    return [_backup(backup_id, found) for backup_id, found in sorted(folders.items())]
 
 
-def _backup(backup_id: str, sizes: dict[str, int]) -> Backup:
+def _backup(backup_id: str, found: dict[str, StoredObject]) -> Backup:
     start = started_at(backup_id)
     assert start is not None, backup_id  # noqa: S101 - `group` takes no other name
+    dump = found.get(DUMP, StoredObject(key=DUMP, size=0))
     return Backup(
-        id=backup_id, started_at=start, state=_state(sizes), size=sizes.get(DUMP, 0), objects=tuple(sorted(sizes))
+        id=backup_id,
+        started_at=start,
+        state=_claim(found),
+        size=dump.size,
+        etag=dump.etag,
+        objects=tuple(sorted(found)),
     )
 
 
-def _state(names: Iterable[str]) -> State:
+def _claim(names: Iterable[str]) -> State:
     present = set(names)
     if not {MANIFEST, DUMP} <= present:
         return State.HALF

@@ -10,9 +10,9 @@ from workloads.backup.layout import Backup, State
 from workloads.backup.progress import human
 
 EPILOG = f"""states:
-  verified  its latest verification read all of it
-  complete  never verified
-  damaged   its latest verification failed; failed.json beside it has the reason
+  verified  its latest verification read all of it, and nothing has changed since
+  complete  never verified, or changed since
+  damaged   its latest verification failed, and failed.json beside it has the reason; or its manifest isn't its own
   half      no manifest: being made now, or broken off; shown with --all only
 
 {options.ENVIRONMENT}

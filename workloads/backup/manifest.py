@@ -1,13 +1,24 @@
 """The manifest of a backup: what the dump must hold, written by `create`, checked by `verify` and `restore`."""
 
+import hashlib
 import json
+import math
+import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from datetime import datetime
+from typing import Any, Final, Self
 
 from contracts import Exit
 from workloads.cli import WorkloadError
 
 FORMAT = 1
+# In bytes: MLflow's sixty tables take three thousand.
+LARGEST: Final = 1024 * 1024
+
+
+class OtherFormatError(WorkloadError):
+    """The manifest is of a format that this version doesn't know, which says nothing about the backup."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,27 +48,77 @@ class Manifest:
         """Return the manifest as the bytes of its object."""
         return json.dumps(asdict(self), indent=2, sort_keys=True).encode() + b"\n"
 
+    def digest(self) -> str:
+        """Return the SHA-256 of the manifest, which ties the record of a verification to it."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
     @classmethod
     def from_json(cls, data: bytes, name: str) -> Self:
         """Read a manifest from the object `name`.
 
         Raises:
-            WorkloadError: It is no manifest, or one of a format that this version doesn't know.
+            OtherFormatError: It is one of a format that this version doesn't know.
+            WorkloadError: It is no manifest.
         """
         try:
             values: dict[str, Any] = json.loads(data)
             if values["format"] != FORMAT:
-                raise WorkloadError(f"{name}: format {values['format']}, but this version reads {FORMAT}.", Exit.USAGE)
+                raise OtherFormatError(
+                    f"{name}: format {values['format']}, but this version reads {FORMAT}.", Exit.USAGE
+                )
             known = {field.name: values[field.name] for field in fields(cls)}
             for name_of_field, value in known.items():
                 _check(name_of_field, value)
             return cls(**known)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise WorkloadError(f"{name} is no backup manifest: {error!r}", Exit.NOT_VERIFIED) from error
 
 
 def _check(name: str, value: object) -> None:
-    expected = {"size": int, "rows": dict, "seconds": (int, float), "format": int}.get(name, str)
-    optional = name in ("mlflow_version", "git_commit")
-    if not isinstance(value, expected) and not (optional and value is None):
+    if value is None and name in ("mlflow_version", "git_commit"):
+        return
+    if not _RULES.get(name, _is_text)(value):
         raise TypeError(f"{name} is {value!r}")
+
+
+def _is_text(value: object) -> bool:
+    # Not every text of JSON can be written: half of a surrogate pair can't.
+    return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, str) and bool(datetime.fromisoformat(value))
+
+
+def _is_version(value: object) -> bool:
+    # A release that is to come is called "18beta1".
+    return isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}[0-9a-z.]*", value) is not None
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_text(table) and _is_count(count) for table, count in value.items())
+
+
+_RULES: Final[dict[str, Callable[[object], bool]]] = {
+    "size": _is_count,
+    "sha256": _is_digest,
+    "rows": _is_rows,
+    "server_version": _is_version,
+    "client_version": _is_version,
+    "started_at": _is_time,
+    "finished_at": _is_time,
+    "seconds": _is_duration,
+    "format": _is_count,
+}

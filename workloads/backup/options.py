@@ -1,12 +1,15 @@
 """What the backup commands share on their command line."""
 
 import argparse
-import signal
-import sys
-from typing import NoReturn
+import re
 
 from contracts import Env, Exit
 from workloads.backup.store import LATEST, BackupStore
+from workloads.database.address import NAME_LIMIT
+
+# In bytes: a key has at most 1024, and the names below the folder take fewer than 100.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_LONGEST_PREFIX = 900
 
 ENVIRONMENT = f"""environment:
   {Env.BACKUPS_BUCKET}  bucket of the backups; {Env.S3_ENDPOINT} and the usual AWS_* variables reach it
@@ -28,7 +31,7 @@ CONSISTENCY = """the artifacts:
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every backup command has."""
-    parser.add_argument("--prefix", default="mlflow", help="folder of the backups in the bucket")
+    parser.add_argument("--prefix", type=_prefix, default="mlflow", help="folder of the backups in the bucket")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -41,22 +44,26 @@ def add_backup(parser: argparse.ArgumentParser) -> None:
 
 def days(text: str) -> int:
     """Parse a number of days, at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: allowed are whole numbers from 1")
+    if not re.fullmatch("0*[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: allowed are whole numbers from 1 to 999999")
     return int(text)
+
+
+def name(text: str) -> str:
+    """Parse the name of a role or a database."""
+    if not text or not text.isprintable() or len(text.encode()) > NAME_LIMIT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: at most {NAME_LIMIT} printable bytes are allowed")
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not text.strip("/") or not text.isprintable() or len(text.encode()) > _LONGEST_PREFIX:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no folder of a bucket: 1 to {_LONGEST_PREFIX} printable bytes are allowed"
+        )
+    return text
 
 
 def open_store(options: argparse.Namespace) -> BackupStore:
     """Return the store that the environment and the options name."""
     return BackupStore.from_env(options.prefix)
-
-
-def clean_up_when_told_to_stop() -> None:
-    """Let SIGTERM, which ends a pod, unwind like an error: uploads are aborted and half-made databases dropped."""
-
-    def stop(_number: int, _frame: object) -> NoReturn:
-        # A second signal must not interrupt the unwinding.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        sys.exit(Exit.INTERRUPTED)
-
-    signal.signal(signal.SIGTERM, stop)

@@ -10,6 +10,7 @@ from workloads.backup import options, pruning, retention
 
 EPILOG = f"""Half backups and abandoned uploads go after {retention.GRACE // timedelta(hours=1)} hours.
 The last verified backup always stays, however old it is; where none was ever verified, the last complete one stays.
+It is read back before another one goes; a dry run reads no dump.
 
 examples:
   python -m workloads.backup.prune --retention-days 30 --dry-run

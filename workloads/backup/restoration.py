@@ -3,13 +3,12 @@
 import hashlib
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from contracts import Exit
-from workloads.backup import database, tools, verification
+from workloads.backup import contents, database, interruption, target, tools, verification
 from workloads.backup.manifest import Manifest
 from workloads.backup.progress import Progress
-from workloads.backup.server import Server, Target, hold, name_beside
+from workloads.backup.server import hold
 from workloads.backup.store import BackupStore, PinnedDump
 from workloads.cli import WorkloadError
 from workloads.database.address import Address
@@ -32,7 +31,11 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Restored:
-    """A finished restore; `kept` names the replaced database where it was kept."""
+    """A finished restore.
+
+    `kept` names the replaced database where it was kept, `left` where it couldn't be dropped, `left_out` what the dump
+    holds and the owner may not make, such as an administrator's extension.
+    """
 
     id: str
     database: str
@@ -40,6 +43,8 @@ class Restored:
     rows: int
     schema_revision: str
     kept: str | None
+    left: str | None
+    left_out: tuple[str, ...]
     seconds: float
 
 
@@ -47,23 +52,27 @@ def restore(store: BackupStore, backup_id: str, address: Address, options: Optio
     """Restore a backup into the database at `address`, which is created where it's missing.
 
     Raises:
-        WorkloadError: The target holds tables and `force` isn't given (`Exit.USAGE`), the backup is damaged
-            (`Exit.NOT_VERIFIED`), or a service failed. The target is then as it was.
+        WorkloadError: The target must not be replaced (`Exit.USAGE`), the backup is damaged (`Exit.NOT_VERIFIED`), or a
+            service failed. The target is then as it was.
     """
     start = time.monotonic()
     manifest = store.manifest(backup_id)
     with hold(address, options.maintenance) as server:
-        target = server.look(options.owner)
-        _refuse(target, address, options)
+        found = target.look(server.connection, address, options.owner)
+        target.refuse_in_use(found, address, force=options.force)
+        target.refuse_older_server(server.connection, address, manifest)
+        server.clean_up()
         dump = verification.check(store, manifest)
-        fresh = address.of(name_beside(address.name, "restoring"))
-        server.create(fresh.name, target.owner)
+        fresh = address.of(server.fresh)
         try:
-            _fill(store, dump, manifest, fresh, target.owner)
+            server.create(found.owner)
+            left_out = _fill(store, dump, manifest, fresh, found.owner)
             _compare(manifest, fresh)
-            kept = _swap_in(server, fresh, address, target, options)
+            with interruption.put_off():
+                old = server.swap(keep=options.keep_replaced, exists=found.exists, force=options.force)
+                gone = not old or options.keep_replaced or server.discard(old)
         except BaseException:
-            server.drop(fresh.name)
+            server.discard(fresh.name)
             raise
     return Restored(
         id=manifest.id,
@@ -71,30 +80,28 @@ def restore(store: BackupStore, backup_id: str, address: Address, options: Optio
         tables=len(manifest.rows),
         rows=sum(manifest.rows.values()),
         schema_revision=manifest.schema_revision,
-        kept=kept,
+        kept=old if options.keep_replaced else None,
+        left=None if gone else old,
+        left_out=left_out,
         seconds=round(time.monotonic() - start, 3),
     )
 
 
-def _refuse(target: Target, address: Address, options: Options) -> None:
-    if options.force:
-        return
-    if target.tables:
-        raise WorkloadError(
-            f"{address} holds {target.tables} tables with {target.rows} rows: --force replaces it.", Exit.USAGE
-        )
-    if target.sessions:
-        raise WorkloadError(
-            f"{address} is empty but in use by {', '.join(target.sessions)}: stop them, or give --force.", Exit.USAGE
-        )
+def _fill(store: BackupStore, dump: PinnedDump, manifest: Manifest, fresh: Address, owner: str) -> tuple[str, ...]:
+    """Fill the empty database `fresh`, and return what `owner` may not make in it."""
+    entries = contents.read(store, dump)
+    with fresh.connect() as connection:
+        choice = contents.choose(connection, entries, owner)
+    # Before the tables, which may need them, and again when the schemas are there that they may be in.
+    missing = contents.make_extensions(store, dump, fresh, choice.extensions)
+    _pour(store, dump, manifest, tools.restore(fresh, owner, choice.entries))
+    missing = contents.make_extensions(store, dump, fresh, missing)
+    return (*choice.left_out, *(f"EXTENSION {contents.extension(entry)}" for entry in missing))
 
 
-def _fill(store: BackupStore, dump: PinnedDump, manifest: Manifest, fresh: Address, owner: str) -> None:
+def _pour(store: BackupStore, dump: PinnedDump, manifest: Manifest, into: tools.Tool) -> None:
     digest = hashlib.sha256()
-    with (
-        tools.restore(fresh, owner) as restoring,
-        Progress(f"restore {manifest.id}", dump.size) as progress,
-    ):
+    with into as restoring, Progress(f"restore {manifest.id}", dump.size) as progress:
         for block in store.read_dump(dump):
             digest.update(block)
             if not restoring.feed(block):
@@ -118,13 +125,3 @@ def _compare(manifest: Manifest, fresh: Address) -> None:
             f"the restored schema revision is {revision}, the manifest says {manifest.schema_revision}.",
             Exit.NOT_VERIFIED,
         )
-
-
-def _swap_in(server: Server, fresh: Address, address: Address, target: Target, options: Options) -> str | None:
-    """Swap, and return the name of the replaced database where it's kept."""
-    replaced = name_beside(address.name, f"replaced_{datetime.now(UTC):%Y%m%d%H%M%S}") if target.exists else None
-    server.swap(fresh.name, replaced=replaced, terminate=options.force and target.exists)
-    if replaced and not options.keep_replaced:
-        server.drop(replaced)
-        return None
-    return replaced

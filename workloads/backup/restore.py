@@ -7,12 +7,14 @@ from dataclasses import asdict
 
 from contracts import MLFLOW_NAMESPACE, Exit
 from workloads import cli
-from workloads.backup import options, restoration
+from workloads.backup import interruption, options, restoration
+from workloads.backup.restoration import Restored
 from workloads.database.address import Address
 
 EPILOG = f"""The backup is verified first, restored into a database of its own beside the target, compared with its
 manifest, and then takes the target's name in one transaction. A restore that fails leaves the target as it was. It
-needs room for both, and a role that may create databases. Grants and the database's own settings are not restored.
+needs room for both, and a role that may create databases. Grants and the database's own settings are not restored, nor
+what only an administrator can make, such as most extensions: that is named. What a killed restore left is dropped.
 
 examples:
   python -m workloads.backup.restore                               # the latest backup; the database is gone or empty
@@ -38,11 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="rename the replaced database instead of dropping it",
     )
-    parser.add_argument("--owner", metavar="ROLE", help="owner of all (default: the replaced database's, else PGUSER)")
-    parser.add_argument("--maintenance-database", default="postgres", metavar="NAME", help="where to connect meanwhile")
+    parser.add_argument(
+        "--owner",
+        type=options.name,
+        metavar="ROLE",
+        help="owner of all (default: the replaced database's, else PGUSER)",
+    )
+    parser.add_argument(
+        "--maintenance-database",
+        type=options.name,
+        default="postgres",
+        metavar="NAME",
+        help="where to connect meanwhile",
+    )
     options.add_common(parser)
     given = parser.parse_args(argv)
-    options.clean_up_when_told_to_stop()
+    interruption.clean_up_when_told_to_stop()
     store = options.open_store(given)
     address = Address.from_env()
     how = restoration.Options(
@@ -52,13 +65,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.json:
         print(json.dumps(asdict(done), indent=2))
     else:
-        kept = f"; the replaced one is now {done.kept}" if done.kept else ""
-        print(
-            f"{done.id}: restored {done.tables} tables with {done.rows} rows, schema {done.schema_revision}, "
-            f"into database {done.database} in {done.seconds:.1f} s{kept}"
-        )
+        print(_summary(done))
     print(NEXT, file=sys.stderr)
     return Exit.OK
+
+
+def _summary(done: Restored) -> str:
+    parts = [
+        f"{done.id}: restored {done.tables} tables with {done.rows} rows into database {done.database}",
+        f"schema {done.schema_revision}",
+        f"{done.seconds:.1f} s",
+    ]
+    if done.kept:
+        parts.append(f"the replaced one is now {done.kept}")
+    if done.left:
+        parts.append(f"the replaced one is left as {done.left}, and the next restore or backup drops it")
+    if done.left_out:
+        parts.append(f"left out, as only an administrator can make it: {', '.join(done.left_out)}")
+    return ", ".join(parts)
 
 
 if __name__ == "__main__":

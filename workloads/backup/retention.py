@@ -24,7 +24,7 @@ def plan(backups: Sequence[Backup], *, now: datetime, retention: timedelta) -> l
     A backup that counts goes after `retention`, a half one after `GRACE`. The best of the newest always stays, however
     old: the last verified one, or the last complete one where none was verified.
     """
-    last = _last_resort(backups)
+    last = last_resort(backups)
     removals = []
     for backup in sorted(backups, key=lambda one: one.started_at):
         age = now - backup.started_at
@@ -36,7 +36,8 @@ def plan(backups: Sequence[Backup], *, now: datetime, retention: timedelta) -> l
     return removals
 
 
-def _last_resort(backups: Sequence[Backup]) -> Backup | None:
+def last_resort(backups: Sequence[Backup]) -> Backup | None:
+    """Return the backup that stays whatever its age, or None where there is none that counts."""
     for state in (State.VERIFIED, State.COMPLETE, State.DAMAGED):
         candidates = [backup for backup in backups if backup.state is state]
         if candidates:

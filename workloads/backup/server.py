@@ -1,130 +1,201 @@
-"""The databases of one server, seen from its maintenance database: looked at, created, swapped and dropped.
+"""The databases of one server, seen from its maintenance database: created, swapped and dropped.
 
 A restore fills a database of its own beside the target and renames the two in one transaction, so that one which fails
 loses nothing, and MLflow never sees a half-filled schema.
+
+What a restore means to drop again carries a comment that says so: what a killed one left is then known for certain,
+and a database that somebody wants is never taken for it.
 """
 
+import hashlib
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import psycopg
 from psycopg import sql
 
 from contracts import Exit
-from workloads.backup import database
+from workloads import retry
+from workloads.backup import database, target
 from workloads.cli import WorkloadError
-from workloads.database.address import Address
+from workloads.database.address import NAME_LIMIT, Address
 
 SWAP_ATTEMPTS = 5
-# https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
-NAME_LIMIT = 63
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    """The database that a restore is to fill, as it is before; `sessions` says who is connected to it."""
-
-    exists: bool
-    owner: str
-    tables: int = 0
-    rows: int = 0
-    sessions: tuple[str, ...] = ()
+_COMMENTS = """
+    SELECT d.datname, shobj_description(d.oid, 'pg_database') FROM pg_database d ORDER BY 1
+"""
+_OTHERS = """
+    SELECT to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM pg_stat_activity
+    WHERE application_name = %s AND pid <> pg_backend_pid()
+"""
+# A process of the server itself, such as an autovacuum, has no user: only a superuser may end it, and it gives way.
+_END_SESSIONS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+"""
 
 
 class Server:
     """One restore's hold on a server: nobody else restores the same target meanwhile."""
 
-    def __init__(self, connection: psycopg.Connection, target: Address) -> None:
-        self._connection = connection
-        self._target = target
+    def __init__(self, connection: psycopg.Connection, address: Address, maintenance: Address) -> None:
+        self.connection = connection
+        self._target = address
+        self._maintenance = maintenance
+        self.fresh = name_beside(address.name, "restoring")
+        self._half = f"aegis: a half-finished restore of {address.name}"
+        self._replaced = f"aegis: replaced by a restore of {address.name}, to be dropped"
 
-    def look(self, owner: str | None) -> Target:
-        """Return what the target is now; `owner` is the role that the restored one shall belong to, if not its own."""
-        found = self._connection.execute(
-            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (self._target.name,)
-        ).fetchone()
-        if found is None:
-            return Target(exists=False, owner=owner or self._target.user)
-        sessions = self.sessions()
-        with self._target.connect() as connection:
-            rows = database.row_counts(connection)
-        return Target(
-            exists=True, owner=owner or found[0], tables=len(rows), rows=sum(rows.values()), sessions=sessions
-        )
-
-    def sessions(self) -> tuple[str, ...]:
-        """Return the sessions of the target, each with its program and address."""
-        found = self._connection.execute(
-            "SELECT coalesce(nullif(application_name, ''), 'unnamed program'), coalesce(host(client_addr), 'local')"
-            " FROM pg_stat_activity WHERE datname = %s ORDER BY 1, 2",
-            (self._target.name,),
-        )
-        return tuple(f"{program} from {client}" for program, client in found)
-
-    def create(self, name: str, owner: str) -> None:
-        """Create an empty database in the server's own locale; one that a killed restore left is dropped."""
-        self.drop(name)
+    def create(self, owner: str) -> None:
+        """Create the empty database `fresh` in the server's own locale."""
         query = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'")
-        try:
-            self._connection.execute(query.format(sql.Identifier(name), sql.Identifier(owner)))
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise WorkloadError(
-                f"role {self._target.user} can't create a database owned by {owner}: {error}. Grant it CREATEDB"
-                " and membership of the owner, or restore as an administrator.", Exit.DATABASE,
-            ) from error  # fmt: skip
+        self.connection.execute(query.format(sql.Identifier(self.fresh), sql.Identifier(owner)))
+        self._comment(self.fresh, self._half)
 
     def drop(self, name: str) -> None:
-        """Drop a database, if it's there, with the sessions in it."""
-        self._connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        """Drop a database, if it's there, with the sessions in it; a connection of its own outlives a lost one.
 
-    def swap(self, fresh: str, *, replaced: str | None, terminate: bool) -> None:
-        """Make `fresh` the target, in one transaction; the old target is renamed to `replaced` where there's one.
+        Raises:
+            WorkloadError: The server is dead, or the role may not.
+        """
+        with self._maintenance.connect() as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
-        `terminate` ends the old target's sessions. A client that comes back between that and the rename has it tried
-        again.
+    def discard(self, name: str) -> bool:
+        """Drop a database, or say on stderr that it is left, and return whether it is gone."""
+        try:
+            self.drop(name)
+        except WorkloadError as error:
+            print(f"database {name} is left, the next restore or backup drops it: {error}", file=sys.stderr)
+            return False
+        return True
+
+    def clean_up(self) -> None:
+        """Drop what killed restores into the target left, and say so on stderr.
+
+        Raises:
+            WorkloadError: A database has the name of `fresh` and holds tables, but no restore made it.
+        """
+        for name, comment in self.connection.execute(_COMMENTS).fetchall():
+            if self._is_leftover(name, comment) and self.discard(name):
+                print(f"dropped {name}, which a restore that was killed had left", file=sys.stderr)
+
+    def swap(self, *, keep: bool, exists: bool, force: bool) -> str | None:
+        """Make `fresh` the target, in one transaction, and return the name that the old one has now, if there was one.
+
+        `force` ends the old target's sessions. A client that comes back between that and the rename has it tried again.
+        Without `keep` the old target is marked to be dropped.
 
         Raises:
             WorkloadError: Sessions keep the old target in use. It stays as it was.
         """
-        for _ in range(SWAP_ATTEMPTS if terminate else 1):
+        old = name_beside(self._target.name, f"replaced_{datetime.now(UTC):%Y%m%d%H%M%S}") if exists else None
+        restored = self._number(self.connection, self.fresh)
+        for _ in range(SWAP_ATTEMPTS if exists and force else 1):
             try:
-                with self._connection.transaction():
-                    if terminate:
-                        self._terminate()
-                    if replaced:
-                        self._rename(self._target.name, replaced)
-                    self._rename(fresh, self._target.name)
+                self._swap(old, mark=not keep, force=force)
             except psycopg.errors.ObjectInUse:
                 continue
-            return
-        raise WorkloadError(f"{self._target} is in use by {', '.join(self.sessions())}.", Exit.DATABASE)
+            except psycopg.OperationalError:
+                # The answer that was lost may be the one that said yes.
+                if not self._is_target(restored):
+                    raise
+            return old
+        users = target.names(target.sessions(self.connection, self._target))
+        raise WorkloadError(f"{self._target} is in use by {users}.", Exit.DATABASE)
 
-    def _terminate(self) -> None:
-        self._connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (self._target.name,)
-        )
+    def _swap(self, old: str | None, *, mark: bool, force: bool) -> None:
+        with self.connection.transaction():
+            if old:
+                if force:
+                    self.connection.execute(_END_SESSIONS, (self._target.name,))
+                self._rename(self._target.name, old)
+                if mark:
+                    self._comment(old, self._replaced)
+            self._rename(self.fresh, self._target.name)
+            self._comment(self._target.name, None)
+
+    def _is_target(self, number: int | None) -> bool:
+        try:
+            with self._maintenance.connect() as connection:
+                return self._number(connection, self._target.name) == number
+        except WorkloadError as error:
+            raise WorkloadError(
+                f"The connection was lost while {self._target} was replaced, and whether it was can't be seen: {error}",
+                Exit.DATABASE,
+            ) from error
+
+    def _is_leftover(self, name: str, comment: str | None) -> bool:
+        if name == self.fresh:
+            if comment != self._half and self._holds_tables(name):
+                raise WorkloadError(
+                    f"database {name} is in the way, and no restore has made it: rename it or drop it.", Exit.USAGE
+                )
+            return True
+        stamp = re.compile(r"replaced_[0-9]{14}")
+        named = any(name == name_beside(self._target.name, found) for found in stamp.findall(name))
+        return named and comment == self._replaced
+
+    def _holds_tables(self, name: str) -> bool:
+        with self._target.of(name).connect() as connection:
+            return bool(database.row_counts(connection))
+
+    @staticmethod
+    def _number(connection: psycopg.Connection, name: str) -> int | None:
+        row = connection.execute("SELECT oid::bigint FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        return row[0] if row else None
 
     def _rename(self, old: str, new: str) -> None:
         query = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-        self._connection.execute(query.format(sql.Identifier(old), sql.Identifier(new)))
+        self.connection.execute(query.format(sql.Identifier(old), sql.Identifier(new)))
+
+    def _comment(self, name: str, text: str | None) -> None:
+        query = sql.SQL("COMMENT ON DATABASE {} IS {}")
+        self.connection.execute(query.format(sql.Identifier(name), sql.Literal(text)))
 
 
 @contextmanager
-def hold(target: Address, maintenance: str) -> Iterator[Server]:
-    """Connect to the server of `target` by its database `maintenance`, and hold the target for one restore.
+def hold(address: Address, maintenance: str, attempts: int = retry.ATTEMPTS) -> Iterator[Server]:
+    """Connect to the server of `address` by its database `maintenance`, and hold the target for one restore.
 
     Raises:
         WorkloadError: The server is dead, or another restore holds the target.
     """
-    with target.of(maintenance).connect() as connection:
-        # The lock ends with the session, so a killed restore leaves none.
-        query = "SELECT pg_try_advisory_lock(hashtext('aegis-restore'), hashtext(%s))"
-        if connection.execute(query, (target.name,)).fetchone() != (True,):
-            raise WorkloadError(f"another restore into {target} is running.", Exit.DATABASE)
-        yield Server(connection, target)
+    place = address.of(maintenance)
+    with place.connect(attempts) as connection:
+        # A lock is one database's, and two restores may work from different ones: the name of a session is seen in all.
+        # Both end with the session, so a killed restore leaves none.
+        name = f"aegis restore {_short_digest(address.name)}"
+        connection.execute("SELECT set_config('application_name', %s, false)", (name,))
+        locked = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,)).fetchone()
+        other = connection.execute(_OTHERS, (name,)).fetchone()
+        if locked != (True,) or other:
+            since = f" since {other[0]} UTC" if other else ""
+            raise WorkloadError(f"another restore into {address} is running{since}.", Exit.DATABASE)
+        yield Server(connection, address, place)
 
 
-def name_beside(target: str, suffix: str) -> str:
-    """Return the name of a database beside `target`, within PostgreSQL's limit."""
-    return f"{target[: NAME_LIMIT - len(suffix) - 1]}_{suffix}"
+def clean_up(address: Address) -> None:
+    """Drop what a killed restore into `address` left, unless one is running; a failure is told on stderr only."""
+    try:
+        with hold(address, address.name, attempts=1) as server:
+            server.clean_up()
+    except WorkloadError as error:
+        print(f"nothing was cleaned up: {error}", file=sys.stderr)
+
+
+def name_beside(name: str, suffix: str) -> str:
+    """Return a name for a database beside `name`, within PostgreSQL's limit and shared by no two targets."""
+    whole = f"{name}_{suffix}"
+    if len(whole.encode()) <= NAME_LIMIT:
+        return whole
+    end = f"_{_short_digest(name)}_{suffix}"
+    return name.encode()[: NAME_LIMIT - len(end)].decode(errors="ignore") + end
+
+
+def _short_digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -1,8 +1,9 @@
 """The backups bucket: the only place that talks to the object store, with its errors made into one clear line."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from botocore.client import BaseClient
@@ -10,9 +11,9 @@ from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadErro
 
 from contracts import Env, Exit
 from workloads import aws
-from workloads.backup import layout
+from workloads.backup import layout, manifest, proof
 from workloads.backup.layout import Backup, State, StoredObject
-from workloads.backup.manifest import Manifest
+from workloads.backup.manifest import Manifest, OtherFormatError
 from workloads.backup.multipart import MultipartUpload
 from workloads.cli import WorkloadError, require_env
 from workloads.object_store import s3
@@ -20,6 +21,10 @@ from workloads.object_store import s3
 LATEST = "latest"
 BLOCK_SIZE = 1024 * 1024
 
+# Requests at a time for the small objects of many backups.
+_READERS = 8
+# Where the reason for a claimed state is written.
+_RECORDS = {State.VERIFIED: layout.VERIFIED, State.DAMAGED: layout.FAILED}
 # A connection that ended in the middle of an object.
 _BROKEN = (HTTPClientError, IncompleteReadError)
 
@@ -60,15 +65,9 @@ class BackupStore:
         return f"s3://{self._bucket}/{self._prefix}"
 
     def backups(self) -> list[Backup]:
-        """Return all backups, half ones too, oldest first."""
-        with self._errors():
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-            objects = [
-                StoredObject(key=entry["Key"].removeprefix(self._prefix), size=entry["Size"])
-                for page in pages
-                for entry in page.get("Contents", ())
-            ]
-        return layout.group(objects)
+        """Return all backups, half ones too, oldest first, each judged by its manifest and its latest record."""
+        with ThreadPoolExecutor(max_workers=_READERS) as pool:
+            return list(pool.map(self._judge, self._listed()))
 
     def find(self, wanted: str) -> Backup:
         """Return the backup `wanted`, an ID or `LATEST`: the newest one that counts and isn't known to be damaged.
@@ -76,30 +75,74 @@ class BackupStore:
         Raises:
             WorkloadError: There's none, or it is a half one.
         """
-        backups = self.backups()
+        backups = self._listed()
         if wanted == LATEST:
-            usable = [backup for backup in backups if backup.state in (State.COMPLETE, State.VERIFIED)]
-            if not usable:
+            judged = map(self._judge, reversed(backups))
+            usable = next((one for one in judged if one.state in (State.COMPLETE, State.VERIFIED)), None)
+            if usable is None:
                 raise WorkloadError(f"there is no complete backup under {self}.", Exit.NOT_VERIFIED)
-            return usable[-1]
+            return usable
         for backup in backups:
             if backup.id == wanted:
                 if backup.state is State.HALF:
                     raise WorkloadError(f"{wanted} is a half backup: it has no manifest.", Exit.NOT_VERIFIED)
-                return backup
+                return self._judge(backup)
         raise WorkloadError(f"there is no backup {wanted!r} under {self}: `list` shows them.", Exit.USAGE)
 
     def manifest(self, backup_id: str) -> Manifest:
-        """Return the manifest of `backup_id`."""
-        key = self._key(backup_id, layout.MANIFEST)
-        with self._errors():
-            data = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        return Manifest.from_json(data, f"s3://{self._bucket}/{key}")
+        """Return the manifest of `backup_id`.
 
-    def commit(self, manifest: Manifest) -> None:
+        Raises:
+            WorkloadError: There is none, it can't be read, or it is another backup's (`Exit.NOT_VERIFIED`).
+        """
+        name = f"s3://{self._bucket}/{self._key(backup_id, layout.MANIFEST)}"
+        data = self._read(backup_id, layout.MANIFEST)
+        if data is None:
+            raise WorkloadError(f"{name} is gone.", Exit.NOT_VERIFIED)
+        found = Manifest.from_json(data, name)
+        if found.id != backup_id:
+            raise WorkloadError(f"{name} is the manifest of {found.id!r}, another backup.", Exit.NOT_VERIFIED)
+        return found
+
+    def _listed(self) -> list[Backup]:
+        with self._errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            objects = [
+                StoredObject(key=entry["Key"].removeprefix(self._prefix), size=entry["Size"], etag=entry["ETag"])
+                for page in pages
+                for entry in page.get("Contents", ())
+            ]
+        return layout.group(objects)
+
+    def _judge(self, backup: Backup) -> Backup:
+        if backup.state is State.HALF:
+            return backup
+        try:
+            own = self.manifest(backup.id)
+        except OtherFormatError:
+            return replace(backup, state=State.COMPLETE)
+        except WorkloadError as error:
+            if error.code is not Exit.NOT_VERIFIED:
+                raise
+            return replace(backup, state=State.DAMAGED)
+        record = _RECORDS.get(backup.state)
+        return proof.judge(backup, own, self._read(backup.id, record) if record else None)
+
+    def _read(self, backup_id: str, name: str) -> bytes | None:
+        """Return the beginning of a small object, which is all of it unless it's no object of ours."""
+        with self._errors():
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._key(backup_id, name))
+                return answer["Body"].read(manifest.LARGEST)
+            except ClientError as error:
+                if aws.code(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def commit(self, made: Manifest) -> None:
         """Write the manifest, which makes the backup count; another backup's is never overwritten."""
-        target = {"Bucket": self._bucket, "Key": self._key(manifest.id, layout.MANIFEST)}
-        data = manifest.to_json()
+        target = {"Bucket": self._bucket, "Key": self._key(made.id, layout.MANIFEST)}
+        data = made.to_json()
         with self._errors():
             try:
                 self._client.put_object(**target, Body=data, ContentType="application/json", IfNoneMatch="*")

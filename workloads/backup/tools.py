@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Self
 
+from psycopg.conninfo import make_conninfo
+
 from contracts import Exit
 from workloads.backup.store import BLOCK_SIZE
 from workloads.cli import WorkloadError
@@ -22,17 +24,30 @@ class Tool:
     """A running client program with a pipe to it or from it; leaving the context ends it."""
 
     def __init__(
-        self, argv: Sequence[str], *, address: Address | None = None, feed: bool = False, read: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        address: Address | None = None,
+        feed: bool = False,
+        read: bool = False,
+        entries: Sequence[str] | None = None,
     ) -> None:
         self._argv = [_find(argv[0]), *argv[1:]]
+        self._entries = entries
         self._environment = os.environ | (address.libpq() if address else {})
         self._stdin = subprocess.PIPE if feed else subprocess.DEVNULL
         self._stdout = subprocess.PIPE if read else subprocess.DEVNULL
 
     def __enter__(self) -> Self:
         self._stderr = tempfile.TemporaryFile()
+        self._list = tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape")
+        chosen = []
+        if self._entries is not None:
+            self._list.write("".join(f"{entry}\n" for entry in self._entries))
+            self._list.flush()
+            chosen = [f"--use-list={self._list.name}"]
         self._process = subprocess.Popen(
-            self._argv, env=self._environment, stdin=self._stdin, stdout=self._stdout, stderr=self._stderr
+            [*self._argv, *chosen], env=self._environment, stdin=self._stdin, stdout=self._stdout, stderr=self._stderr
         )
         return self
 
@@ -43,6 +58,7 @@ class Tool:
             self._process.stdout.close()
         self._process.wait()
         self._stderr.close()
+        self._list.close()
 
     @property
     def output(self) -> IO[bytes]:
@@ -72,14 +88,18 @@ class Tool:
         Raises:
             WorkloadError: It failed; the message has the reason on its stderr, and the command exits with `code`.
         """
-        self._close_input()
-        status = self._process.wait()
+        status = self.wait()
         if status:
             name = self._argv[0].rpartition("/")[2]
             # A signal, such as the one for too little memory, tells nothing about the database or the dump.
             raise WorkloadError(
                 f"{name} failed ({_status(status)}): {self._reason()}", code if status > 0 else Exit.UNEXPECTED
             )
+
+    def wait(self) -> int:
+        """Wait for the program, and return its exit status, negative for a signal."""
+        self._close_input()
+        return self._process.wait()
 
     def _close_input(self) -> None:
         if self._process.stdin is not None:
@@ -107,19 +127,40 @@ def script() -> Tool:
     return Tool(["pg_restore", "--data-only", "--file=-"], feed=True, read=True)
 
 
-def restore(address: Address, role: str) -> Tool:
-    """Return a pg_restore that fills the empty database at `address`, all objects owned by `role`."""
+def contents() -> Tool:
+    """Return a pg_restore that lists the entries of a dump; it reads no further than it needs."""
+    return Tool(["pg_restore", "--list"], feed=True, read=True)
+
+
+def restore(address: Address, role: str, entries: Sequence[str] | None = None) -> Tool:
+    """Return a pg_restore that fills the empty database at `address`, all objects owned by `role`.
+
+    With `entries`, as `contents` lists them, it makes only those.
+    """
     return Tool(
         ["pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "--no-password",
-         f"--role={role}", f"--dbname={address.name}"],
-        address=address, feed=True,
+         f"--role={role}", _database(address)],
+        address=address, feed=True, entries=entries,
     )  # fmt: skip
+
+
+def restore_entries(address: Address, entries: Sequence[str]) -> Tool:
+    """Return a pg_restore that makes `entries` as the role that logs in, each that it can."""
+    return Tool(
+        ["pg_restore", "--no-owner", "--no-privileges", "--no-password", _database(address)],
+        address=address, feed=True, entries=entries,
+    )  # fmt: skip
+
+
+def _database(address: Address) -> str:
+    # A name with "=" in it would be read as a whole connection string.
+    return f"--dbname={make_conninfo(dbname=address.name)}"
 
 
 def version(program: str) -> str:
     """Return the version of `program`, such as "15.20"."""
     answer = subprocess.run([_find(program), "--version"], capture_output=True, text=True, check=False)
-    match = re.search(r"\d+(\.\d+)*", answer.stdout)
+    match = re.search(r"[0-9]+(\.[0-9]+)*", answer.stdout)
     if match is None:
         raise WorkloadError(f"{program} --version fails: {answer.stderr.strip() or answer.stdout}", Exit.USAGE)
     return match[0]
@@ -143,7 +184,7 @@ def require_version(program: str, at_least: str, whose: str) -> str:
 
 def major(number: str) -> int:
     """Return the major part of a PostgreSQL version."""
-    match = re.match(r"\d+", number)
+    match = re.match("[0-9]+", number)
     if match is None:
         raise WorkloadError(f"{number!r} is no PostgreSQL version.", Exit.DATABASE)
     return int(match[0])

@@ -1,36 +1,23 @@
 """Proves that a backup can be read back: its bytes are the ones dumped, and they hold every row of the snapshot."""
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from contracts import Exit
-from workloads.backup import layout, tools
+from workloads.backup import layout, proof, tools
 from workloads.backup.manifest import Manifest
 from workloads.backup.progress import Progress
+from workloads.backup.proof import Verification
 from workloads.backup.store import BackupStore, PinnedDump
 from workloads.cli import WorkloadError
 
 # What pg_dump writes before the rows of a table; names are quoted where SQL needs it.
 _COPY = re.compile(rb'COPY ((?:"(?:[^"]|"")+"|[^". ]+)\.(?:"(?:[^"]|"")+"|[^" ]+)) .*FROM stdin;\n')
 _END = b"\\.\n"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verification:
-    """A verification that a backup passed."""
-
-    id: str
-    verified_at: str
-    size: int
-    sha256: str
-    rows: int
-    seconds: float
 
 
 def verify(store: BackupStore, backup_id: str) -> Verification:
@@ -42,21 +29,23 @@ def verify(store: BackupStore, backup_id: str) -> Verification:
     start = time.monotonic()
     try:
         manifest = store.manifest(backup_id)
-        check(store, manifest)
+        dump = check(store, manifest)
     except WorkloadError as error:
         if error.code is Exit.NOT_VERIFIED:
             failure = {"id": backup_id, "failed_at": _now(), "reason": str(error)}
-            store.record(backup_id, layout.FAILED, _json(failure), instead_of=layout.VERIFIED)
+            store.record(backup_id, layout.FAILED, proof.to_json(failure), instead_of=layout.VERIFIED)
         raise
     passed = Verification(
         id=backup_id,
         verified_at=_now(),
         size=manifest.size,
         sha256=manifest.sha256,
+        manifest=manifest.digest(),
+        etag=dump.etag,
         rows=sum(manifest.rows.values()),
         seconds=round(time.monotonic() - start, 3),
     )
-    store.record(backup_id, layout.VERIFIED, _json(asdict(passed)), instead_of=layout.FAILED)
+    store.record(backup_id, layout.VERIFIED, passed.to_json(), instead_of=layout.FAILED)
     return passed
 
 
@@ -120,7 +109,3 @@ def _damaged(manifest: Manifest, reason: str) -> WorkloadError:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from contracts import Exit
 from workloads import cli
-from workloads.backup import options
+from workloads.backup import interruption, options
 from workloads.backup.progress import human
 from workloads.backup.verification import verify
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_backup(parser)
     options.add_common(parser)
     given = parser.parse_args(argv)
-    options.clean_up_when_told_to_stop()
+    interruption.clean_up_when_told_to_stop()
     store = options.open_store(given)
     passed = verify(store, store.find(given.backup).id)
     if given.json:

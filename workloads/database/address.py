@@ -2,6 +2,8 @@
 
 import functools
 import os
+import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,11 @@ from workloads.database import auth, tokens
 from workloads.database.auth import Auth
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
+# A session that waits for hours, as while a dump is made, outlives the idle limits of AWS (350 s) and of firewalls.
+KEEPALIVE_SECONDS: Final = 60
+# In bytes: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+NAME_LIMIT: Final = 63
+_LAST_PORT: Final = 65535
 # A migration that holds a table for longer than this is itself the problem.
 LOCK_TIMEOUT_SECONDS: Final = 300
 
@@ -45,8 +52,9 @@ class Address:
             WorkloadError: One is missing or wrong, or a token could reach a server that isn't the database's.
         """
         host, port = server_from_env()
-        user = require_env("PGUSER", "the database role")
-        name = require_env("PGDATABASE", "the name of MLflow's database")
+        user = identifier_from_env("PGUSER", "the database role")
+        name = identifier_from_env("PGDATABASE", "the name of MLflow's database")
+        require_plain("PGPASSWORD")
         if auth.from_env() is Auth.PASSWORD:
             return cls(host=host, port=port, user=user, name=name)
         tokens.require_checked_server(os.environ.get("PGSSLMODE", ""), "PGSSLMODE")
@@ -88,7 +96,7 @@ class Address:
             return psycopg.connect(
                 host=self.host, port=self.port, user=self.user, dbname=self.name, autocommit=True,
                 password=self.password() if self.password else None,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="aegis",
+                connect_timeout=CONNECT_TIMEOUT_SECONDS, application_name="aegis", keepalives_idle=KEEPALIVE_SECONDS,
                 options=f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c statement_timeout=0",
             )  # fmt: skip
         except psycopg.OperationalError as error:
@@ -113,9 +121,42 @@ def server_from_env() -> tuple[str, int]:
         WorkloadError: There is no host, or the port is no number.
     """
     port = os.environ.get("PGPORT") or str(POSTGRES_PORT)
-    if not port.isdecimal():
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
         raise WorkloadError(f"PGPORT is {port!r}, not a port number.", Exit.USAGE)
-    return require_env("PGHOST", "the database server's address"), int(port)
+    host = require_env("PGHOST", "the database server's address")
+    if not _is_text(host):
+        raise WorkloadError(f"PGHOST is {host!r}, not the name or address of a server.", Exit.USAGE)
+    return host, int(port)
+
+
+def identifier_from_env(name: str, purpose: str) -> str:
+    """Return the name of a role or a database in the variable `name`.
+
+    Raises:
+        WorkloadError: It isn't set, or PostgreSQL couldn't hold it.
+    """
+    value = require_env(name, purpose)
+    if not _is_text(value) or len(value.encode()) > NAME_LIMIT:
+        raise WorkloadError(
+            f"{name} is {value!r}: at most {NAME_LIMIT} bytes without control characters are allowed.", Exit.USAGE
+        )
+    return value
+
+
+def require_plain(name: str) -> None:
+    """Refuse a password in the variable `name` that holds a line break, as `echo` and editors leave at its end.
+
+    Raises:
+        WorkloadError: It does; the message doesn't show it.
+    """
+    if not _is_text(os.environ.get(name, "")):
+        raise WorkloadError(
+            f"{name} holds a line break or another control character: write it without one.", Exit.USAGE
+        )
+
+
+def _is_text(value: str) -> bool:
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
 
 
 def _first_line(error: psycopg.Error) -> str:

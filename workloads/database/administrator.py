@@ -52,8 +52,11 @@ def read(arn: str) -> Administrator:
     )
     try:
         values = json.loads(text)
-        return Administrator(user=values["username"], password=values["password"])
-    except (ValueError, KeyError, TypeError):
+        user, password = values["username"], values["password"]
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise TypeError
+        return Administrator(user=user, password=password)
+    except (ValueError, KeyError, TypeError, RecursionError):
         # Not the cause: it would show the secret's text.
         raise WorkloadError(f"The secret {arn} is no JSON with username and password.", Exit.DATABASE) from None
 
@@ -61,6 +64,6 @@ def read(arn: str) -> Administrator:
 def _text(arn: str, region: str) -> str:
     try:
         client = boto3.Session(region_name=region).client("secretsmanager")
-        return client.get_secret_value(SecretId=arn)["SecretString"]
+        return client.get_secret_value(SecretId=arn).get("SecretString", "")
     except (BotoCoreError, ClientError, OSError) as error:
         raise _UnavailableError(aws.reason(error)) from error

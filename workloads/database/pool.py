@@ -11,8 +11,9 @@ from typing import Any, Final
 from psycopg import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-# Seconds that a request waits for its turn: less than the 60 after which proxies usually give up on a server.
-PATIENCE: Final = 50
+# Seconds that a request waits for its turn. MLflow's clients wait for an answer for 120, and are so told to come back
+# before they give up.
+PATIENCE: Final = 80
 
 
 class _Turn:

@@ -54,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _wanted() -> Ownership:
     way = auth.from_env()
+    address.require_plain(Env.DATABASE_OWNER_PASSWORD)
     return Ownership(
-        owner=require_env(Env.DATABASE_OWNER, "the role that is to own the database"),
-        database=require_env(Env.DATABASE_NAME, "the database to make"),
+        owner=address.identifier_from_env(Env.DATABASE_OWNER, "the role that is to own the database"),
+        database=address.identifier_from_env(Env.DATABASE_NAME, "the database to make"),
         auth=way,
         password=require_env(Env.DATABASE_OWNER_PASSWORD, "that role's password") if way is Auth.PASSWORD else None,
     )

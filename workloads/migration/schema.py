@@ -8,7 +8,7 @@ import mlflow
 import sqlalchemy
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from contracts import Exit
 from workloads import retry
@@ -38,16 +38,31 @@ def connect(uri: str) -> sqlalchemy.Engine:
     """
     try:
         engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        # Never the URI itself: it holds the password.
+    except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
+        # Never the URI itself, nor what the error says of it: it holds the password.
         raise WorkloadError(f"The database's URI can't be used: {type(error).__name__}.", Exit.USAGE) from None
+    if engine.dialect.name != "sqlite" and uri.count("@") > 1:
+        # What comes after the first @ would be taken for the host, and shown.
+        raise WorkloadError("The database's URI has an @ too many: in a password it is written %40.", Exit.USAGE)
+    # A password can be in the query, too.
+    shown = engine.url.set(query={}).render_as_string(hide_password=True)
     retry.call(
-        lambda: engine.connect().close(),
-        service=f"The database {engine.url.render_as_string(hide_password=True)}",
+        lambda: _connect_once(engine, shown),
+        service=f"The database {shown}",
         code=Exit.DATABASE,
         transient=(OperationalError,),
     )
     return engine
+
+
+def _connect_once(engine: sqlalchemy.Engine, shown: str) -> None:
+    try:
+        engine.connect().close()
+    except OperationalError:
+        raise
+    except (SQLAlchemyError, ValueError, TypeError) as error:
+        reason = _reason(error) if isinstance(error, DBAPIError) else type(error).__name__
+        raise WorkloadError(f"The database {shown} can't be connected to: {reason}", Exit.USAGE) from None
 
 
 @contextmanager

@@ -2,12 +2,15 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from mlflow import db
+from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts import Env, Exit
@@ -50,7 +53,7 @@ def upgrade(uri: str, lock_timeout_seconds: int) -> Outcome:
     engine = schema.connect(uri)
     scripts = schema.scripts()
     head = scripts.get_current_head()
-    with schema.advisory_lock(engine, lock_timeout_seconds):
+    with _failures(), schema.advisory_lock(engine, lock_timeout_seconds):
         before = schema.current(engine)
         if before != head:
             _refuse_newer(scripts, before)
@@ -95,16 +98,24 @@ def _migrate(uri: str) -> None:
     migrate = db.upgrade.callback
     if migrate is None:
         raise WorkloadError("The installed MLflow has no `mlflow db upgrade`.")
+    migrate(uri)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Make what the database, Alembic and MLflow raise into one line."""
     try:
-        migrate(uri)
-    except SQLAlchemyError as error:
-        reason = getattr(error, "orig", None) or type(error).__name__
-        raise WorkloadError(f"The migration failed: {str(reason).splitlines()[0]}", Exit.DATABASE) from error
+        yield
+    except (SQLAlchemyError, CommandError, MlflowException) as error:
+        reason = str(getattr(error, "orig", None) or error) or type(error).__name__
+        raise WorkloadError(f"The migration failed: {reason.splitlines()[0]}", Exit.DATABASE) from error
 
 
 def _seconds(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: allowed are whole numbers from 1")
+    if not re.fullmatch("0*[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds: allowed are whole numbers from 1 to 999999"
+        )
     return int(text)
 
 

@@ -2,14 +2,16 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from botocore.credentials import Credentials
 
 from contracts import Env, Exit
-from workloads import cli
+from workloads import cli, credentials
 from workloads.cli import WorkloadError, require_env
+from workloads.object_store import s3
 from workloads.object_store.admin import Admin
 
 EPILOG = f"""The same command again changes nothing; a new secret key in the list replaces the account's.
@@ -22,6 +24,8 @@ environment:
 exit codes:
   {Exit.USAGE:d} bad input, {Exit.OBJECT_STORE:d} the object store is dead or refuses
 """
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _FIELDS = ("bucket", "access_key", "secret_key")
 
 
@@ -31,21 +35,22 @@ class BucketOwner:
 
     bucket: str
     access_key: str
-    secret_key: str
+    secret_key: str = field(repr=False)
 
 
 def parse(text: str) -> list[BucketOwner]:
     """Return the owners that `text` lists; its secrets never get into an error.
 
     Raises:
-        WorkloadError: It isn't a JSON list of objects with exactly the three fields, each a text.
+        WorkloadError: It isn't a JSON list of objects with exactly the three fields, or names a bucket or a key that S3
+            couldn't have.
     """
     wrong = WorkloadError(
         f"{Env.BUCKET_OWNERS} is wrong: it must be a JSON list of objects with {', '.join(_FIELDS)}.", Exit.USAGE
     )
     try:
         listed = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         raise wrong from None
     if not isinstance(listed, list) or not listed:
         raise wrong
@@ -54,6 +59,11 @@ def parse(text: str) -> list[BucketOwner]:
             raise wrong
         if not all(isinstance(value, str) and value for value in entry.values()):
             raise wrong
+        if not _BUCKET.fullmatch(entry["bucket"]):
+            raise WorkloadError(f"{Env.BUCKET_OWNERS}: {entry['bucket']!r} is no name of a bucket.", Exit.USAGE)
+        whose = f"{Env.BUCKET_OWNERS}: the key of {entry['bucket']}"
+        entry["access_key"] = credentials.checked(entry["access_key"], whose)
+        entry["secret_key"] = s3.secret_key(entry["secret_key"], whose)
     return [BucketOwner(**entry) for entry in listed]
 
 
@@ -70,17 +80,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.parse_args(argv)
     owners = parse(require_env(Env.BUCKET_OWNERS, "the buckets to make and who owns each"))
     admin = Admin(
-        require_env(Env.S3_ENDPOINT, "the address of the object store"),
-        os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        s3.require_address(Env.S3_ENDPOINT),
+        _region(),
         Credentials(
-            require_env("AWS_ACCESS_KEY_ID", "the object store's root account"),
-            require_env("AWS_SECRET_ACCESS_KEY", "the root account's key"),
+            credentials.checked(
+                require_env("AWS_ACCESS_KEY_ID", "the object store's root account"), "AWS_ACCESS_KEY_ID"
+            ),
+            s3.secret_key(require_env("AWS_SECRET_ACCESS_KEY", "the root account's key"), "AWS_SECRET_ACCESS_KEY"),
         ),
     )
     prepare(admin, owners)
     for owner in owners:
         print(f"{owner.bucket}: owned by {owner.access_key}")
     return Exit.OK
+
+
+def _region() -> str:
+    region = os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    if not re.fullmatch("[A-Za-z0-9-]+", region):
+        raise WorkloadError(f"AWS_DEFAULT_REGION is {region!r}, not the name of a region.", Exit.USAGE)
+    return region
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ Who it logs in as is botocore's to find: static keys in the environment, or the 
 """
 
 import os
+import re
+from urllib.parse import urlsplit
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -12,18 +14,67 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts import Env, Exit
-from workloads import aws
-from workloads.cli import WorkloadError
+from workloads import aws, credentials
+from workloads.cli import WorkloadError, require_env
 
 ATTEMPTS = 5
+_SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
+_SECRET_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
+_ENDPOINTS = (Env.S3_ENDPOINT, "AWS_ENDPOINT_URL")
 # What the client raises.
 ERRORS = (BotoCoreError, Boto3Error, ClientError)
 
 
 def connect() -> BaseClient:
-    """Return a client for S3, or for the store whose address the environment has."""
+    """Return a client for S3, or for the store whose address the environment has.
+
+    Raises:
+        WorkloadError: The environment holds what no client can use; the message names the variable.
+    """
+    # botocore reads them itself, and would show one in its error about a header that can't be sent.
+    for name in _SENT:
+        if name in os.environ:
+            os.environ[name] = credentials.from_environment(name)
+    if _SECRET_KEY in os.environ:
+        os.environ[_SECRET_KEY] = secret_key(os.environ[_SECRET_KEY], _SECRET_KEY)
+    for name in _ENDPOINTS:
+        if os.environ.get(name):
+            require_address(name)
     retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
-    return boto3.client("s3", config=Config(connect_timeout=5, read_timeout=60, retries=retries))
+    try:
+        return boto3.client("s3", config=Config(connect_timeout=5, read_timeout=60, retries=retries))
+    except ValueError as error:
+        raise WorkloadError(f"The AWS_* variables can't be used: {error}", Exit.USAGE) from error
+
+
+def secret_key(value: str, name: str) -> str:
+    """Return a secret key, which signs and is never sent, without the white space around it.
+
+    Raises:
+        WorkloadError: It holds a control character; the message gives `name` and never the value.
+    """
+    value = value.strip()
+    if not value.isprintable():
+        raise WorkloadError(f"{name} holds a line break or another control character: write it without.", Exit.USAGE)
+    return value
+
+
+def require_address(name: str) -> str:
+    """Return the address of an object store in the variable `name`.
+
+    Raises:
+        WorkloadError: It isn't set, or no client could reach it.
+    """
+    address = require_env(name, "the address of the object store")
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not re.fullmatch("[!-~]+", address):
+        # Not the address: what is wrong with it may be a password in it.
+        raise WorkloadError(f"{name} is no address: https://HOST:PORT is allowed, or http.", Exit.USAGE)
+    return address
 
 
 def failure(bucket: str, error: Exception) -> WorkloadError:

@@ -3,25 +3,30 @@
 Each step can be done again, so a Job that is started again makes no second version and no second archive.
 """
 
+import contextlib
 import dataclasses
 import json
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from workloads.registry.selection import BestRun, Tracking, select_best_run
+from workloads.registry.selection import BestRun, select_best_run
+from workloads.release import earlier, tags
 from workloads.release import model as models
-from workloads.release import tags
 from workloads.release.store import ReleaseStore
 from workloads.signing import packing
 from workloads.signing.errors import NotVerifiedError
 from workloads.signing.keys import PublicKey, load
 from workloads.signing.layout import Layout
 from workloads.signing.signer import Signer
+from workloads.signing.staging import written
 from workloads.signing.verification import Verified, verify
+from workloads.tracking_server import Tracking
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,48 +66,63 @@ def release(order: Order, tracking: Tracking, signer: Signer, store: ReleaseStor
     """Select, package, sign, verify, upload and register.
 
     Raises:
-        WorkloadError: A service is dead, no run qualifies, or the archive doesn't verify. Nothing is registered then.
+        WorkloadError: A service is dead, no run qualifies, the archive doesn't verify, or the version that the model is
+            was released with other bytes. Nothing is registered then.
     """
     started = time.monotonic()
     store.check()
     best = select_best_run(tracking, order.experiment_name, order.metric, maximize=order.maximize)
     _say(f"the best run is {best.run_id}: {best.metric} = {best.value:g}")
     model = models.find(tracking, best.run_id)
-    order.work_dir.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="release-", dir=order.work_dir))
-    try:
-        model_dir = scratch / order.model_name
+    with _scratch(order.work_dir) as scratch:
+        model_dir = scratch / "files" / order.model_name
         models.download(tracking, model, model_dir)
+        earlier.require_same_files(model_dir, models.version_of(tracking, model, order.model_name), model, store)
         layout = Layout(scratch / "signed" / "model.tar.gz")
         layout.archive.parent.mkdir()
-        signed = _signed(layout, model_dir, best, signer)
-        folder = store.folder(order.model_name, signed.manifest.archive_sha256)
-        signed = _published(layout, signed, store, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        signed = _signed(layout, model_dir, dataclasses.asdict(best) | model.identity, signer)
+        folder, signed = _published(layout, signed, store, order.model_name)
     uris = {path.name: store.uri(folder, path.name) for path in (layout.archive, layout.manifest, layout.bundle)}
     version = models.register(tracking, model, order.model_name, tags.of(layout, signed, uris))
     _say(f"registered as {order.model_name} version {version}")
     return _result(best, signed, order.model_name, version, uris[layout.archive.name], time.monotonic() - started)
 
 
-def _signed(layout: Layout, model_dir: Path, best: BestRun, signer: Signer) -> Verified:
-    manifest = packing.package_and_sign(model_dir, layout.archive, dataclasses.asdict(best), signer)
+@contextlib.contextmanager
+def _scratch(work_dir: Path) -> Iterator[Path]:
+    with written(work_dir):
+        work_dir.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix="release-", dir=work_dir))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _signed(layout: Layout, model_dir: Path, source: Mapping[str, Any], signer: Signer) -> Verified:
+    manifest = packing.package_and_sign(model_dir, layout.archive, source, signer)
     shutil.rmtree(model_dir)
     verified = verify(layout.archive, _exported_keys(layout))
     _say(f"packaged, signed and verified: {len(manifest.files)} files, {manifest.archive_size} bytes")
     return verified
 
 
-def _published(layout: Layout, signed: Verified, store: ReleaseStore, folder: str) -> Verified:
-    """Upload the archive and its signatures, unless they are there already from an earlier attempt and still good."""
+def _published(layout: Layout, signed: Verified, store: ReleaseStore, name: str) -> tuple[str, Verified]:
+    """Upload the archive and its signatures, unless they are there already from an earlier attempt and still good.
+
+    Returns their folder, and what lies there. Another model with the same bytes keeps its folder and its manifest.
+    """
+    sha256, source = signed.manifest.archive_sha256, signed.manifest.source
+    folder = store.folder(name, sha256)
+    if earlier.holds_another(store, folder, source):
+        folder = store.folder(name, sha256, owner=source["model_id"] or source["run_id"])
     if released := _released(layout, signed, store, folder):
         _say("the same archive is in the object store already, and its signatures are good")
-        return released
+        return folder, released
     public_keys = [Path(key.name) for key in _exported_keys(layout)]
     store.upload(folder, [layout.archive, *public_keys, *layout.signatures, layout.manifest])
     _say(f"uploaded to {store.uri(folder, layout.archive.name)}")
-    return signed
+    return folder, signed
 
 
 def _released(layout: Layout, signed: Verified, store: ReleaseStore, folder: str) -> Verified | None:
@@ -118,9 +138,10 @@ def _released(layout: Layout, signed: Verified, store: ReleaseStore, folder: str
     for name in names:
         store.download(folder, stored.archive.with_name(name))
     try:
-        return verify(stored.archive, _exported_keys(layout))
+        verified = verify(stored.archive, _exported_keys(layout))
     except NotVerifiedError:
         return None
+    return verified if earlier.same_model(verified.manifest.source, signed.manifest.source) else None
 
 
 def _exported_keys(layout: Layout) -> list[PublicKey]:

@@ -1,21 +1,22 @@
 """The model of a run in MLflow: fetching it, and registering it as a version."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow.artifacts
 from mlflow.entities import LoggedModel, LoggedModelStatus, Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from contracts import Exit
 from workloads import services
 from workloads.cli import WorkloadError
-from workloads.registry.selection import Tracking
+from workloads.release import artifacts
+from workloads.tracking_server import Tracking
 
 _FOLDER = "model"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
+_MISSING = "RESOURCE_DOES_NOT_EXIST"
 # A server whose pod is being replaced is back by then.
 _ATTEMPTS = services.PATIENT_ATTEMPTS
 
@@ -32,6 +33,11 @@ class RunModel:
     source: str
     location: str
     model_id: str | None
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What tells it from every other model, for the manifest of a release."""
+        return {"run_id": self.run_id, "model_id": self.model_id}
 
 
 def find(tracking: Tracking, run_id: str) -> RunModel:
@@ -58,21 +64,22 @@ def download(tracking: Tracking, model: RunModel, directory: Path) -> None:
     """Fetch the model's files: they become the new directory `directory`.
 
     Raises:
-        WorkloadError: Its artifacts can't be had.
+        WorkloadError: It has no files (`Exit.NO_RUN`), or they can't be had (`Exit.OBJECT_STORE`).
     """
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    target = directory.with_name(f"{directory.name}.download")
-    target.mkdir(parents=True)
-    fetched = services.patiently(
-        lambda: mlflow.artifacts.download_artifacts(
-            artifact_uri=model.location, dst_path=str(target), tracking_uri=tracking.uri
-        ),
-        service=f"The artifact store at {model.location}",
-        code=Exit.OBJECT_STORE,
-        attempts=_ATTEMPTS,
-    )
-    # MLflow puts the files into a folder that is named as the last part of the address.
-    Path(fetched).rename(directory)
+    if not artifacts.fetch(tracking, model.location, directory):
+        raise WorkloadError(
+            f"The model {model.source} of the run {model.run_id} has no files: there is nothing to release.",
+            Exit.NO_RUN,
+        )
+
+
+def version_of(tracking: Tracking, model: RunModel, name: str) -> ModelVersion | None:
+    """Return the version of the registered model `name` that `model` is, None if it is none yet.
+
+    Raises:
+        WorkloadError: MLflow is dead or refuses.
+    """
+    return tracking.ask(lambda: _version(tracking, model, name), _ATTEMPTS)
 
 
 def register(tracking: Tracking, model: RunModel, name: str, tags: Mapping[str, str]) -> str:
@@ -81,36 +88,45 @@ def register(tracking: Tracking, model: RunModel, name: str, tags: Mapping[str, 
     Raises:
         WorkloadError: MLflow is dead or refuses.
     """
-    version = _version(tracking, model, name)
+    version = version_of(tracking, model, name)
     if version is None:
         tracking.ask(lambda: _create_name(tracking, name), _ATTEMPTS)
         tracking.ask(lambda: _create_version(tracking, model, name, tags), _ATTEMPTS)
         # Read back: an answer that was lost and asked for again must not leave us with a second version.
-        version = _version(tracking, model, name)
+        version = version_of(tracking, model, name)
     if version is None:
         raise WorkloadError(f"MLflow made no version of {name!r}.", Exit.MLFLOW)
+    number = str(version.version)
     for key, value in tags.items():
-        tracking.ask(
-            lambda key=key, value=value: tracking.client.set_model_version_tag(name, version, key, value), _ATTEMPTS
-        )
-    return version
+        if version.tags.get(key) != value:
+            tracking.ask(
+                lambda key=key, value=value: tracking.client.set_model_version_tag(name, number, key, value), _ATTEMPTS
+            )
+    return number
 
 
 def _logged(tracking: Tracking, run: Run) -> LoggedModel | None:
     outputs = sorted(run.outputs.model_outputs, key=lambda output: output.step) if run.outputs else []
     for output in reversed(outputs):
-        model = tracking.ask(lambda output=output: tracking.client.get_logged_model(output.model_id), _ATTEMPTS)
-        if model.status == LoggedModelStatus.READY:
+        model = tracking.ask(lambda output=output: _logged_model(tracking, output.model_id), _ATTEMPTS)
+        if model is not None and model.status == LoggedModelStatus.READY:
             return model
     return None
 
 
-def _version(tracking: Tracking, model: RunModel, name: str) -> str | None:
-    found = tracking.ask(
-        lambda: tracking.client.search_model_versions(f"name = '{name}' and run_id = '{model.run_id}'"), _ATTEMPTS
-    )
-    numbers = [int(version.version) for version in found if version.source == model.source]
-    return str(min(numbers)) if numbers else None
+def _logged_model(tracking: Tracking, model_id: str) -> LoggedModel | None:
+    try:
+        return tracking.client.get_logged_model(model_id)
+    except MlflowException as error:
+        if error.error_code != _MISSING:
+            raise
+        return None
+
+
+def _version(tracking: Tracking, model: RunModel, name: str) -> ModelVersion | None:
+    found = tracking.client.search_model_versions(f"name = '{name}' and run_id = '{model.run_id}'")
+    same = [version for version in found if version.source == model.source]
+    return min(same, key=lambda version: int(version.version), default=None)
 
 
 def _create_name(tracking: Tracking, name: str) -> None:

@@ -6,21 +6,20 @@ from pathlib import Path
 from contracts import Env, Exit
 from workloads import cli
 from workloads.registry import options
-from workloads.registry.selection import Tracking
 from workloads.release import store
 from workloads.release.job import Order, release
 from workloads.signing import transit
 from workloads.signing.staging import written
+from workloads.tracking_server import Tracking
 
 # Where Kubernetes reads a container's last words: https://kubernetes.io/docs/reference/kubernetes-api/ (Container).
 TERMINATION_LOG = Path("/dev/termination-log")
-
 _EPILOG = f"""\
 Selects the best run, packages its model, signs it with Vault, verifies it with the exported public key, uploads the
 archive and its signatures, and registers the version with their addresses as tags. A second run changes nothing.
 
-exit codes: {int(Exit.NO_RUN)} no run qualifies, {int(Exit.NOT_VERIFIED)} not verified, {int(Exit.VAULT)} Vault, \
-{int(Exit.MLFLOW)} MLflow, {int(Exit.OBJECT_STORE)} object store
+exit codes: {int(Exit.NO_RUN)} no run qualifies, {int(Exit.NOT_VERIFIED)} not verified, or the version was \
+released with other bytes, {int(Exit.VAULT)} Vault, {int(Exit.MLFLOW)} MLflow, {int(Exit.OBJECT_STORE)} object store
 environment: {Env.TRACKING_URI}, {Env.VAULT_ADDR}, {Env.VAULT_TOKEN} or {Env.VAULT_ROLE}, {Env.RELEASES_BUCKET}, and for
 the object store AWS_DEFAULT_REGION and an AWS role, or {Env.S3_ENDPOINT}, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
 
@@ -33,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Release the best run."""
     parser = cli.parser("workloads.release.run", "Release the best run as a signed version of a model.", _EPILOG)
     options.add_selection(parser)
-    parser.add_argument("--model-name", metavar="NAME", required=True, help="registered model that gets the version")
+    parser.add_argument(
+        "--model-name", metavar="NAME", type=options.model, required=True, help="registered model that gets the version"
+    )
     parser.add_argument("--work-dir", metavar="DIR", type=Path, default=Path("/tmp/release"), help="scratch space")  # noqa: S108 - the pod's own
     parser.add_argument(
         "--result-file",
@@ -44,8 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args(argv)
-    if not args.model_name or set(args.model_name) & set("/:'"):
-        parser.error(f"--model-name is {args.model_name!r}: a name without slash, colon and quote is allowed")
     order = Order(
         experiment_name=args.experiment_name,
         metric=args.metric,

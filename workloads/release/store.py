@@ -10,11 +10,13 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from contracts import Env, Exit
+from workloads import aws, credentials
 from workloads.cli import WorkloadError, require_env
 from workloads.object_store import s3
 
 # Streams a file of any size in some 32 MiB of memory; S3 takes at most 10,000 parts, 160 GB with this size.
 _TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 
 
@@ -25,9 +27,19 @@ class ReleaseStore:
     bucket: str
     client: Any
 
-    def folder(self, model: str, sha256: str) -> str:
-        """Return the prefix of a release's keys."""
-        return f"{model}/{sha256}"
+    def folder(self, model: str, sha256: str, owner: str | None = None) -> str:
+        """Return the prefix of a release's keys; `owner` tells it from another model's release of the same bytes."""
+        return f"{model}/{sha256}-{owner}" if owner else f"{model}/{sha256}"
+
+    def folders(self, model: str) -> Iterator[str]:
+        """Return the prefixes of all releases of a model."""
+        with self._errors():
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=f"{model}/", Delimiter="/"
+            )
+            for page in pages:
+                for entry in page.get("CommonPrefixes", []):
+                    yield entry["Prefix"].rstrip("/")
 
     def uri(self, folder: str, name: str) -> str:
         """Return the address of a file."""
@@ -44,7 +56,17 @@ class ReleaseStore:
             try:
                 return self.client.head_object(Bucket=self.bucket, Key=f"{folder}/{name}")["ContentLength"]
             except ClientError as error:
-                if error.response["Error"]["Code"] in _MISSING:
+                if aws.code(error) in _MISSING:
+                    return None
+                raise
+
+    def read(self, folder: str, name: str) -> bytes | None:
+        """Return the content of a small stored file, None where there is none."""
+        with self._errors():
+            try:
+                return self.client.get_object(Bucket=self.bucket, Key=f"{folder}/{name}")["Body"].read()
+            except ClientError as error:
+                if aws.code(error) in _MISSING:
                     return None
                 raise
 
@@ -71,6 +93,7 @@ class ReleaseStore:
 
 def from_environment() -> ReleaseStore:
     """Return the store that the environment names: the bucket's variable, and boto3's own."""
+    credentials.settle(*_CREDENTIALS)
     bucket = require_env(Env.RELEASES_BUCKET, "the bucket of the releases")
     try:
         return ReleaseStore(bucket=bucket, client=s3.connect())

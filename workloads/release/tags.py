@@ -19,11 +19,12 @@ KEY_FINGERPRINT: Final = "aegis.key.fingerprint"
 def of(layout: Layout, verified: Verified, uris: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a verified archive; `uris` are the addresses of the uploaded files by name."""
     return {
+        # First, as it is what a later release of the same version is held against.
+        CONTENT_SHA256: verified.manifest.content_sha256,
         ARCHIVE_URI: uris[layout.archive.name],
         MANIFEST_URI: uris[layout.manifest.name],
         BUNDLE_URI: uris[layout.bundle.name],
         ARCHIVE_SHA256: verified.manifest.archive_sha256,
-        CONTENT_SHA256: verified.manifest.content_sha256,
         KEY_NAME: verified.signed_by.name,
         KEY_VERSION: str(verified.signed_by.version),
         KEY_FINGERPRINT: verified.signed_by.fingerprint,

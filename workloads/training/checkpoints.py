@@ -1,7 +1,8 @@
 """Checkpoints that are complete or don't count, and the rules of going on from one.
 
 A checkpoint is the folder `step-<number>` that DeepSpeed wrote, with the position in state.json. It gets that name by
-a rename, when all processes have written their part and it is on disk; the newest name is what a resume takes.
+a rename, when all processes have written their part and it is on disk. A resume takes the newest whose files still have
+the digests in state.json.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,13 +14,14 @@ from workloads.cli import WorkloadError
 from workloads.training import files
 from workloads.training.args import TrainingArgs
 from workloads.training.processes import Processes
-from workloads.training.progress import Position
+from workloads.training.progress import Position, say
 
 if TYPE_CHECKING:
     import deepspeed
 
 _STATE_FILE = "state.json"
 _PREFIX = "step-"
+_METRIC_FIELDS = ("key", "value", "timestamp", "step")
 
 # What must stay the same over a resume, by the option that sets it. Others (epochs, MLflow, names) may change.
 _FIXED = ("dataset", "limit", "batch_size", "seed", "width", "zero_stage", "lr", "weight_decay")
@@ -98,27 +100,36 @@ class Checkpoints:
         self.processes.barrier()
 
     def newest(self) -> Saved | None:
-        """Return the newest complete checkpoint, or None before the first.
+        """Return the newest complete checkpoint that is as it was written, or None where there is none.
+
+        A damaged one is named and left alone: the training goes on from the one before, and replaces it in time.
 
         Raises:
             WorkloadError: It belongs to another setup.
         """
-        folders = _complete(self.folder)
-        if not folders:
-            return None
-        state = files.read_json(folders[-1] / _STATE_FILE)
-        if state is None:
-            raise WorkloadError(f"{folders[-1]} has no {_STATE_FILE}: remove it, or use another --out-dir.", Exit.USAGE)
-        self.setup.require_same(state["setup"], self.folder.parent)
-        return Saved(
-            folder=folders[-1],
-            position=Position.from_dict(state["position"]),
-            unsent_metrics=state["unsent_metrics"],
-        )
+        for folder in reversed(_complete(self.folder)):
+            try:
+                saved, setup = _read(folder)
+            except _DamagedError as damage:
+                say(f"{folder} is damaged and left out: {damage}", shown=self.processes.leads)
+                continue
+            self.setup.require_same(setup, self.folder.parent)
+            return saved
+        return None
 
     def load(self, engine: "deepspeed.DeepSpeedEngine", saved: Saved) -> None:
-        """Give `engine` the weights and the optimizer's state of `saved`; all processes must call it."""
-        engine.load_checkpoint(str(self.folder), tag=saved.folder.name)
+        """Give `engine` the weights and the optimizer's state of `saved`; all processes must call it.
+
+        Raises:
+            WorkloadError: DeepSpeed can't load it.
+        """
+        try:
+            loaded = engine.load_checkpoint(str(self.folder), tag=saved.folder.name)
+        except Exception as error:
+            raise _not_loaded(saved.folder, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
+        # DeepSpeed only warns where it finds no weights.
+        if isinstance(loaded, tuple) and loaded[0] is None:
+            raise _not_loaded(saved.folder, "DeepSpeed finds no weights in it")
 
     def save(self, engine: "deepspeed.DeepSpeedEngine", position: Position, unsent: list[dict[str, Any]]) -> None:
         """Write a checkpoint, then remove the oldest; all processes must call it."""
@@ -131,14 +142,69 @@ class Checkpoints:
                 "position": position.as_dict(),
                 "setup": self.setup.as_dict(),
                 "unsent_metrics": unsent,
+                "files": files.digests(partial),
             }
             files.write_json(partial / _STATE_FILE, state)
             files.publish_folder(partial, final)
-            for old in _complete(self.folder)[: -self.keep]:
+            # One of a later step is damaged: this training didn't go on from it.
+            until_now = [path for path in _complete(self.folder) if path.name <= final.name]
+            for old in until_now[: -self.keep]:
                 files.remove_folder(old)
         self.processes.barrier()
 
 
+class _DamagedError(Exception):
+    """Why a checkpoint is not as it was written."""
+
+
+def _read(folder: Path) -> tuple[Saved, dict[str, Any]]:
+    """Return the checkpoint in `folder` and the setup that it belongs to.
+
+    Raises:
+        _DamagedError: A file is missing or not as it was written.
+    """
+    try:
+        state = files.read_json(folder / _STATE_FILE)
+    except WorkloadError as error:
+        raise _DamagedError(f"its {_STATE_FILE} can't be read") from error
+    if state is None:
+        raise _DamagedError(f"it has no {_STATE_FILE}")
+    try:
+        saved = Saved(
+            folder=folder,
+            position=Position.from_dict(state["position"]),
+            unsent_metrics=[{name: metric[name] for name in _METRIC_FIELDS} for metric in state["unsent_metrics"]],
+        )
+        setup = {name: state["setup"][name] for name in ("settings", "digest", "world_size")}
+        if not isinstance(setup["digest"], str):
+            raise TypeError("its digest is no text")
+        setup["settings"] = {name: setup["settings"][name] for name in _FIXED}
+        # Those written before digests were kept have none.
+        _check_files(folder, dict(state.get("files", {})))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _DamagedError(f"its {_STATE_FILE} is not what a training writes: {error}") from error
+    return saved, setup
+
+
+def _check_files(folder: Path, written: dict[str, str]) -> None:
+    try:
+        found = files.digests(folder)
+    except OSError as error:
+        raise _DamagedError(f"{error.filename} can't be read: {error.strerror}") from error
+    for name, digest in written.items():
+        if name not in found:
+            raise _DamagedError(f"its file {name} is missing")
+        if found[name] != digest:
+            raise _DamagedError(f"its file {name} is not as it was written")
+
+
+def _not_loaded(folder: Path, reason: str) -> WorkloadError:
+    return WorkloadError(
+        f"{folder} can't be loaded ({reason}). Without that folder the training goes on from the one before.",
+        Exit.USAGE,
+    )
+
+
 def _complete(folder: Path) -> list[Path]:
     """Return the complete checkpoints in `folder`, oldest first."""
-    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit())
+    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdecimal())

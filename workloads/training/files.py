@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -43,11 +44,39 @@ def claim_folder(folder: Path) -> IO[str]:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the content of `path`, or None where there is no such file."""
+    """Return the content of `path`, or None where there is no such file.
+
+    Raises:
+        WorkloadError: It can't be read, or holds no JSON object.
+    """
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise WorkloadError(f"{path} can't be read: {error.strerror}.", Exit.USAGE) from error
+    except (ValueError, RecursionError) as error:
+        raise not_ours(path, f"it is no JSON ({type(error).__name__})") from error
+    if not isinstance(content, dict):
+        raise not_ours(path, "it holds no JSON object")
+    return content
+
+
+def not_ours(path: Path, reason: str) -> WorkloadError:
+    """Return what to raise for a file that is not as a training writes it."""
+    return WorkloadError(
+        f"{path} is damaged: {reason}. Remove it to go on without it, or use another --out-dir.", Exit.USAGE
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 in hex of each file below `folder`, by its path in it."""
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def publish_folder(partial: Path, final: Path) -> None:

@@ -20,7 +20,7 @@ from workloads.training.processes import require_divisible
 from workloads.training.progress import EpochResult, Position, say
 from workloads.training.session import Session
 from workloads.training.stopping import Stop, StoppedError
-from workloads.training.tracking import MlflowRun, NoTracking, Tracking, tracked
+from workloads.training.tracking import Figures, MlflowRun, NoTracking, tracked
 
 
 def run(args: TrainingArgs, device: torch.device, stop: Stop) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ def _train(session: Session, stop: Stop) -> dict[str, Any] | None:
     return result
 
 
-def _tracking(session: Session) -> Tracking:
+def _tracking(session: Session) -> Figures:
     if not session.peers.leads:
         return NoTracking()
     if session.tracking_uri is None:
@@ -84,7 +84,7 @@ def _loop(
     session: Session,
     engine: deepspeed.DeepSpeedEngine,
     checkpoints: Checkpoints,
-    tracking: Tracking,
+    tracking: Figures,
     stop: Stop,
 ) -> Loop:
     args, data, peers = session.args, session.data, session.peers

@@ -10,7 +10,7 @@ from workloads.training.checkpoints import Setup
 from workloads.training.network import network_for
 from workloads.training.progress import Position, say
 from workloads.training.session import Session
-from workloads.training.tracking import MlflowRun, Tracking
+from workloads.training.tracking import Figures, MlflowRun
 
 RESULT_FILE = "metrics.json"
 
@@ -19,21 +19,24 @@ def result_of(session: Session, setup: Setup) -> dict[str, Any] | None:
     """Return the result that the folder holds already, if it is all that this session is to make.
 
     Raises:
-        WorkloadError: The folder holds the result of another setup.
+        WorkloadError: The folder holds the result of another setup, or a damaged one.
     """
     args = session.args
     result = files.read_json(args.out_dir / RESULT_FILE)
     if result is None:
         return None
-    setup.require_same(result["setup"], args.out_dir)
-    trained = result["epochs"] >= args.max_epochs
-    logged = session.tracking_uri is None or result["run_id"] is not None
-    registered = args.register is None or result["registered_model"] == args.register
+    try:
+        setup.require_same(result["setup"], args.out_dir)
+        trained = result["epochs"] >= args.max_epochs
+        logged = session.tracking_uri is None or result["run_id"] is not None
+        registered = args.register is None or result["registered_model"] == args.register
+    except (KeyError, TypeError) as error:
+        raise files.not_ours(args.out_dir / RESULT_FILE, f"it is not what a training writes ({error})") from error
     return result if trained and logged and registered else None
 
 
 def deliver(
-    session: Session, setup: Setup, engine: deepspeed.DeepSpeedEngine, tracking: Tracking, position: Position
+    session: Session, setup: Setup, engine: deepspeed.DeepSpeedEngine, tracking: Figures, position: Position
 ) -> dict[str, Any] | None:
     """Write the model, log and register it, and return the result; None in all processes but the leading one.
 

@@ -1,5 +1,6 @@
 """How far a training is, and how that is shown: a bar on a terminal, a line per epoch anywhere else."""
 
+import operator
 import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -41,9 +42,13 @@ class Position:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Position":
-        """Return the position that `as_dict` described."""
+        """Return the position that `as_dict` described.
+
+        Raises:
+            KeyError, TypeError, ValueError: It described none.
+        """
         results = tuple(EpochResult(**result) for result in values["results"])
-        return cls(step=values["step"], loss_sum=values["loss_sum"], results=results)
+        return cls(step=operator.index(values["step"]), loss_sum=float(values["loss_sum"]), results=results)
 
 
 def say(line: str, *, shown: bool = True) -> None:

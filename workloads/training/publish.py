@@ -19,11 +19,14 @@ def claim(run: MlflowRun, step: int) -> LoggedModel:
 
     def find_or_create() -> LoggedModel:
         found = run.client.search_logged_models(
-            [run.experiment_id], filter_string=f"source_run_id = '{run.run_id}' AND name = '{MODEL_FOLDER}'"
+            [run.experiment_id],
+            filter_string=(
+                f"source_run_id = '{run.run_id}' AND name = '{MODEL_FOLDER}' AND tags.{_STEP_TAG} = '{step}'"
+            ),
+            max_results=1,
         )
-        for model in found:
-            if model.tags.get(_STEP_TAG) == str(step):
-                return model
+        if found:
+            return found[0]
         return run.client.create_logged_model(
             run.experiment_id, name=MODEL_FOLDER, source_run_id=run.run_id, tags={_STEP_TAG: str(step)}
         )

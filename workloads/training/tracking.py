@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, Protocol, TypeVar
 
-from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME
 
-from contracts import Exit
+from contracts import Env, Exit
 from workloads import services
 from workloads.cli import WorkloadError
+from workloads.tracking_server import Tracking
 from workloads.training import files
 from workloads.training.args import COMMAND, TrainingArgs
 from workloads.training.metric_log import MetricLog
@@ -39,7 +39,7 @@ _RUN_IS_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 
-class Tracking(Protocol):
+class Figures(Protocol):
     """Where the figures of a training go."""
 
     @property
@@ -87,23 +87,22 @@ class MlflowRun:
     """
 
     def __init__(self, *, uri: str, session: Session) -> None:
-        services.configure_clients()
-        self.client = MlflowClient(tracking_uri=uri)
-        self._server = f"MLflow at {uri}"
+        self._server = Tracking(uri, Env.TRACKING_URI if session.args.tracking_uri is None else "--tracking-uri")
+        self.client = self._server.client
         run = self.ask(lambda: self._open(session.args), attempts=_START_ATTEMPTS)
         self.run_id: str = run.info.run_id
         self.experiment_id: str = run.info.experiment_id
-        self._artifact_store = f"the artifact store at {run.info.artifact_uri}"
+        self._artifact_uri = str(run.info.artifact_uri)
         self._describe(run, session)
         self._metrics = MetricLog(self._send)
 
     def ask(self, action: Callable[[], T], attempts: int = services.PATIENT_ATTEMPTS) -> T:
         """Return the server's answer to `action`, tried again while it doesn't answer."""
-        return services.patiently(action, service=self._server, code=Exit.MLFLOW, attempts=attempts)
+        return self._server.ask(action, attempts)
 
     def store(self, action: Callable[[], T], attempts: int = services.PATIENT_ATTEMPTS) -> T:
         """Return what `action` does with artifacts, tried again while their store doesn't answer."""
-        return services.patiently(action, service=self._artifact_store, code=Exit.OBJECT_STORE, attempts=attempts)
+        return self._server.store(action, self._artifact_uri, attempts)
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Take metrics of a step or an epoch; returns at once."""
@@ -140,7 +139,7 @@ class MlflowRun:
     def _loss(self) -> str:
         reason = self._metrics.refusal or "no answer in time"
         return (
-            f"{self._server} has not taken {len(self._metrics.unsent())} metrics ({reason}), and "
+            f"{self._server.name} has not taken {len(self._metrics.unsent())} metrics ({reason}), and "
             f"{self._metrics.dropped} were more than could be kept; the same command sends what the checkpoint has."
         )
 
@@ -149,9 +148,12 @@ class MlflowRun:
         run_file = args.out_dir / _RUN_FILE
         known = files.read_json(run_file)
         if known is not None:
+            run_id = known.get("run_id")
+            if not isinstance(run_id, str):
+                raise files.not_ours(run_file, "it names no run")
             try:
-                self.client.update_run(known["run_id"], status="RUNNING")
-                return self.client.get_run(known["run_id"])
+                self.client.update_run(run_id, status="RUNNING")
+                return self.client.get_run(run_id)
             except MlflowException as error:
                 if error.error_code not in _RUN_IS_GONE:
                     raise
@@ -187,11 +189,11 @@ class MlflowRun:
         self.store(lambda: self.client.log_dict(run_id, session.config(), _CONFIG_FILE), attempts=_START_ATTEMPTS)
 
     def _send(self, metrics: Sequence[Metric]) -> None:
-        services.once(lambda: self.client.log_batch(self.run_id, metrics=metrics))
+        self._server.once(lambda: self.client.log_batch(self.run_id, metrics=metrics))
 
 
 @contextlib.contextmanager
-def tracked(tracking: Tracking) -> Iterator[Tracking]:
+def tracked(tracking: Figures) -> Iterator[Figures]:
     """End `tracking` as its training ends: finished, killed where it was told to stop, else failed."""
     try:
         yield tracking

@@ -1,7 +1,8 @@
 """A store in memory, and stand-ins for PostgreSQL and its client programs: a "dump" here is the script itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from workloads.backup import database
+from workloads.backup import database, dumping, layout
 from workloads.backup.database import Snapshot
+from workloads.backup.manifest import Manifest
 from workloads.backup.store import BackupStore
 from workloads.database.address import Address
 
@@ -90,3 +92,18 @@ def write_program(path: Path, does: str, version: str = "15.20") -> None:
 def write() -> Any:
     """Write a stand-in program."""
     return write_program
+
+
+@pytest.fixture
+def make(
+    store: BackupStore, address: Address, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int], Manifest]:
+    """Make a sound backup that is some days old, never verified."""
+
+    def made(days_old: int) -> Manifest:
+        start = datetime.now(UTC) - timedelta(days=days_old)
+        with monkeypatch.context() as past:
+            past.setattr(layout, "new_id", lambda _: f"{start:%Y%m%dT%H%M%SZ}-{days_old:08x}")
+            return dumping.create(store, address)
+
+    return made

@@ -11,7 +11,6 @@ from contracts import Exit
 from tests.unit.backup.conftest import BUCKET
 from workloads.backup import list as list_command
 from workloads.backup import prune
-from workloads.backup.layout import State
 from workloads.backup.store import BackupStore
 from workloads.cli import WorkloadError
 
@@ -185,10 +184,3 @@ def test_a_download_that_never_moves_ends_with_a_clear_line(client: Any) -> None
     with pytest.raises(WorkloadError, match="can't be used: Read timeout") as failure:
         b"".join(store.read_dump(store.pin_dump(ID)))
     assert failure.value.code is Exit.OBJECT_STORE
-
-
-def test_the_state_of_a_backup_needs_no_reads(store: BackupStore, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(client, ID, "database.dump", "manifest.json", "verified.json")
-    monkeypatch.setattr(client, "get_object", None)
-
-    assert [backup.state for backup in store.backups()] == [State.VERIFIED]

@@ -19,7 +19,7 @@ class Machine:
         self.containerd: set[str] = set()
         self.loads: list[str] = []
 
-    def build(self, image: Image, reference: str, base: str | None, tools: object, log: Path) -> None:
+    def build(self, builder: object, image: Image, reference: str, base: str | None, tools: object, log: Path) -> None:
         assert base is None or base in self.cache, f"{image.name} was built before its base"
         self.built.append(image.name)
         self.cache.insert(0, reference)
@@ -110,10 +110,10 @@ def test_an_image_is_loaded_once(machine: Machine) -> None:
 def test_a_failed_build_stops_there_and_is_tried_again_by_the_next_call(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(image: Image, *arguments: object) -> None:
+    def refuse(builder: object, image: Image, *arguments: object) -> None:
         if image.name == "mlflow-deps":
             raise LocalError("no such package")
-        machine.build(image, *arguments)  # pyright: ignore[reportArgumentType]
+        machine.build(builder, image, *arguments)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(images, "build", refuse)
     with pytest.raises(LocalError, match="no such package"):

@@ -50,6 +50,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_nobody_else_reads_the_state_whose_secrets_everybody_could_decrypt() -> None:
+    program.state().mkdir(parents=True, mode=0o755)
+    program.environment()
+    assert stat.S_IMODE(program.state().stat().st_mode) == 0o700
+
+
 def engine(folder: Path, output: str = DISPLAY, code: int = 0) -> dict[str, str]:
     """Put a stand-in for the engine on a PATH, and return the environment."""
     (folder / "output").write_text(output)

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,8 @@ from workloads import cli, retry
 from workloads.cli import WorkloadError
 from workloads.registry import select_best_run as command
 from workloads.registry import selection
-from workloads.registry.selection import Tracking, select_best_run
+from workloads.registry.selection import select_best_run
+from workloads.tracking_server import Tracking
 
 
 def best(tracking: Tracking, experiment: Experiment, *, maximize: bool = True) -> str:
@@ -169,3 +171,42 @@ def test_a_missing_address_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_both_directions_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of("--experiment-name", "e", "--maximize", "--minimize") == Exit.USAGE
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_only_the_run_that_wins_is_fetched(
+    tracking: Tracking, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in (0.5, 0.9, float("inf"), float("nan")):
+        experiment.run({"val/accuracy": value})
+    asked: list[tuple[int, int]] = []
+    search = tracking.client.search_runs
+
+    def spied(*args: Any, max_results: int, **options: Any) -> Any:
+        page = search(*args, max_results=max_results, **options)
+        asked.append((max_results, len(page)))
+        return page
+
+    monkeypatch.setattr(tracking.client, "search_runs", spied)
+    best(tracking, experiment)
+    assert asked == [(1, 1)]
+
+
+def test_the_reason_is_found_without_fetching_every_run(
+    tracking: Tracking, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "_PAGE_RUNS", 2)
+    for _ in range(3):
+        experiment.run({"loss": 0.5}, status="FAILED")
+    assert "has no finished run (the newest: 2 FAILED)" in why_none(tracking, experiment.name)
+
+
+@pytest.mark.parametrize("name", ["a`b", "a b\n", "'", "", "x" * 251])
+def test_a_metric_name_that_mlflow_has_not_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of("--experiment-name", "e", "--metric", name) == Exit.USAGE
+    assert f"{name!r} is given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a\nb", "\udcff"])
+def test_an_experiment_name_that_mlflow_has_not_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of("--experiment-name", name) == Exit.USAGE
+    assert "printable characters are allowed" in capsys.readouterr().err

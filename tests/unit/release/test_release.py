@@ -1,6 +1,8 @@
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,11 +13,11 @@ from tests.support.tracking_store import Experiment
 from workloads import cli, retry
 from workloads.cli import WorkloadError
 from workloads.object_store import s3
-from workloads.registry.selection import Tracking
 from workloads.release import job, model, run, store
 from workloads.release.job import Order, Released
 from workloads.release.store import ReleaseStore
 from workloads.signing.verification import verify
+from workloads.tracking_server import Tracking
 
 
 @pytest.fixture
@@ -35,6 +37,11 @@ def trained(experiment: Experiment, model_dir: Path) -> str:
     experiment.log_model(run_id, model_dir)
     experiment.run({"val/accuracy": 0.1})
     return run_id
+
+
+class DeadSigner(LocalSigner):
+    def sign(self, digests: object, version: int) -> list[bytes]:
+        raise WorkloadError("Vault is gone", Exit.VAULT)
 
 
 def objects(releases: ReleaseStore) -> dict[str, bytes]:
@@ -134,6 +141,71 @@ def test_a_version_that_the_training_registered_is_used(
     assert version.tags["aegis.key.name"] == "aegis-cosign"
 
 
+def overwritten(tracking: Tracking, run_id: str, path: str, content: bytes | None) -> None:
+    """Change or delete a file of the run's model in its artifact store."""
+    file = Path(urlsplit(model.find(tracking, run_id).location).path) / path
+    file.unlink(missing_ok=True)
+    if content is not None:
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "tags_are_kept"),
+    [
+        ("data/weights.bin", b"other", True),
+        ("data/weights.bin", b"other", False),
+        ("data/weights.bin", None, True),
+        ("added", b"", True),
+    ],
+)
+def test_a_version_is_never_released_with_other_bytes(
+    tracking: Tracking,
+    releases: ReleaseStore,
+    signer: LocalSigner,
+    order: Order,
+    trained: str,
+    path: str,
+    content: bytes | None,
+    tags_are_kept: bool,
+) -> None:
+    job.release(order, tracking, signer, releases)
+    [version] = versions(tracking, order.model_name)
+    if not tags_are_kept:
+        for tag in version.tags:
+            tracking.client.delete_model_version_tag(order.model_name, "1", tag)
+    before = objects(releases), versions(tracking, order.model_name)[0].tags
+    overwritten(tracking, trained, path, content)
+    with pytest.raises(WorkloadError, match="that version was released with other bytes") as error:
+        job.release(order, tracking, DeadSigner(), releases)
+    assert error.value.code == Exit.NOT_VERIFIED
+    assert f"{order.model_name} version 1" in str(error.value)
+    assert (objects(releases), versions(tracking, order.model_name)[0].tags) == before
+
+
+def test_two_runs_with_the_same_bytes_have_a_manifest_each(
+    tracking: Tracking,
+    releases: ReleaseStore,
+    signer: LocalSigner,
+    order: Order,
+    trained: str,
+    experiment: Experiment,
+    model_dir: Path,
+) -> None:
+    first = job.release(order, tracking, signer, releases)
+    before = objects(releases)
+    better = experiment.run({"val/accuracy": 0.95})
+    experiment.log_model(better, model_dir)
+    for _ in range(2):
+        second = job.release(order, tracking, signer, releases)
+        assert (second.version, second.sha256) == ("2", first.sha256)
+        assert second.archive != first.archive
+        stored = objects(releases)
+        manifest = stored[f"{second.archive.removeprefix('s3://releases/')}.manifest.json"]
+        assert json.loads(manifest)["source"]["run_id"] == better
+        assert json.loads(manifest)["source"]["value"] == 0.95
+        assert {key: stored[key] for key in before} == before
+
+
 def test_a_better_run_becomes_the_next_version(
     tracking: Tracking,
     releases: ReleaseStore,
@@ -179,9 +251,53 @@ def test_a_run_without_a_model_is_not_released(
     assert objects(releases) == {}
 
 
-class DeadSigner(LocalSigner):
-    def sign(self, digests: object, version: int) -> list[bytes]:
-        raise WorkloadError("Vault is gone", Exit.VAULT)
+def test_a_model_without_files_is_named_at_once(
+    tracking: Tracking,
+    releases: ReleaseStore,
+    signer: LocalSigner,
+    order: Order,
+    experiment: Experiment,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    run_id = experiment.run({"val/accuracy": 0.9})
+    model_id = experiment.log_model(run_id, tmp_path / "empty")
+    with pytest.raises(WorkloadError) as error:
+        job.release(order, tracking, signer, releases)
+    assert error.value.code == Exit.NO_RUN
+    assert f"models:/{model_id} of the run {run_id} has no files" in str(error.value)
+
+
+def test_a_model_that_was_deleted_is_not_released(tracking: Tracking, experiment: Experiment, model_dir: Path) -> None:
+    run_id = experiment.run({"val/accuracy": 0.9})
+    models = [experiment.log_model(run_id, model_dir, step) for step in (1, 2)]
+    tracking.client.delete_logged_model(models[1])
+    assert model.find(tracking, run_id).model_id == models[0]
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("nosuch://host/model", "Could not find a registered artifact repository"),
+        ("mlflow-artifacts:/1/model", "the tracking URI must be a valid http or https URI"),
+    ],
+)
+def test_a_place_that_no_client_can_reach_is_refused_at_once(
+    tracking: Tracking, tmp_path: Path, location: str, words: str
+) -> None:
+    unreachable = model.RunModel(run_id="r", source="models:/m", location=location, model_id="m")
+    with pytest.raises(WorkloadError, match=words) as error:
+        model.download(tracking, unreachable, tmp_path / "files")
+    assert error.value.code == Exit.OBJECT_STORE
+    assert "refuses" in str(error.value)
+
+
+def test_a_work_directory_that_is_a_file_is_named(
+    tracking: Tracking, releases: ReleaseStore, signer: LocalSigner, order: Order, trained: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkloadError, match="file cannot be written: File exists"):
+        job.release(dataclasses.replace(order, work_dir=tmp_path / "file"), tracking, signer, releases)
 
 
 def test_nothing_is_stored_or_registered_when_the_signer_dies(
@@ -252,10 +368,10 @@ def test_the_command_writes_its_result_for_kubernetes(
     assert result.stat().st_size <= 4096
 
 
-@pytest.mark.parametrize("name", ["a/b", "a:b", "it's", ""])
+@pytest.mark.parametrize("name", ["a/b", "a:b", "it's", "", " ", ".", "..", "a\nb", "\udcff", "x" * 256])
 def test_a_model_name_that_mlflow_could_not_take_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of("--experiment-name", "e", "--model-name", name) == Exit.USAGE
-    assert "--model-name is" in capsys.readouterr().err
+    assert f"argument --model-name: {name!r} is" in capsys.readouterr().err
 
 
 def test_a_dead_mlflow_is_one_clear_line(

@@ -144,6 +144,18 @@ def test_a_deployment_updates_what_its_preview_allows(
     assert "--policy-pack" in asked()[1]
 
 
+def test_a_deployment_does_what_its_preview_planned_and_leaves_no_plan_behind(
+    review: Review, engine: Engine, asked: Callable[[], list[list[str]]], project: Path
+) -> None:
+    engine("updates.ndjson")
+    review("deploy", "--stack", "prod")
+    previewed, updated = asked()
+    plan = previewed[previewed.index("--save-plan") + 1]
+    assert updated[updated.index("--plan") + 1] == plan
+    assert "--show-secrets" not in previewed
+    assert not Path(plan).exists()
+
+
 @pytest.mark.parametrize(
     ("recording", "code"),
     [

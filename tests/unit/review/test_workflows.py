@@ -148,6 +148,20 @@ def test_a_preview_runs_for_branches_of_this_repository_only() -> None:
     assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
 
 
+def test_the_code_of_a_pull_request_has_an_environment_of_its_own_that_reviewers_can_guard() -> None:
+    previewing = jobs(GITHUB / "workflows" / "preview.yml")["preview"]["environment"]
+    assert previewing == "${{ matrix.stack }}-preview"
+    others = [job["environment"] for file in WORKFLOWS for job in jobs(file).values() if "environment" in job]
+    assert others.count(previewing) == 1
+
+
+def test_every_job_that_gets_an_identity_names_the_environment_that_it_proves() -> None:
+    for file in WORKFLOWS:
+        for job in jobs(file).values():
+            if job.get("permissions", {}).get("id-token") and "steps" in job:
+                assert "environment" in job
+
+
 def test_the_comment_is_judged_by_the_code_that_is_merged_already() -> None:
     job = jobs(GITHUB / "workflows" / "preview.yml")["comment"]
     assert job["steps"][0]["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"

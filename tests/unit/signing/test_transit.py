@@ -74,7 +74,7 @@ def test_key_and_engine_are_the_ones_that_the_stack_names(
     vault.transit_mount, vault.transit_key, vault.auth_mount = "team/sign", "models", "jwt-eks"
     monkeypatch.setenv("AEGIS_VAULT_AUTH_MOUNT", "jwt-eks")
     monkeypatch.setenv("AEGIS_VAULT_TRANSIT_MOUNT", "team/sign/")
-    monkeypatch.setenv("AEGIS_VAULT_TRANSIT_KEY", "models")
+    monkeypatch.setenv(Env.VAULT_TRANSIT_KEY, "models")
     signer = transit.from_environment()
     assert len(signer.sign(DIGESTS, signer.key_ring().latest)) == 2
     assert (signer.mount, signer.key) == ("team/sign", "models")
@@ -82,7 +82,7 @@ def test_key_and_engine_are_the_ones_that_the_stack_names(
 
 def test_what_the_caller_names_comes_before_the_environment(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AEGIS_VAULT_TRANSIT_MOUNT", "elsewhere")
-    monkeypatch.setenv("AEGIS_VAULT_TRANSIT_KEY", "another")
+    monkeypatch.setenv(Env.VAULT_TRANSIT_KEY, "another")
     assert transit.from_environment(key="aegis-cosign", mount="transit").key_ring().latest == 1
 
 

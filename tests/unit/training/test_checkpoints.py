@@ -114,3 +114,77 @@ def test_sharded_state_needs_as_many_processes_as_wrote_it(tmp_path: Path) -> No
     checkpoints(tmp_path, world_size=2, zero_stage=2).save(Engine(), Position(step=1), [])
     with pytest.raises(WorkloadError, match="--zero-stage 2 by 2 processes, not 1"):
         checkpoints(tmp_path, world_size=1, zero_stage=2).newest()
+
+
+def damaged(checkpoint: Path, damage: str) -> None:
+    """Do to a checkpoint what a full disk or a power cut does."""
+    weights, state = checkpoint / "weights.pt", checkpoint / "state.json"
+    match damage:
+        case "empty":
+            weights.write_bytes(b"")
+        case "changed":
+            weights.write_bytes(b"w3ights")
+        case "missing":
+            weights.unlink()
+        case "no state":
+            state.unlink()
+        case "half a state":
+            state.write_text(state.read_text()[:-20])
+        case "no position":
+            state.write_text("{}")
+        case "a list":
+            state.write_text("[" * 10_000)
+
+
+@pytest.mark.parametrize("damage", ["empty", "changed", "missing", "no state", "half a state", "no position", "a list"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
+    tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = checkpoints(tmp_path)
+    for step in (10, 20):
+        made.save(Engine(), Position(step=step), [])
+    damaged(made.folder / "step-000000020", damage)
+    assert made.newest().position.step == 10
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{made.folder / 'step-000000020'} is damaged and left out: ")
+
+
+def test_a_training_starts_anew_where_every_checkpoint_is_damaged(tmp_path: Path) -> None:
+    made = checkpoints(tmp_path)
+    made.save(Engine(), Position(step=10), [])
+    damaged(made.folder / "step-000000010", "empty")
+    assert made.newest() is None
+    made.save(Engine(), Position(step=10), [])
+    assert made.newest().position.step == 10
+
+
+def test_a_damaged_checkpoint_takes_no_good_one_s_place(tmp_path: Path) -> None:
+    made = checkpoints(tmp_path, keep=1)
+    made.save(Engine(), Position(step=20), [])
+    damaged(made.folder / "step-000000020", "empty")
+    made.save(Engine(), Position(step=5), [])
+    assert made.newest().position.step == 5
+
+
+class Refusing(Engine):
+    """Can't read what it wrote."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def load_checkpoint(self, load_dir: str, tag: str) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [EOFError("Ran out of input"), RuntimeError("size mismatch\nfor a"), (None, None)])
+def test_a_checkpoint_that_can_t_be_loaded_is_named_in_one_line(tmp_path: Path, answer: object) -> None:
+    made = checkpoints(tmp_path)
+    made.save(Engine(), Position(step=10), [])
+    with pytest.raises(WorkloadError) as failure:
+        made.load(Refusing(answer), made.newest())
+    assert failure.value.code == Exit.USAGE
+    assert "step-000000010 can't be loaded" in str(failure.value)
+    assert "\n" not in str(failure.value)

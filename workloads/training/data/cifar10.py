@@ -27,12 +27,16 @@ def load(source: Path) -> tuple[Split, Split, tuple[str, ...]]:
     Raises:
         WorkloadError: Nothing of that is there, or a file is corrupt.
     """
-    if source.is_file():
-        splits = cifar10_jpeg.read(source)
-    elif (source / _ARRAY_FILE).is_file():
-        splits = cifar10_jpeg.read(source / _ARRAY_FILE)
-    else:
-        splits = cifar10_batches.read(_batches_folder(source))
+    try:
+        if source.is_file():
+            splits = cifar10_jpeg.read(source)
+        elif (source / _ARRAY_FILE).is_file():
+            splits = cifar10_jpeg.read(source / _ARRAY_FILE)
+        else:
+            splits = cifar10_batches.read(_batches_folder(source))
+    # A name that is too long, or a folder that may not be looked into.
+    except OSError as error:
+        raise WorkloadError(f"--data-dir {source} can't be read: {error.strerror}.", Exit.USAGE) from error
     train, test = (_as_split(pictures, labels) for pictures, labels in splits)
     return train, test, CLASS_NAMES
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 import contracts
 from infra.aws.account import Account
 from infra.aws.buckets import LOGS, PURPOSES
-from infra.aws.repositories import repository_name
 
 ENVIRONMENTS = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True).filter(lambda name: len(name) <= 80)
 REGIONS = st.sampled_from(["us-east-1", "eu-west-1", "ap-southeast-2", "us-gov-west-1"])
@@ -47,15 +46,15 @@ def test_the_role_of_a_replication_has_a_name_that_iam_takes_or_none(environment
 
 @given(ENVIRONMENTS, REGIONS, st.sampled_from(["buckets", "images", "database"]))
 def test_a_key_has_an_alias_that_kms_takes(environment: str, region: str, purpose: str) -> None:
-    assert ALIAS.fullmatch(f"alias/{account(environment, region).name(purpose)}")
+    assert ALIAS.fullmatch(account(environment, region).key_alias(purpose))
 
 
 @pytest.mark.parametrize("image", contracts.IMAGES)
 def test_a_repository_is_called_after_its_environment_and_image(image: str) -> None:
-    assert repository_name(account("prod", "eu-west-1"), image) == f"aegis-prod/{image}"
+    assert account("prod", "eu-west-1").repository_name(image) == f"aegis-prod/{image}"
 
 
 @pytest.mark.parametrize("image", ["", "Trainer", "a b", "-a", "a//b", "a" * 300])
 def test_a_repository_that_ecr_would_refuse_is_refused_with_what_is_allowed(image: str) -> None:
-    with pytest.raises(ValueError, match=r"allowed are 256 characters"):
-        repository_name(account("prod", "eu-west-1"), image)
+    with pytest.raises(ValueError, match=r"allowed are 256"):
+        account("prod", "eu-west-1").repository_name(image)

@@ -1,0 +1,115 @@
+"""What an environment has in its Vault under the real engine, with other mounts and another key than the defaults."""
+
+import base64
+import hashlib
+import textwrap
+from pathlib import Path
+
+import hvac
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.engine.servers import Vault
+from tests.engine.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+MOUNT, METHOD, TRUST, KEY = "ml/signing", "ml/aegis-ci", "ml/eks-ci", "aegis-ci-models"
+MODEL = b"a model"
+
+PROGRAM = """
+    import sys
+
+    import pulumi_vault
+    from pulumi import ResourceOptions, ResourceTransformationResult
+
+    sys.path.insert(0, {root!r})
+
+    from infra.vault.audit import AuditLog
+    from infra.vault.auth import SignerAccess, SignerAccessArgs
+    from infra.vault.transit import SigningKey, SigningKeyArgs
+    from infra.vault.web_identity import SignerTrust, SignerTrustArgs
+
+    def outside_of_a_pod(resource):
+        # The server of the test has no service account to review tokens with.
+        if resource.type_.endswith(":AuthBackendConfig"):
+            given = {{"kubernetes_ca_cert": open({certificate!r}).read(), "token_reviewer_jwt": "reviewer"}}
+            return ResourceTransformationResult({{**resource.props, **given}}, resource.opts)
+        # Nor is there an issuer to ask for its keys.
+        if resource.type_ == "vault:jwt/authBackend:AuthBackend":
+            given = {{"oidc_discovery_url": None, "jwt_validation_pubkeys": [open({public_key!r}).read()]}}
+            return ResourceTransformationResult({{**resource.props, **given}}, resource.opts)
+
+    provider = pulumi_vault.Provider("vault", address={address!r}, token={token!r}, skip_child_token=True)
+    opts = ResourceOptions(providers=[provider], transformations=[outside_of_a_pod])
+    audit = AuditLog("vault-audit", opts)
+    key = SigningKey("signing-key", SigningKeyArgs(mount={mount!r}, key={key!r}, deletion_allowed=True), opts)
+    SignerAccess(
+        "signer-access",
+        SignerAccessArgs(
+            mount=key.mount, key=key.key, service_account="signer", namespace="mlflow",
+            kubernetes_host="https://10.0.0.1:6443", auth_mount={method!r},
+        ),
+        opts,
+    )
+    SignerTrust(
+        "signer-trust",
+        SignerTrustArgs(
+            mount=key.mount, key=key.key, auth_mount={trust!r}, role={trust!r} + "-signer",
+            issuer="https://issuer.example.com", subject="system:serviceaccount:mlflow:signer",
+        ),
+        opts,
+    )
+"""
+
+
+@pytest.fixture
+def signing(stack: Stack, vault: Vault) -> Stack:
+    public_key, certificate = vault.trust()
+    given = {
+        "public_key": str(public_key),
+        "certificate": str(certificate),
+        "address": vault.address,
+        "token": vault.token,
+        "mount": MOUNT,
+        "method": METHOD,
+        "trust": TRUST,
+        "key": KEY,
+    }
+    stack.program(textwrap.dedent(PROGRAM.format(root=str(ROOT), **given)))
+    return stack
+
+
+def sign_and_verify(vault: Vault, policies: list[str]) -> None:
+    """Sign as a token with these policies and nothing else, as a login of the signer's role hands out."""
+    given = {"policies": policies, "no_default_policy": True}
+    client = hvac.Client(vault.address, token=vault.call("POST", "auth/token/create", given)["auth"]["client_token"])
+    signature = client.secrets.transit.sign_data(
+        name=KEY,
+        mount_point=MOUNT,
+        hash_input=base64.b64encode(hashlib.sha256(MODEL).digest()).decode(),
+        hash_algorithm="sha2-256",
+        prehashed=True,
+        marshaling_algorithm="asn1",
+    )["data"]["signature"]
+    public = client.secrets.transit.read_key(name=KEY, mount_point=MOUNT)["data"]["keys"]["1"]["public_key"]
+    verifier = serialization.load_pem_public_key(public.encode())
+    assert isinstance(verifier, ec.EllipticCurvePublicKey)
+    verifier.verify(base64.b64decode(signature.split(":")[2]), MODEL, ec.ECDSA(hashes.SHA256()))
+
+
+def test_mounts_with_slashes_and_another_key_are_made_used_kept_and_taken_down(signing: Stack, vault: Vault) -> None:
+    made = signing.up().counts["create"]
+    assert signing.preview().counts == {"same": made}
+    assert signing.refresh().counts == {"same": made}
+    for method, policy in ((METHOD, "signer"), (TRUST, f"{TRUST}-signer")):
+        policies = vault.call("GET", f"auth/{method}/role/signer")["data"]["token_policies"]
+        assert policies == [policy]
+        sign_and_verify(vault, policies)
+    (device,) = vault.call("GET", "sys/audit")["data"].values()
+    assert (device["type"], device["options"]) == ("file", {"file_path": "stdout"})
+
+    signing.destroy()
+    assert f"{MOUNT}/" not in vault.call("GET", "sys/mounts")["data"]
+    assert not {f"{METHOD}/", f"{TRUST}/"} & vault.call("GET", "sys/auth")["data"].keys()
+    assert not vault.call("GET", "sys/audit")["data"]

@@ -1,0 +1,240 @@
+"""Names and networks of a stack file: AWS, Kubernetes, Vault and MLflow take what the check takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.settings import Settings, SettingsError, parse
+from tests.support.engine import ROOT
+
+PROD: Mapping[str, Any] = {
+    key.removeprefix("aegis:"): value
+    for key, value in yaml.safe_load((ROOT / "stacks" / "Pulumi.prod.yaml").read_text())["config"].items()
+    if key.startswith("aegis:")
+}
+
+
+def prod(section: str, changes: Mapping[str, object], project: str = "aegis") -> Settings:
+    """The settings of prod with changes of a section."""
+    return parse({**PROD, section: {**PROD.get(section, {}), **changes}}, project, "prod")
+
+
+def refusal(section: str, changes: Mapping[str, object], project: str = "aegis") -> str:
+    with pytest.raises(SettingsError) as caught:
+        prod(section, changes, project)
+    return str(caught.value)
+
+
+TAKEN = [
+    ("environment", "name", "eu-prod"),
+    ("environment", "name", "p"),
+    ("environment", "name", "3d-prod"),
+    ("environment", "name", "a-b-c-d"),
+    ("environment", "owner", "Équipe ML"),
+    ("environment", "costCenter", "ML 300 / 数据"),
+    ("aws", "region", "ap-southeast-1"),
+    ("vault", "transitMount", "ml/transit"),
+    ("vault", "transitMount", "ML_transit.v2"),
+    ("vault", "transitMount", "system"),
+    ("vault", "authMount", "ml/eks-prod"),
+    ("vault", "authMount", "tokens"),
+    ("vault", "signingKey", "ml.models_v2-prod"),
+    ("vault", "signingKey", "k"),
+    ("vault", "namespace", "admin/ml"),
+    ("cluster", "storageClass", "gp3.encrypted"),
+    ("mlflow", "publicHosts", ["mlflow.example.com:8443", "10.0.0.5", "ml"]),
+    ("release", "experiment", "digits, 2026: the first"),
+    ("release", "experiment", "--digits"),
+    ("release", "metric", "val/top-5 accuracy"),
+    ("release", "modelName", "fraud detector v2.1"),
+]
+REFUSED = [
+    ("environment", "name", "eu--prod"),
+    ("environment", "name", "eu-"),
+    ("environment", "name", "-eu"),
+    ("environment", "name", "eu_prod"),
+    ("environment", "name", "eu.prod"),
+    ("environment", "name", ""),
+    ("environment", "owner", " ml"),
+    ("environment", "owner", "AWS:ml"),
+    ("environment", "costCenter", "ml\n"),
+    ("aws", "region", "us-west-"),
+    ("vault", "transitMount", "sys"),
+    ("vault", "transitMount", "sys/transit"),
+    ("vault", "transitMount", "cubbyhole"),
+    ("vault", "transitMount", "identity"),
+    ("vault", "transitMount", "auth/transit"),
+    ("vault", "transitMount", "audit"),
+    ("vault", "transitMount", "/transit"),
+    ("vault", "transitMount", "transit/"),
+    ("vault", "transitMount", "ml//transit"),
+    ("vault", "transitMount", "ml/../sys"),
+    ("vault", "transitMount", "ml/+"),
+    ("vault", "transitMount", "ml*"),
+    ("vault", "authMount", "token"),
+    ("vault", "authMount", "token/eks"),
+    ("vault", "authMount", "EKS"),
+    ("vault", "signingKey", "a/b"),
+    ("vault", "signingKey", "-a"),
+    ("vault", "signingKey", "a."),
+    ("vault", "signingKey", ""),
+    ("vault", "namespace", "root"),
+    ("vault", "namespace", "admin/sys"),
+    ("vault", "namespace", "admin/.."),
+    ("vault", "address", "https://vault..example.com"),
+    ("vault", "address", f"https://{'v' * 64}.example.com"),
+    ("cluster", "storageClass", "gp3..encrypted"),
+    ("cluster", "storageClass", "-gp3"),
+    ("cluster", "domain", "cluster..local"),
+    ("cluster", "domain", f"{'d' * 64}.local"),
+    ("mlflow", "clientNamespaces", ["n" * 64]),
+    ("mlflow", "publicHosts", ["https://mlflow.example.com"]),
+    ("mlflow", "publicHosts", ["mlflow..example.com"]),
+    ("mlflow", "publicHosts", ["mlflow.example.com:0"]),
+    ("mlflow", "publicHosts", ["mlflow.example.com/"]),
+    ("mlflow", "publicHosts", ["10.0.0.256"]),
+    ("mlflow", "publicHosts", [".".join(["h" * 60] * 5)]),
+    ("release", "experiment", " "),
+    ("release", "experiment", "a\nb"),
+    ("release", "experiment", "e" * 257),
+    ("release", "metric", "val//accuracy"),
+    ("release", "metric", "../accuracy"),
+    ("release", "metric", "accuracy%"),
+    ("release", "modelName", ".."),
+    ("release", "modelName", " "),
+    ("release", "modelName", "m" * 257),
+    ("trainer", "nodeSelector", {f"{'x' * 250}.io/pool": "gpu"}),
+    ("images", "mlflow", "registry.example.com/mlflow@sha256:1234"),
+    ("images", "mlflow", "registry.example.com//mlflow:1"),
+    ("images", "mlflow", f"registry.example.com/mlflow:{'t' * 129}"),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "value"), TAKEN)
+def test_a_name_that_is_good_everywhere_is_taken(section: str, key: str, value: object) -> None:
+    assert prod(section, {key: value})
+
+
+@pytest.mark.parametrize(("section", "key", "value"), REFUSED)
+def test_a_name_that_would_be_refused_later_is_refused_with_what_is_allowed(
+    section: str, key: str, value: object
+) -> None:
+    message = refusal(section, {key: value})
+    assert f"aegis:{section}.{key}" in message
+    assert "; allowed: " in message
+
+
+def longest(section: str, fixed: Mapping[str, object]) -> tuple[str, str]:
+    """The longest environment name that is taken, and what is said of one that is a character longer."""
+    for length in range(1, 64):
+        try:
+            parse(
+                {
+                    **PROD,
+                    "environment": {**PROD["environment"], "name": "e" * length},
+                    section: {**PROD[section], **fixed},
+                },
+                "aegis",
+                "prod",
+            )
+        except SettingsError as refused:
+            return "e" * (length - 1), str(refused)
+    raise AssertionError("No name is too long.")
+
+
+def test_how_long_an_environment_s_name_may_be_follows_from_the_longest_name_that_is_made_of_it() -> None:
+    name, message = longest("artifactStore", {"replicaRegion": "us-east-2"})
+    made = f"aegis-{name}e-artifacts-333333333333-us-west-2"
+    assert (len(name), len(made)) == (24, 64)
+    assert (
+        f'environment.name: got "{name}e", which makes the bucket name {made} of 64 characters, 1 too many' in message
+    )
+    assert "allowed are 63, and so 24 in environment.name" in message
+
+
+def test_a_longer_region_leaves_less_room_where_the_replicas_are_too() -> None:
+    for section, region in (
+        ("aws", {"region": "ap-southeast-1"}),
+        ("artifactStore", {"replicaRegion": "ap-southeast-1"}),
+    ):
+        name, message = longest(section, region)
+        assert len(name) == 19
+        assert f"bucket name aegis-{name}e-artifacts-333333333333-ap-southeast-1 of 64 characters" in message
+
+
+@pytest.mark.parametrize("project", ["xn--ml", "sthree-ml", "ML"])
+def test_a_project_whose_buckets_s3_would_refuse_is_refused(project: str) -> None:
+    assert f"which makes the bucket name {project}-prod-artifacts" in refusal("environment", {}, project)
+
+
+@pytest.mark.parametrize("name", ["v", "3d-vision", "v" * 30])
+def test_a_team_may_have_any_name_that_its_namespace_and_its_role_may_have(name: str) -> None:
+    assert parse({**PROD, "teams": [{"name": name}]}, "aegis", "prod").teams[0].name == name
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("eusc-de-east-1", "aws-eusc"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("cn-north-1", "aws-cn"),
+        ("us-iso-east-1", "aws-iso"),
+    ],
+)
+def test_a_region_of_another_partition_has_the_arns_of_that(region: str, partition: str) -> None:
+    boundary = f"arn:{partition}:iam::333333333333:policy/aegis-boundary"
+    wanted = parse(
+        {
+            **PROD,
+            "aws": {**PROD["aws"], "region": region, "permissionsBoundary": boundary},
+            "database": {**PROD["database"], "authorities": "infra/aws/authorities/us-east-1.pem"},
+            "artifactStore": {"kind": "s3"},
+        },
+        "aegis",
+        "prod",
+    )
+    assert wanted.aws is not None
+    assert wanted.aws.region == region
+
+
+NETWORKS = [("cluster", "dnsNetworks"), ("egress", "aws"), ("egress", "vault"), ("mlflow", "clientNetworks")]
+
+
+def networks(wanted: Settings, section: str, key: str) -> list[str]:
+    return wanted.model_dump(by_alias=True)[section][key]
+
+
+@pytest.mark.parametrize(("section", "key"), NETWORKS)
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("169.254.20.10", "169.254.20.10/32"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("10.0.0.0/255.255.0.0", "10.0.0.0/16"),
+        ("10.0.0.0/0.0.255.255", "10.0.0.0/16"),
+        ("10.0.0.0/08", "10.0.0.0/8"),
+    ],
+)
+def test_an_address_alone_and_a_mask_become_what_kubernetes_takes(
+    section: str, key: str, given: str, taken: str
+) -> None:
+    assert networks(prod(section, {key: [given]}), section, key) == [taken]
+
+
+@pytest.mark.parametrize(("section", "key"), NETWORKS)
+@pytest.mark.parametrize(
+    "given",
+    ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/7", "0.0.0.0/0", "010.0.0.1", "10.0.0", "fd00::a", "", " 10.0.0.1", 5],
+)
+def test_what_is_no_network_or_one_with_bits_beyond_its_prefix_is_refused(
+    section: str, key: str, given: object
+) -> None:
+    assert f"aegis:{section}.{key}[0]: got " in refusal(section, {key: [given]})
+
+
+@pytest.mark.parametrize(("section", "key"), NETWORKS)
+def test_an_address_inside_of_another_network_of_the_list_is_refused(section: str, key: str) -> None:
+    message = refusal(section, {key: ["10.1.0.0/16", "10.1.2.3"]})
+    assert "got 10.1.0.0/16 and 10.1.2.3/32, which overlap" in message

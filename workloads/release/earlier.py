@@ -1,0 +1,76 @@
+"""What was released before: a version keeps its bytes, and a manifest belongs to the model that it names."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mlflow.entities.model_registry import ModelVersion
+
+from workloads.release import tags
+from workloads.release.model import RunModel
+from workloads.release.store import ReleaseStore
+from workloads.signing import manifest as manifests
+from workloads.signing import packing, tree
+from workloads.signing.archive import PackedFile
+from workloads.signing.errors import NotVerifiedError
+from workloads.signing.layout import Layout
+from workloads.signing.manifest import Manifest
+
+_MANIFEST: Final = Layout(Path("model.tar.gz")).manifest.name
+
+
+def require_same_files(model_dir: Path, version: ModelVersion | None, model: RunModel, store: ReleaseStore) -> None:
+    """Refuse to release `version` again when its files in MLflow, fetched to `model_dir`, are not those of its release.
+
+    The digests of the release are in the version's tags. Whoever can overwrite its files could remove them, so that
+    without tags the manifests in the bucket of the releases are asked.
+
+    Raises:
+        NotVerifiedError: The files differ.
+    """
+    if version is None:
+        return
+    released = version.tags.get(tags.CONTENT_SHA256)
+    known = [released] if released else [manifest.content_sha256 for manifest in _releases(store, version.name, model)]
+    if not known:
+        return
+    content = _content_of(model_dir)
+    if content not in known:
+        raise NotVerifiedError(
+            f"{version.name} version {version.version}: that version was released with other bytes. The digest of its "
+            f"files was {known[0]} and is {content} now: put the files of {model.source} back, or train again."
+        )
+
+
+def holds_another(store: ReleaseStore, folder: str, source: Mapping[str, Any]) -> bool:
+    """Tell whether `folder` has the manifest of another model than that of `source`."""
+    manifest = _manifest(store, folder)
+    return manifest is not None and not same_model(manifest.source, source)
+
+
+def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two sources in manifests name the same model; a run may have several."""
+    models = one.get("model_id"), other.get("model_id")
+    return one.get("run_id") == other.get("run_id") and (None in models or models[0] == models[1])
+
+
+def _releases(store: ReleaseStore, name: str, model: RunModel) -> Iterator[Manifest]:
+    for folder in store.folders(name):
+        manifest = _manifest(store, folder)
+        if manifest is not None and same_model(manifest.source, model.identity):
+            yield manifest
+
+
+def _manifest(store: ReleaseStore, folder: str) -> Manifest | None:
+    content = store.read(folder, _MANIFEST)
+    try:
+        return manifests.parse(content, _MANIFEST) if content is not None else None
+    except NotVerifiedError:
+        return None
+
+
+def _content_of(model_dir: Path) -> str:
+    files = tree.scan(model_dir)
+    return manifests.content_digest(
+        [PackedFile(path=file.name, size=file.size, sha256=packing.sha256_of(file.path)) for file in files]
+    )
