@@ -61,6 +61,7 @@ _BACKUP = "python -m workloads.backup.create"
 _PROD = (
     "pulumi stack select prod || pulumi stack init prod --secrets-provider awskms://alias/aegis-prod?region=us-west-2"
 )
+_CLUSTER = "needs a cluster of kind, k3d or minikube, or one with a registry"
 _DOCKER = "builds from images of public registries with Docker's BuildKit"
 
 CLAIMS: Sequence[Claim] = (
@@ -68,15 +69,19 @@ CLAIMS: Sequence[Claim] = (
     Elsewhere(pattern=r"make (up|destroy|clean)( STACK=\w+)?", file="tests/phases.py"),
     Elsewhere(pattern=r"make down", file="tests/platform/test_repairs.py"),
     Elsewhere(pattern=r"make test", file=".ci/run"),
-    Run(pattern=r"make (help|status)( STACK=\w+)?"),
+    Run(pattern=r"make (help|status|env)( STACK=\w+)?"),
     Run(pattern=r'eval "\$\(make -s env\)"'),
     Run(pattern=r"make preview( STACK=\w+)?", answers=(r"Resources:",)),
     Run(pattern=r"make settings", after="diff $CHECKOUT/docs/settings.md docs/settings.md"),
     NotHere(pattern=r"make bench-\w+", reason="measures for minutes with the whole machine"),
-    NotHere(pattern=r"AEGIS_CONTEXT=\S+ .*", reason="needs a cluster of kind, k3d or minikube, or one with a registry"),
+    NotHere(pattern=r"AEGIS_CONTEXT=\S+ .*", reason=_CLUSTER),
     NotHere(
-        pattern=r"rm -r ~/\.cache/aegis", reason="would cost the tests' machine its tools: forty minutes of building"
+        pattern=r"(buildah unshare )?rm -r ~/\.cache/aegis",
+        reason="would cost the tests' machine its tools: forty minutes of building",
     ),
+    NotHere(pattern=r'kubectl --context "\$AEGIS_CONTEXT"', reason=_CLUSTER),
+    NotHere(pattern=r"kind load|(docker|podman|buildah) login", reason=_CLUSTER),
+    NotHere(pattern=r"apt-get install buildah uidmap", reason="would change the tests' machine"),
     Run(pattern=r"python -m local\.(toolchain|images) --(list|help)", answers=(r"vault",)),
     Run(pattern=r"python -m local\.toolchain [a-z]+"),
     # Pulumi, by hand.
@@ -89,6 +94,7 @@ CLAIMS: Sequence[Claim] = (
         before="cp $CHECKOUT/stacks/Pulumi.local.yaml stacks/",
         answers=(r"\d+ unchanged",),
     ),
+    Run(pattern=r"pulumi stack (output|export)( --show-secrets)?", answers=(r"mlflow_url",)),
     Run(pattern=r"pulumi stack init prod .*", world="account"),
     Run(pattern=r"pulumi (up|config (set|rm)) --stack prod( .*)?", world="account"),
     Run(pattern=r"pulumi stack output image_repositories", world="account", answers=("mlflow", "trainer", "workloads")),
@@ -140,6 +146,7 @@ CLAIMS: Sequence[Claim] = (
     ),
     Run(pattern=r"kubectl -n mlflow delete job restore"),
     Run(pattern=r"kubectl -n mlflow get pods"),
+    Run(pattern=r"kubectl --namespace vault logs statefulset/vault \| grep '.*'"),
     Run(
         pattern=r"kubectl -n mlflow describe pod NAME",
         instead={"NAME": '"$(kubectl -n mlflow get pods --output name | head -1 | cut -d/ -f2)"'},
@@ -151,7 +158,7 @@ CLAIMS: Sequence[Claim] = (
     Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
     Name(pattern=r"pulumi (preview --json|refresh --preview-only --expect-no-changes)"),
     Name(pattern=r"python -m infra\.review"),
-    Name(pattern=r"kubectl patch"),
+    Name(pattern=r"kubectl (patch|create -f \S+)"),
     Name(pattern=r"mlflow (gc|server)"),
     Name(pattern=r"cosign verify-blob --(bundle|signature)"),
     Name(pattern=r"openssl dgst -verify"),
