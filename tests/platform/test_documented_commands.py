@@ -43,8 +43,7 @@ class Shell:
         self._bash = subprocess.Popen(
             ["bash"],
             cwd=place.folder,
-            # Nobody answers when Pulumi asks whether to go on.
-            env={**place.variables, "CHECKOUT": str(documents.ROOT), "PULUMI_SKIP_CONFIRMATIONS": "true"},
+            env={**place.variables, "CHECKOUT": str(documents.ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -135,7 +134,8 @@ def runs() -> dict[str, list[tuple[Command, Run]]]:
 def test_what_a_document_has_its_reader_type_works_as_written(document: str, shells: dict[World, Shell]) -> None:
     if document != documents.README.name:
         assert shells["platform"].run(ENVIRONMENT) == ("0", "")
-    assert [said for command, claim in runs()[document] if (said := trouble(shells[claim.world], command, claim))] == []
+    found = [trouble(shells[claim.world], command, claim) for command, claim in runs()[document]]
+    assert not any(found), "\n\n".join(filter(None, found))
 
 
 def names() -> dict[str, Command]:

@@ -62,6 +62,8 @@ _PROD = (
     "pulumi stack select prod || pulumi stack init prod --secrets-provider awskms://alias/aegis-prod?region=us-west-2"
 )
 _CLUSTER = "needs a cluster of kind, k3d or minikube, or one with a registry"
+# Nobody answers when Pulumi asks whether to go on.
+_YES, _ASK = "export PULUMI_SKIP_CONFIRMATIONS=true", "unset PULUMI_SKIP_CONFIRMATIONS"
 _DOCKER = "builds from images of public registries with Docker's BuildKit"
 
 CLAIMS: Sequence[Claim] = (
@@ -85,18 +87,28 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"python -m local\.(toolchain|images) --(list|help)", answers=(r"vault",)),
     Run(pattern=r"python -m local\.toolchain [a-z]+"),
     # Pulumi, by hand.
-    Run(pattern=r"pulumi preview( --stack local)?", answers=(r"\d+ unchanged",)),
+    # No changes: nothing else is counted.
+    Run(pattern=r"pulumi preview", answers=(r"Resources:\n +\d+ unchanged\n",)),
+    Run(pattern=r"pulumi preview --stack local", answers=(r"\d+ unchanged",)),
     Run(pattern=r"pulumi refresh --preview-only --stack local", answers=(r"\d+ unchanged",)),
     Run(pattern=r"pulumi (config (set|rm|get)|stack output)( .*)? --stack local"),
     Run(
         pattern=r"pulumi up --refresh --stack local",
         # What the guide has its reader try before isn't meant to stay.
-        before="cp $CHECKOUT/stacks/Pulumi.local.yaml stacks/",
+        before=f"cp $CHECKOUT/stacks/Pulumi.local.yaml stacks/; {_YES}",
+        after=_ASK,
         answers=(r"\d+ unchanged",),
     ),
     Run(pattern=r"pulumi stack (output|export)( --show-secrets)?", answers=(r"mlflow_url",)),
     Run(pattern=r"pulumi stack init prod .*", world="account"),
-    Run(pattern=r"pulumi (up|config (set|rm)) --stack prod( .*)?", world="account"),
+    Run(pattern=r"pulumi config (set|rm) --stack prod .*", world="account"),
+    Run(
+        pattern=r"pulumi up --stack prod",
+        world="account",
+        # An update goes to AWS itself unless the stack says that it doesn't.
+        before=f"{_YES}; pulumi config set --stack prod --path aegis:aws.emulated true",
+        after=f"{_ASK}; pulumi config rm --stack prod --path aegis:aws.emulated",
+    ),
     Run(pattern=r"pulumi stack output image_repositories", world="account", answers=("mlflow", "trainer", "workloads")),
     Run(pattern=r"python -m infra\.review (preview|drift) --stack prod( .*)?", world="account", before=_PROD),
     Run(pattern=r"python -m infra\.review comment \S+( --json)?", world="account", answers=("prod",)),
