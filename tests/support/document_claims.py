@@ -151,7 +151,7 @@ CLAIMS: Sequence[Claim] = (
         pattern=r"kubectl -n mlflow create job restore --from=cronjob/backup .*",
         before="kubectl -n mlflow delete job restore --ignore-not-found",
     ),
-    Run(pattern=r"(until )?kubectl -n mlflow logs -f job/restore(; do .*)?", answers=(r"restored|--force",)),
+    Run(pattern=r"until kubectl -n mlflow logs -f job/restore; do .*", answers=(r"restored \d+ tables",)),
     Run(
         pattern=r"kubectl -n mlflow rollout restart deployment/mlflow",
         after="kubectl -n mlflow rollout status deployment/mlflow --timeout=180s",
