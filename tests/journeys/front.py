@@ -16,6 +16,7 @@ NAMESPACE = "aegis-journey"
 LINK = "aegis-journey0"
 _CONFIGURATION = """
 daemon off;
+user root;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
