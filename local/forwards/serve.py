@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import ctypes
 import os
+import resource
 import signal
 import socket
 import sys
@@ -28,13 +30,19 @@ _NAME_PATIENCE = 3
 _CONNECT_PATIENCE = 10
 # Seconds after which kubectl is started again: it ends with the pod that it leads to.
 _PAUSE = 1
+# prctl(2): the signal that a process gets when its parent dies.
+_PR_SET_PDEATHSIG = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Forward until told to end."""
     parser = argparse.ArgumentParser(prog="python -m local.forwards.serve", description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="the file that says what is forwarded where")
-    asyncio.run(_run(read(parser.parse_args(argv).plan)))
+    plan = read(parser.parse_args(argv).plan)
+    # Each client takes two descriptors, and the usual limit is 1024.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    asyncio.run(_run(plan))
     return 0
 
 
@@ -104,8 +112,16 @@ async def _through_api_server(plan: Plan, forward: Forward) -> None:
     variables = {**os.environ, "KUBECONFIG": plan.kubeconfig or "", "PATH": plan.path or ""}
     argv = ["kubectl", f"--context={plan.context}", f"--namespace={forward.namespace}", "port-forward"]
     target = [f"--address={HOST}", f"service/{forward.service}", f"{forward.port}:{forward.service_port}"]
+    libc = ctypes.CDLL(None)
     while True:
-        process = await asyncio.create_subprocess_exec(*argv, *target, env=variables, stdin=asyncio.subprocess.DEVNULL)
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            *target,
+            env=variables,
+            stdin=asyncio.subprocess.DEVNULL,
+            # One that outlived us would keep the port from the next `make up`.
+            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM),
+        )
         try:
             await process.wait()
         except asyncio.CancelledError:

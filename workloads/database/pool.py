@@ -9,6 +9,7 @@ import threading
 from typing import Any, Final
 
 from psycopg import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 # Seconds that a request waits for its turn. MLflow's clients wait for an answer for 120, and are so told to come back
@@ -17,10 +18,10 @@ PATIENCE: Final = 80
 
 
 class _Turn:
-    """The time in which a thread holds connections."""
+    """The time in which a thread holds connections, or asks for its first one."""
 
     def __init__(self) -> None:
-        self.connections = 0
+        self.connections = 1
 
 
 class QueueingPool(QueuePool):
@@ -31,7 +32,10 @@ class QueueingPool(QueuePool):
 
     def __init__(self, creator: Any, pool_size: int = 5, max_overflow: int = 10, **options: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own signature
         super().__init__(creator, pool_size=pool_size, max_overflow=max_overflow, **options)
-        self._turns = threading.BoundedSemaphore(max(1, pool_size + max_overflow - 1))
+        self._free_turns = max(1, pool_size + max_overflow - 1)
+        # Its lock can be taken twice by one thread: a session that is collected as garbage returns its connection in
+        # the middle of whatever its thread does, this class's own code included.
+        self._turn_over = threading.Condition(threading.RLock())
         self._thread = threading.local()
         self._holders: dict[ConnectionPoolEntry, _Turn] = {}
 
@@ -41,31 +45,52 @@ class QueueingPool(QueuePool):
         Raises:
             OperationalError: There was no turn within `PATIENCE`; MLflow answers "temporarily unavailable".
         """
-        turn = self._turn()
+        # `QueuePool` calls this method again where another thread took the connection that it had seen.
+        if getattr(self._thread, "asks", False):
+            return super()._do_get()
+        turn = self._join()
+        self._thread.asks = True
         try:
             entry = super()._do_get()
+        except PoolTimeoutError as error:
+            self._leave(turn)
+            raise _busy(self.timeout()) from error
         except BaseException:
-            self._end_if_over(turn)
+            self._leave(turn)
             raise
-        turn.connections += 1
-        # A session that is collected as garbage returns its connection in any thread: the turn goes with it.
+        finally:
+            self._thread.asks = False
+        # A connection may be returned by another thread: the turn goes with it.
         self._holders[entry] = turn
         return entry
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         turn = self._holders.pop(record)
-        super()._do_return_conn(record)
-        turn.connections -= 1
-        self._end_if_over(turn)
+        try:
+            super()._do_return_conn(record)
+        finally:
+            self._leave(turn)
 
-    def _turn(self) -> _Turn:
+    def _join(self) -> _Turn:
+        """Return the thread's turn, in which it now counts one connection more, or a new one."""
         turn: _Turn | None = getattr(self._thread, "turn", None)
-        if turn is None or turn.connections == 0:
-            if not self._turns.acquire(timeout=PATIENCE):
-                raise OperationalError(f"no connection to the database was free within {PATIENCE} seconds")
-            turn = self._thread.turn = _Turn()
+        with self._turn_over:
+            if turn is not None and turn.connections:
+                turn.connections += 1
+                return turn
+            if not self._turn_over.wait_for(lambda: self._free_turns, PATIENCE):
+                raise _busy(PATIENCE)
+            self._free_turns -= 1
+        turn = self._thread.turn = _Turn()
         return turn
 
-    def _end_if_over(self, turn: _Turn) -> None:
-        if turn.connections == 0:
-            self._turns.release()
+    def _leave(self, turn: _Turn) -> None:
+        with self._turn_over:
+            turn.connections -= 1
+            if not turn.connections:
+                self._free_turns += 1
+                self._turn_over.notify()
+
+
+def _busy(seconds: float) -> OperationalError:
+    return OperationalError(f"no connection to the database was free within {seconds:g} seconds")

@@ -15,10 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import Env
 
-_SERVER_INFO: Final = re.compile(r"/(ajax-)?api/3\.0/mlflow/server-info$")
+_SERVER_INFO: Final = re.compile(r"/(ajax-)?api/3\.0/mlflow/server-info")
 _OFFERS: Final = ("multipart_uploads_enabled", "multipart_downloads_enabled")
 # What makes presigned addresses (mlflow.server.handlers). A client that a variable tells to use them falls back on 501.
-_DIRECT: Final = re.compile(r"/mlflow-artifacts/(mpu|presigned)/|/mlflow/artifacts/presigned-(up|down)load-url$")
+_DIRECT: Final = re.compile(
+    r"/(ajax-)?api/2\.0/(mlflow-artifacts/(mpu|presigned)/.*|mlflow/artifacts/presigned-(up|down)load-url)", re.DOTALL
+)
 _REFUSAL: Final = {
     "error_code": "NOT_IMPLEMENTED",
     "message": "Artifacts are transferred through this server only. "
@@ -37,9 +39,10 @@ class Transfers:
         """Handle one ASGI connection."""
         if self._direct or scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif _DIRECT.search(scope["path"]):
+        elif _DIRECT.fullmatch(scope["path"]):
             await JSONResponse(_REFUSAL, 501)(scope, receive, send)
-        elif _SERVER_INFO.search(scope["path"]):
+        # HEAD and OPTIONS have no body to change.
+        elif scope["method"] == "GET" and _SERVER_INFO.fullmatch(scope["path"]):
             await self._app(scope, receive, _Withdrawing(send))
         else:
             await self._app(scope, receive, send)

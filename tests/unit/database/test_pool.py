@@ -3,6 +3,7 @@
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, cycle
 from typing import Any
 
 import pytest
@@ -106,3 +107,53 @@ def test_a_connection_that_is_collected_as_garbage_ends_its_turn() -> None:
     del taken
     gc.collect()
     assert run_many(connections, 8) == 32
+
+
+def test_a_thread_that_another_one_was_faster_than_takes_one_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "PATIENCE", 0.05)
+    connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1)
+    # What QueuePool finds when the last connection was opened between its look and its attempt: it asks itself again.
+    answers = chain([False], cycle([True]))
+    may_open = QueuePool._inc_overflow
+    monkeypatch.setattr(QueuePool, "_inc_overflow", lambda self: next(answers) and may_open(self))
+    assert log_batch(connections)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(log_batch, connections).result()
+
+
+def test_a_connection_that_cannot_be_returned_ends_its_turn_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1)
+    taken = connections.connect()
+    with monkeypatch.context() as patched:
+
+        def refuse(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(QueuePool, "_do_return_conn", refuse)
+        with pytest.raises(KeyboardInterrupt):
+            taken.close()
+    monkeypatch.setattr(pool, "PATIENCE", 0.05)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(connections.connect).result().close()
+
+
+def test_a_turn_without_a_free_connection_is_a_busy_database_too() -> None:
+    connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1, timeout=0.05)
+    held = [connections.connect(), connections.connect()]
+    with pytest.raises(OperationalError, match="no connection to the database was free"):
+        connections.connect()
+    for each in held:
+        each.close()
+    assert run_many(connections, 8) == 32
+
+
+def test_a_pool_that_is_made_anew_after_a_lost_connection_has_the_same_limits() -> None:
+    database = Database()
+    old = QueueingPool(database.connect, pool_size=1, max_overflow=1, timeout=5)
+    held = old.connect()
+    new = old.recreate()
+    assert isinstance(new, QueueingPool)
+    held.close()
+    old.dispose()
+    assert run_many(new, 16) == 64
+    assert database.most <= 2

@@ -1,12 +1,21 @@
 """The ports of localhost lead to the servers in the cluster, whatever address these have today."""
 
 import asyncio
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import dns.rrset
 import pytest
+from dns.asyncquery import udp
 
 from local import forwards, stacks
 from local.cluster.layout import Layout, Network
@@ -113,3 +122,105 @@ def test_each_stack_that_runs_here_answers_at_the_usual_ports() -> None:
     assert stacks.read("local").ports == usual
     assert stacks.read("ci").ports == {"mlflow": 5000, "vault": 8200}
     assert stacks.read("prod").ports == {}
+
+
+# Tells its pid and arguments, and stays; where the file `ends` is, it ends at once, as kubectl does with the pod.
+KUBECTL = """#!/bin/sh
+echo "$$ $*" >> "$(dirname "$0")/started"
+test -e "$(dirname "$0")/ends" || exec sleep 60
+"""
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path) -> Path:
+    program = tmp_path / "kubectl"
+    program.write_text(KUBECTL)
+    program.chmod(0o755)
+    return tmp_path
+
+
+def through_api_server(folder: Path) -> subprocess.Popen[bytes]:
+    forward = Forward(port=free_port(), namespace="vault", service="vault", service_port=8200)
+    plan = Plan(forwards=(forward,), context="kind-aegis", kubeconfig="/nowhere", path=f"{folder}:{os.environ['PATH']}")
+    (folder / "plan.json").write_text(plan.text())
+    return subprocess.Popen([sys.executable, "-m", "local.forwards.serve", f"--plan={folder / 'plan.json'}"])
+
+
+def started(folder: Path, times: int) -> list[str]:
+    """Return what kubectl was started with, once it was that often."""
+    for _ in range(200):
+        lines = (folder / "started").read_text().splitlines() if (folder / "started").exists() else []
+        if len(lines) >= times:
+            return lines
+        time.sleep(0.05)
+    raise AssertionError(f"kubectl was not started {times} times")
+
+
+def is_gone(pid: int) -> bool:
+    for _ in range(100):
+        stat = Path(f"/proc/{pid}/stat")
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_no_kubectl_outlives_the_process_that_forwards(kubectl: Path, end: signal.Signals) -> None:
+    process = through_api_server(kubectl)
+    [line] = started(kubectl, 1)
+    process.send_signal(end)
+    process.wait(timeout=10)
+    assert is_gone(int(line.split()[0]))
+    assert "--address=127.0.0.1 service/vault" in line
+
+
+def test_a_kubectl_that_ends_with_its_pod_is_started_again(kubectl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_PAUSE", 0.01)
+    (kubectl / "ends").touch()
+    forward = Forward(port=free_port(), namespace="vault", service="vault", service_port=8200)
+    path = f"{kubectl}:{os.environ['PATH']}"
+    plan = Plan(forwards=(forward,), context="kind-aegis", kubeconfig="/nowhere", path=path)
+
+    async def watch() -> list[str]:
+        task = asyncio.create_task(serve._through_api_server(plan, forward))
+        try:
+            return await asyncio.to_thread(started, kubectl, 3)
+        finally:
+            task.cancel()
+
+    assert len(asyncio.run(watch())) >= 3
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Gives each question the next one of some addresses, and then none."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = iter(addresses)
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        question = dns.message.from_wire(data)
+        answer = dns.message.make_response(question)
+        if address := next(self._addresses, None):
+            answer.answer.append(dns.rrset.from_text(question.question[0].name, 30, "IN", "A", address))
+        self._transport.sendto(answer.to_wire(), addr)
+
+
+def test_a_service_is_where_the_cluster_s_name_server_says_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Forward(port=5000, namespace="mlflow", service="mlflow", service_port=5000)
+    plan = Plan(forwards=(forward,), name_server=HOST, domain="cluster.local")
+
+    async def ask() -> list[str]:
+        loop = asyncio.get_running_loop()
+        server, _ = await loop.create_datagram_endpoint(lambda: NameServer("10.1.0.20", "10.1.0.99"), (HOST, 0))
+        monkeypatch.setattr(serve, "udp", partial(udp, port=server.get_extra_info("sockname")[1]))
+        found = [await serve._address(plan, forward) for _ in range(2)]
+        with pytest.raises(LookupError, match="no Service mlflow in the namespace mlflow"):
+            await serve._address(plan, forward)
+        server.close()
+        return found
+
+    assert asyncio.run(ask()) == ["10.1.0.20", "10.1.0.99"]

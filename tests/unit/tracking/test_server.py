@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
@@ -50,6 +50,10 @@ async def info(_request: Request) -> JSONResponse:
     return JSONResponse(OFFERS)
 
 
+async def nothing(_request: Request) -> Response:
+    return Response()
+
+
 async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(request.url.path)
 
@@ -58,6 +62,7 @@ MLFLOW = Starlette(
     routes=[
         Route("/failing/{status}", failing),
         Route("/wrong", wrong),
+        Route("/api/3.0/mlflow/server-info", nothing, methods=["HEAD", "OPTIONS"]),
         Route("/api/3.0/mlflow/server-info", info),
         Route("/ajax-api/3.0/mlflow/server-info", info),
         Route("/{path:path}", echo, methods=["GET", "POST"]),
@@ -143,8 +148,16 @@ def test_a_client_that_asks_for_a_presigned_address_all_the_same_is_told_why_not
     assert "mlflow.directTransfers" in answer.json()["message"]
 
 
-def test_files_pass_through_the_server() -> None:
-    path = "/api/2.0/mlflow-artifacts/artifacts/1/mpu/presigned/model.bin"
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+def test_questions_about_the_server_that_have_no_answer_s_body_are_passed_on(method: str) -> None:
+    answer = ask(Transfers(MLFLOW), "/api/3.0/mlflow/server-info", method)
+    assert answer.status == 200
+    assert answer.body == b""
+
+
+@pytest.mark.parametrize("file", ["mpu/presigned/model.bin", "mlflow-artifacts/mpu/model.bin", "mlflow/server-info"])
+def test_files_pass_through_the_server_whatever_they_are_called(file: str) -> None:
+    path = f"/api/2.0/mlflow-artifacts/artifacts/1/{file}"
     assert ask(Transfers(MLFLOW), path).text == path
 
 
