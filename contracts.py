@@ -39,7 +39,7 @@ S3_CONSOLE_PORT: Final = 7071
 VAULT_PORT: Final = 8200
 
 # The ports of the machine at which `make up` has the servers in the cluster answer, where the settings name no others.
-LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200}
+LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200, "postgres": 15432}
 
 # Namespace, Service and port of each of them.
 SERVERS: Final = {
@@ -47,7 +47,12 @@ SERVERS: Final = {
     "s3": (MLFLOW_NAMESPACE, "s3", S3_PORT),
     "s3_console": (MLFLOW_NAMESPACE, "s3", S3_CONSOLE_PORT),
     "vault": (VAULT_NAMESPACE, "vault", VAULT_PORT),
+    "postgres": (MLFLOW_NAMESPACE, "postgres", POSTGRES_PORT),
 }
+
+# MLflow's database, where the cluster has it, and its owner.
+DATABASE_NAME: Final = "mlflow"
+DATABASE_USER: Final = "mlflow"
 
 ARTIFACTS_BUCKET: Final = "mlflow-artifacts"
 BACKUPS_BUCKET: Final = "mlflow-backups"

@@ -23,6 +23,10 @@ FROM_OUTPUTS = {
     contracts.Env.VAULT_ADDR: "vault_url",
     contracts.Env.VAULT_TOKEN: "vault_root_token",
     contracts.Env.S3_ENDPOINT: "s3_url",
+    contracts.Env.BACKUPS_BUCKET: "backups_bucket",
+    contracts.Env.RELEASES_BUCKET: "releases_bucket",
+    contracts.Env.VAULT_TRANSIT_MOUNT: "vault_transit_mount",
+    contracts.Env.VAULT_TRANSIT_KEY: "vault_signing_key",
     "AWS_ACCESS_KEY_ID": "s3_root_access_key",
     "AWS_SECRET_ACCESS_KEY": "s3_root_secret_key",
 }
@@ -70,7 +74,20 @@ def clients(outputs: Mapping[str, Any]) -> dict[str, str]:
     variables = {variable: str(outputs[name]) for variable, name in FROM_OUTPUTS.items() if outputs.get(name)}
     if "AWS_ACCESS_KEY_ID" in variables:
         variables["AWS_DEFAULT_REGION"] = str(outputs.get("s3_region", DEFAULT_REGION))
+    if "database_port" in outputs:
+        variables |= _database(outputs)
     return variables
+
+
+def _database(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return libpq's variables for the database in the cluster."""
+    return {
+        "PGHOST": str(outputs["database_host"]),
+        "PGPORT": str(int(outputs["database_port"])),
+        "PGUSER": contracts.DATABASE_USER,
+        "PGDATABASE": contracts.DATABASE_NAME,
+        "PGPASSWORD": str(outputs["database_password"]),
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -88,6 +88,7 @@ def _ports(config: Mapping[str, Any]) -> dict[str, int]:
     elsewhere = {
         "s3": in_aws,
         "s3_console": in_aws,
+        "postgres": (config.get("aegis:database") or {}).get("kind") == "rds",
         "vault": (config.get("aegis:vault") or {}).get("kind") == "external",
     }
     ports = {server: given.get(_camel(server), default) for server, default in contracts.LOCALHOST_PORTS.items()}

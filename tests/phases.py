@@ -36,6 +36,8 @@ PHASES = (
     Phase(name="engine", argv=(*PYTEST, "-n", "2", "--dist", "loadfile", "tests/engine")),
     Phase(name="up", argv=("-m", "local.up")),
     Phase(name="platform", argv=(*PYTEST, "tests/platform", f"--ignore={CI_STACK}")),
+    # From outside: a browser, clients and curl, on this machine, behind a proxy with TLS, and in namespaces.
+    Phase(name="journeys", argv=(*PYTEST, "tests/journeys")),
     Phase(name="destroy", argv=("-m", "local.destroy")),
     Phase(name="up ci", argv=("-m", "local.up", "--stack", "ci")),
     Phase(name="platform ci", argv=(*PYTEST, CI_STACK)),

@@ -40,6 +40,14 @@ def of_platform(
         pulumi.export("database_password", pulumi.Output.secret(databases.database.password))
     if wanted.database.kind == "rds":
         pulumi.export("database_host", databases.database.host)
+    elif wanted.localhost is not None:
+        pulumi.export("database_host", "localhost")
+        pulumi.export("database_port", wanted.localhost.postgres)
+    # What the workloads' commands need beside the addresses, by hand as in the cluster.
+    pulumi.export("backups_bucket", buckets.buckets[contracts.BACKUPS_BUCKET].bucket)
+    pulumi.export("releases_bucket", buckets.buckets[contracts.RELEASES_BUCKET].bucket)
+    pulumi.export("vault_transit_mount", signing.vault.transit_mount)
+    pulumi.export("vault_signing_key", wanted.vault.signing_key)
 
 
 def of_repositories(urls: Mapping[str, pulumi.Input[str]]) -> None:

@@ -19,8 +19,8 @@ from infra.connections import Database
 from infra.quantities import mebibytes
 
 COMPONENT: Final = "postgres"
-DATABASE: Final = "mlflow"
-USER: Final = "mlflow"
+DATABASE: Final = contracts.DATABASE_NAME
+USER: Final = contracts.DATABASE_USER
 
 # A database that is held back while it holds locks holds back everyone: it may use two CPUs where they are free.
 _CPU: Final = "250m"

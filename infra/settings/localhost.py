@@ -24,9 +24,12 @@ class Localhost(Section):
     vault: Port = Field(
         default=contracts.LOCALHOST_PORTS["vault"], description=f"Vault, where the cluster has one: {_ALLOWED}"
     )
+    postgres: Port = Field(
+        default=contracts.LOCALHOST_PORTS["postgres"], description=f"PostgreSQL, where the cluster has one: {_ALLOWED}"
+    )
 
     @model_validator(mode="after")
     def _one_server_each(self) -> "Localhost":
-        if len({self.mlflow, self.s3, self.s3_console, self.vault}) < len(type(self).model_fields):
+        if len(set(self.model_dump().values())) < len(type(self).model_fields):
             raise ValueError(f"one port for two servers; allowed: {_ALLOWED}")
         return self

@@ -66,6 +66,16 @@ PACKAGES = (
     ),
     Package(name="uidmap", wanted="newuidmap", purpose="lets the tests build without root", tests_only=True),
     Package(name="openssl", wanted="openssl", purpose="verifies our signatures in the tests", tests_only=True),
+    Package(name="chromium", wanted="chromium", purpose="opens the pages in the tests", tests_only=True),
+    Package(name="chromium-driver", wanted="chromedriver", purpose="drives the browser in the tests", tests_only=True),
+    Package(
+        name="fonts-dejavu-core",
+        wanted="/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+        purpose="is what pages are written in",
+        tests_only=True,
+    ),
+    Package(name="nginx-light", wanted="nginx", purpose="stands in for an ingress in the tests", tests_only=True),
+    Package(name="curl", wanted="curl", purpose="asks the servers in the tests", tests_only=True),
 )
 
 

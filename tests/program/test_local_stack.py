@@ -297,8 +297,9 @@ def test_the_outputs_are_few_and_their_secrets_secret(build: Build) -> None:
     graph = build()
     assert set(graph.outputs) == {
         "mlflow_url", "artifacts", "s3_url", "s3_console_url", "s3_region", "vault_url", "namespace", "vault_namespace",
-        "experiment", "model_name", "release_job", "s3_root_access_key", "s3_root_secret_key", "vault_root_token",
-        "database_password",
+        "backups_bucket", "releases_bucket", "vault_transit_mount", "vault_signing_key", "database_host",
+        "database_port", "experiment", "model_name", "release_job", "s3_root_access_key", "s3_root_secret_key",
+        "vault_root_token", "database_password",
     }  # fmt: skip
     assert graph.secret_outputs == {"s3_root_secret_key", "vault_root_token", "database_password"}
     assert graph.outputs["mlflow_url"] == "http://localhost:5000"

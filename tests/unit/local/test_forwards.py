@@ -118,7 +118,8 @@ def test_the_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_each_stack_that_runs_here_answers_at_the_usual_ports() -> None:
-    assert stacks.read("local").ports == {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200}
+    usual = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200, "postgres": 15432}
+    assert stacks.read("local").ports == usual
     assert stacks.read("ci").ports == {"mlflow": 5000, "vault": 8200}
     assert stacks.read("prod").ports == {}
 

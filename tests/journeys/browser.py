@@ -1,0 +1,115 @@
+"""A person's browser: Debian's Chromium without a screen, driven by chromedriver's W3C WebDriver protocol.
+
+https://www.w3.org/TR/webdriver2/; the log of the network is Chromium's own addition,
+https://developer.chrome.com/docs/chromedriver/logging/performance-log.
+"""
+
+import base64
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+SECONDS = 40
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1500,1100",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+)  # fmt: skip
+_TEXT = "return document.body ? document.body.innerText : ''"
+
+
+class Browser:
+    """One window."""
+
+    def __init__(self, session: str) -> None:
+        self._session = session
+
+    def open(self, url: str) -> None:
+        """Open a page anew, though only the part behind the `#` differs."""
+        self._post("/url", url="about:blank")
+        self._get("/log")
+        self._post("/url", url=url)
+
+    def text(self) -> str:
+        """Return what is to be read on the page."""
+        return self._post("/execute/sync", script=_TEXT, args=[])
+
+    def until(self, *words: str) -> str:
+        """Wait until all the words are on the page, and return its text."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            text = self.text()
+            if all(word in text for word in words):
+                return text
+            assert time.monotonic() < deadline, f"{words} are not all on the page:\n{text[:2000]}"
+            time.sleep(0.3)
+
+    def until_drawn(self, shape: str) -> None:
+        """Wait until the page has drawn something that a CSS selector finds."""
+        deadline = time.monotonic() + SECONDS
+        while not self._post(
+            "/execute/sync", script="return document.querySelectorAll(arguments[0]).length", args=[shape]
+        ):
+            assert time.monotonic() < deadline, f"nothing of {shape} is drawn:\n{self.text()[:2000]}"
+            time.sleep(0.3)
+
+    def failures(self) -> list[str]:
+        """Return the requests of the page that were answered with an error."""
+        messages = [json.loads(entry["message"])["message"] for entry in self._get("/log")]
+        answers = [each["params"]["response"] for each in messages if each["method"] == "Network.responseReceived"]
+        failed = [f"{answer['status']} {answer['url']}" for answer in answers if answer["status"] >= 400]
+        # The page asks each server whether it has users, and one without answers 404.
+        return [each for each in failed if not each.endswith("/mlflow/users/current")]
+
+    def picture(self, file: Path) -> None:
+        """Keep what the window shows."""
+        file.write_bytes(base64.b64decode(requests.get(f"{self._session}/screenshot", timeout=60).json()["value"]))
+
+    def _get(self, path: str) -> Any:
+        # The log is read by POST, and each entry only once.
+        return self._post(f"/se{path}", type="performance")
+
+    def _post(self, path: str, **body: Any) -> Any:
+        answer = requests.post(f"{self._session}{path}", json=body, timeout=60).json()
+        assert not isinstance(answer["value"], dict) or "error" not in answer["value"], answer["value"]
+        return answer["value"]
+
+
+@contextmanager
+def browser(folder: Path, names: Mapping[str, str]) -> Iterator[Browser]:
+    """Give a browser that finds `names` at these addresses, and trusts every certificate."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    rules = ",".join(f"MAP {name} {address}" for name, address in names.items())
+    flags = [*_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--host-resolver-rules={rules}"]
+    wanted = {
+        "acceptInsecureCerts": True,
+        "goog:chromeOptions": {"args": flags},
+        "goog:loggingPrefs": {"performance": "ALL"},
+    }
+    with subprocess.Popen(["chromedriver", f"--port={port}", f"--log-path={folder / 'chromedriver.log'}"]) as driver:
+        try:
+            session = _session(f"http://127.0.0.1:{port}", wanted)
+            yield Browser(session)
+            requests.delete(session, timeout=30)
+        finally:
+            driver.terminate()
+
+
+def _session(driver: str, wanted: Mapping[str, Any]) -> str:
+    for _ in range(100):
+        try:
+            requests.get(f"{driver}/status", timeout=5)
+            break
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    answer = requests.post(f"{driver}/session", json={"capabilities": {"alwaysMatch": wanted}}, timeout=120).json()
+    assert "sessionId" in answer["value"], answer["value"]
+    return f"{driver}/session/{answer['value']['sessionId']}"

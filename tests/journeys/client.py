@@ -1,0 +1,125 @@
+"""What a data scientist does with MLflow's client, as one script that runs wherever a client may be.
+
+usage: client.py ACTION...   (MLFLOW_TRACKING_URI names the server)
+Prints a line of JSON for each action: its name, the seconds that it took, and why it failed if it did. It holds nothing
+of this repository, so that it runs in any environment that has mlflow.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Metric, Param
+
+EXPERIMENT = "journeys"
+MODEL = "journeys-model"
+# A model from code: nothing of it is pickled, and it needs no other package.
+CODE = """
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+class Doubled(PythonModel):
+    def predict(self, context, model_input: list[float], params=None) -> list[float]:
+        return [2 * number for number in model_input]
+
+set_model(Doubled())
+"""
+
+
+def log() -> None:
+    run = _run()
+    now = int(time.time() * 1000)
+    points = [Metric("loss", 1 / (step + 1), now, step) for step in range(50)]
+    MlflowClient().log_batch(run, metrics=points, params=[Param("place", "here")])
+    history = MlflowClient().get_metric_history(run, "loss")
+    _expect(len(history) == 50, f"{len(history)} of 50 points")
+
+
+def search() -> None:
+    run = _run()
+    found = mlflow.search_runs([_experiment()], filter_string=f"attributes.run_id = '{run}'", output_format="list")
+    _expect([each.info.run_id for each in found] == [run], "the run isn't found")
+
+
+def small_file() -> None:
+    _transfer(1000)
+
+
+def large_file() -> None:
+    _transfer(600 * 1000 * 1000)
+
+
+def load() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        code = Path(folder) / "model.py"
+        code.write_text(CODE)
+        mlflow.set_experiment(EXPERIMENT)
+        with mlflow.start_run():
+            made = mlflow.pyfunc.log_model(name="model", python_model=str(code), pip_requirements=[])
+    version = mlflow.register_model(made.model_uri, MODEL).version
+    client = MlflowClient()
+    client.set_registered_model_alias(MODEL, "journey", version)
+    _expect(client.get_model_version_by_alias(MODEL, "journey").version == version, "the alias is another version's")
+    answer = mlflow.pyfunc.load_model(f"models:/{MODEL}@journey").predict([1.5])
+    _expect(list(answer) == [3.0], f"the model answers {answer}")
+
+
+def _transfer(size: int) -> None:
+    run = _run()
+    with tempfile.TemporaryDirectory() as folder:
+        sent = Path(folder) / "sent.bin"
+        with sent.open("wb") as file:
+            block = os.urandom(1000)
+            for _ in range(size // 1000):
+                file.write(block)
+        MlflowClient().log_artifact(run, str(sent))
+        received = Path(download_artifacts(run_id=run, artifact_path="sent.bin", dst_path=f"{folder}/in"))
+        _expect(_digest(sent) == _digest(received), "other bytes came back")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _experiment() -> str:
+    found = mlflow.get_experiment_by_name(EXPERIMENT)
+    return found.experiment_id if found else mlflow.create_experiment(EXPERIMENT)
+
+
+def _run() -> str:
+    return MlflowClient().create_run(_experiment(), run_name=f"journey-{uuid.uuid4().hex[:8]}").info.run_id
+
+
+def _expect(truth: bool, otherwise: str) -> None:
+    if not truth:
+        raise AssertionError(otherwise)
+
+
+ACTIONS = {each.__name__: each for each in (log, search, small_file, large_file, load)}
+
+
+def main() -> int:
+    for name in sys.argv[1:]:
+        began = time.monotonic()
+        reason = None
+        try:
+            ACTIONS[name]()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the row tells
+            reason = f"{type(error).__name__}: {error}"[:500]
+        print(json.dumps({"action": name, "seconds": round(time.monotonic() - began, 1), "reason": reason}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The running platform of the stack `local`, and everybody who stands around it."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.toolchain import debian
+from tests.journeys import front, places
+from tests.journeys.browser import Browser, browser
+from tests.journeys.places import Host, Standpoint
+from tests.journeys.table import Place
+
+
+@pytest.fixture(scope="session")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """The host that sees the public name alone, behind the proxy that has it."""
+    debian.install(debian.missing_packages(tests=True))
+    with front.outside(tmp_path_factory.mktemp("front")) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def standpoints(outside: Host) -> Iterator[dict[Place, Standpoint]]:
+    with places.standpoints(outside) as every:
+        yield every
+
+
+@pytest.fixture(scope="session")
+def window(outside: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser"), {places.PUBLIC_NAME: front.PROXY}) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def by_hand() -> dict[str, str]:
+    """The environment of somebody who has evaluated `make env`."""
+    return places.by_hand()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the windows are kept as pictures, for who wants to look: AEGIS_PICTURES, or a temporary folder."""
+    folder = Path(os.environ.get("AEGIS_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shown(standpoints: dict[Place, Standpoint]) -> dict[str, str]:
+    """What there is to see: an experiment of two runs with curves and a file, and a version of a model."""
+    printed = standpoints[Place.MACHINE].python(places.HERE / "exhibit.py")
+    return json.loads(printed.splitlines()[-1])
+
+
+def command(argv: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as its user does."""
+    return subprocess.run(
+        argv, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=places.PATIENCE
+    )

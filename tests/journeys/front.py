@@ -1,0 +1,110 @@
+"""What stands outside of the cluster: a TLS proxy at a public name, like an ingress, and a host that sees only it."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.journeys.places import PUBLIC_NAME, Host, run
+from tests.support.tls import self_signed
+
+# Of a network that is nowhere (RFC 5737).
+PROXY = "198.51.100.1"
+OUTSIDER = "198.51.100.2"
+NAMESPACE = "aegis-journey"
+LINK = "aegis-journey0"
+_CONFIGURATION = """
+daemon off;
+user root;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  client_max_body_size 0;
+  server {{
+    listen {address}:443 ssl;
+    server_name {name};
+    ssl_certificate {folder}/authority.pem;
+    ssl_certificate_key {folder}/server.key;
+    location / {{
+      proxy_pass http://127.0.0.1:5000;
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+      proxy_read_timeout 300s;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-Proto https;
+    }}
+  }}
+}}
+"""
+
+
+@contextmanager
+def outside(folder: Path) -> Iterator[Host]:
+    """Give a host that reaches the proxy and nothing else."""
+    authority, _ = self_signed(folder, PUBLIC_NAME)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_CONFIGURATION.format(folder=folder, address=PROXY, name=PUBLIC_NAME))
+    argv = ["nginx", "-p", str(folder), "-e", f"{folder}/error.log", "-c", str(configuration)]
+    with _network(), subprocess.Popen(argv) as nginx:
+        try:
+            host = Host(
+                addresses={"mlflow": f"https://{PUBLIC_NAME}"},
+                prefix=("ip", "netns", "exec", NAMESPACE),
+                authority=authority,
+            )
+            _wait(host)
+            yield host
+        finally:
+            nginx.terminate()
+
+
+def _wait(host: Host) -> None:
+    for _ in range(50):
+        if not host.ask(f"https://{PUBLIC_NAME}/health").startswith("unreachable"):
+            return
+        time.sleep(0.2)
+    raise AssertionError("the proxy takes no connection")
+
+
+@contextmanager
+def _network() -> Iterator[None]:
+    """Make the other host, whose only neighbour is the proxy and whose only names are in its own file."""
+    files = Path("/etc/netns") / NAMESPACE
+    _forget(files)
+    files.mkdir(parents=True)
+    (files / "hosts").write_text(f"127.0.0.1 localhost\n{PROXY} {PUBLIC_NAME}\n")
+    (files / "resolv.conf").write_text(f"nameserver {PROXY}\noptions timeout:1 attempts:1\n")
+    steps = (
+        f"netns add {NAMESPACE}",
+        f"link add {LINK} type veth peer name outside netns {NAMESPACE}",
+        f"address add {PROXY}/30 dev {LINK}",
+        f"link set {LINK} up",
+        f"-n {NAMESPACE} address add {OUTSIDER}/30 dev outside",
+        f"-n {NAMESPACE} link set outside up",
+        f"-n {NAMESPACE} link set lo up",
+    )
+    try:
+        for step in steps:
+            done = run(["ip", *step.split()])
+            assert done.returncode == 0, f"ip {step}: {done.stderr}"
+        yield
+    finally:
+        _forget(files)
+
+
+def _forget(files: Path) -> None:
+    run(["ip", "netns", "delete", NAMESPACE])
+    run(["ip", "link", "delete", LINK])
+    for name in ("hosts", "resolv.conf"):
+        (files / name).unlink(missing_ok=True)
+    if files.exists():
+        files.rmdir()

@@ -1,0 +1,180 @@
+"""The places of the table: how a script or a request runs in each, and by which address it finds the servers."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import contracts
+from local import env, paths
+from tests.journeys.table import Place
+from tests.platform.kubectl import Kubectl
+
+HERE = Path(__file__).parent
+# In `mlflow.publicHosts` of the stack `local`.
+PUBLIC_NAME = "mlflow.aegis.test"
+TEAM_NAMESPACE = f"{contracts.TEAM_NAMESPACE_PREFIX}demo"
+ELSEWHERE_NAMESPACE = "journeys-elsewhere"
+POD = "journeys"
+# What a POST asks for: one experiment.
+BODY = '{"max_results": 1}'
+# Seconds that a whole script may take, and a single request.
+PATIENCE = 400
+REQUEST_PATIENCE = 8
+
+
+class Standpoint(Protocol):
+    """A place as a test uses it."""
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Where it finds each server."""
+        ...
+
+    def python(self, script: Path, *arguments: str) -> str:
+        """Run a script of this folder with MLflow's client in reach, and return what it printed."""
+        ...
+
+    def ask(self, url: str, *headers: str, method: str = "GET") -> str:
+        """Return the status and the beginning of an answer, or `unreachable`."""
+        ...
+
+
+def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, **options)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Host:
+    """A machine, with what its commands begin with: nothing, or `ip netns exec` of another host."""
+
+    addresses: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
+    authority: Path | None = None
+
+    def python(self, script: Path, *arguments: str) -> str:
+        variables = {"MLFLOW_TRACKING_URI": self.addresses["mlflow"], "PYTHONWARNINGS": "ignore"}
+        if self.authority:
+            variables["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(self.authority)
+        # Nothing of the platform's own environment: a user has none of it.
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | variables
+        done = run([*self.prefix, sys.executable, str(script), *arguments], env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ask(self, url: str, *headers: str, method: str = "GET") -> str:
+        named = [part for header in headers for part in ("--header", header)]
+        trusted = ["--cacert", str(self.authority)] if self.authority else []
+        body = ["--data", BODY] if method == "POST" else []
+        options = [
+            "--silent",
+            "--max-time",
+            str(REQUEST_PATIENCE),
+            "--write-out",
+            r"\n%{http_code}",
+            "--request",
+            method,
+        ]
+        done = run([*self.prefix, "curl", *options, *trusted, *named, *body, url])
+        if done.returncode:
+            return "unreachable"
+        text, _, status = done.stdout.rpartition("\n")
+        return f"{status} {text[:300]}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pod:
+    """A pod of the workloads' image."""
+
+    addresses: Mapping[str, str]
+    kubectl: Kubectl
+
+    def python(self, script: Path, *arguments: str) -> str:
+        return self._execute(script.read_text(), *arguments)
+
+    def ask(self, url: str, *headers: str, method: str = "GET") -> str:
+        return self._execute((HERE / "ask.py").read_text(), url, method, str(REQUEST_PATIENCE), BODY, *headers).strip()
+
+    def _execute(self, script: str, *arguments: str) -> str:
+        setting = f"MLFLOW_TRACKING_URI={self.addresses['mlflow']}"
+        return self.kubectl("exec", "--stdin", POD, "--", "env", setting, "python", "-", *arguments, stdin=script)
+
+
+@contextmanager
+def standpoints(public: Host) -> Iterator[dict[Place, Standpoint]]:
+    """Give every place of the table, and take its pods away at the end."""
+    local = {
+        "mlflow": "http://localhost:5000",
+        "s3": "http://localhost:9000",
+        "s3 console": "http://localhost:9001",
+        "vault": "http://localhost:8200/v1/sys/health",
+    }
+    remote = {
+        "mlflow": f"http://mlflow.{contracts.MLFLOW_NAMESPACE}.svc:5000",
+        "s3": f"http://s3.{contracts.MLFLOW_NAMESPACE}.svc:7070",
+        "vault": f"http://vault.{contracts.VAULT_NAMESPACE}.svc:8200/v1/sys/health",
+        "postgres": f"http://postgres.{contracts.MLFLOW_NAMESPACE}.svc:5432",
+    }
+    elsewhere = Kubectl(ELSEWHERE_NAMESPACE)
+    elsewhere.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ELSEWHERE_NAMESPACE}})
+    pods = {
+        Place.TEAM: (Kubectl(TEAM_NAMESPACE), "journeys", remote),
+        # What a trainer may, its label says.
+        Place.PLATFORM: (Kubectl(contracts.MLFLOW_NAMESPACE), "trainer", remote | {"mlflow": "http://mlflow:5000"}),
+        Place.ELSEWHERE: (elsewhere, "journeys", remote),
+    }
+    try:
+        for kubectl, component, _ in pods.values():
+            kubectl.apply(_pod(component))
+        for kubectl, _, _ in pods.values():
+            kubectl.wait(POD)
+        yield {
+            Place.MACHINE: Host(addresses=local),
+            Place.PUBLIC: public,
+            **{place: Pod(addresses=found, kubectl=kubectl) for place, (kubectl, _, found) in pods.items()},
+        }
+    finally:
+        for kubectl, _, _ in pods.values():
+            kubectl("delete", "pod", POD, "--ignore-not-found", "--wait=false", "--grace-period=1")
+        elsewhere("delete", "namespace", ELSEWHERE_NAMESPACE, "--ignore-not-found", "--wait=false")
+
+
+def vault_in_the_cluster() -> str:
+    """Return the address of the cluster's own, which no other host has a way to."""
+    return Kubectl(contracts.VAULT_NAMESPACE).json("get", "service", "vault")["spec"]["clusterIP"]
+
+
+def by_hand() -> dict[str, str]:
+    """Return the environment after `eval "$(make -s env)"`."""
+    done = run([sys.executable, "-m", "local.env", "--json"], cwd=paths.REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    return {**env.engine_environment(), **json.loads(done.stdout)}
+
+
+def _pod(component: str) -> dict[str, Any]:
+    image = json.loads(paths.images_file().read_text())["workloads"]
+    container = {
+        "name": "client",
+        "image": image,
+        "command": ["sleep", "infinity"],
+        "resources": {"requests": {"cpu": "10m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    labels = {"app.kubernetes.io/name": component}
+    spec = {"containers": [container], "automountServiceAccountToken": False, "enableServiceLinks": False}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": POD, "labels": labels},
+        "spec": {**spec, "terminationGracePeriodSeconds": 1},
+    }

@@ -1,0 +1,124 @@
+"""Each row of the table, by the one who makes the journey."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local import paths
+from tests.journeys import places, table
+from tests.journeys.browser import Browser
+from tests.journeys.conftest import command
+from tests.journeys.places import Standpoint
+from tests.journeys.table import Place, Row
+
+Standpoints = dict[Place, Standpoint]
+
+
+@pytest.mark.parametrize("row", table.CLIENT, ids=str)
+def test_a_data_scientist_with_mlflow_s_client(row: Row, standpoints: Standpoints) -> None:
+    result = json.loads(standpoints[row.where].python(places.HERE / "client.py", row.what).splitlines()[-1])
+    assert result["reason"] is None
+    assert result["seconds"] <= row.within
+
+
+@pytest.mark.parametrize("row", table.HTTP, ids=str)
+def test_somebody_with_curl(row: Row, standpoints: Standpoints) -> None:
+    answer = _ask(row, standpoints[row.where])
+    if row.refused is not None:
+        status, _, words = row.refused.partition(" ")
+        assert answer.startswith(status)
+        assert words in answer
+    else:
+        assert re.match(r"200 |403 .*AccessDenied", answer, re.DOTALL), answer
+
+
+def _ask(row: Row, here: Standpoint) -> str:
+    server, _, way = row.what.partition(" as ")
+    mlflow = here.addresses["mlflow"]
+    search = f"{mlflow}/ajax-api/2.0/mlflow/experiments/search"
+    origins = {"another page": "https://evil.example.com", "its own page": mlflow}
+    json_body = "Content-Type: application/json"
+    if way in origins:
+        return here.ask(search, f"Origin: {origins[way]}", json_body, method="POST")
+    if way == "another host":
+        return here.ask(mlflow, "Host: evil.example.com")
+    if server == "a presigned address":
+        return here.ask(f"{mlflow}/api/2.0/mlflow-artifacts/presigned/1/file")
+    if server == "vault" and server not in here.addresses:
+        return here.ask(f"http://{places.vault_in_the_cluster()}:8200/v1/sys/health")
+    return here.ask(here.addresses[server])
+
+
+PAGES: dict[str, Callable[[dict[str, str]], tuple[str, tuple[str, ...]]]] = {
+    "experiments": lambda seen: ("experiments", (seen["experiment_name"],)),
+    "runs": lambda seen: (f"experiments/{seen['experiment']}/runs", ("steep", "flat")),
+    "run": lambda seen: (f"experiments/{seen['experiment']}/runs/{seen['steep']}", ("steep", "slope", "height")),
+    "charts": lambda seen: (f"experiments/{seen['experiment']}/runs/{seen['steep']}/model-metrics", ("height",)),
+    "compare": lambda seen: (
+        f'compare-runs?runs=["{seen["steep"]}","{seen["flat"]}"]&experiments=["{seen["experiment"]}"]',
+        ("steep", "flat", "slope"),
+    ),
+    "artifact": lambda seen: (
+        f"experiments/{seen['experiment']}/runs/{seen['steep']}/artifacts/note.txt",
+        ("note.txt", seen["note"]),
+    ),
+    # The model that `make up` has released.
+    "models": lambda _: ("models", ("aegis-classifier",)),
+    "model version": lambda _: ("models/aegis-classifier/versions/1", ("Version 1", "aegis-classifier")),
+}
+
+
+# What of a page is drawn and not written: the lines of a chart.
+DRAWN = {"charts": ".js-plotly-plot .scatterlayer .js-line", "compare": ".js-plotly-plot .parcoords"}
+
+
+@pytest.mark.parametrize("row", table.BROWSER, ids=str)
+def test_a_person_with_a_browser(
+    row: Row, window: Browser, standpoints: Standpoints, shown: dict[str, str], pictures: Path
+) -> None:
+    path, words = PAGES[row.what](shown)
+    window.open(f"{standpoints[row.where].addresses['mlflow']}/#/{path}")
+    try:
+        text = window.until(*words)
+        if row.what in DRAWN:
+            window.until_drawn(DRAWN[row.what])
+    finally:
+        window.picture(pictures / f"{row.where.name.lower()} {row.what}.png")
+    assert "Failed to load" not in text
+    assert window.failures() == []
+
+
+@pytest.mark.parametrize("row", table.COMMANDS, ids=str)
+def test_a_platform_engineer_with_the_commands(
+    row: Row, by_hand: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "commands"
+    folder.mkdir(exist_ok=True)
+    argv, variables = _command(row.what, folder)
+    environment = {**by_hand, "PYTHONPATH": str(paths.REPOSITORY), **variables}
+    done = command([sys.executable, "-m", *argv], environment, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _command(what: str, folder: Path) -> tuple[list[str], dict[str, str]]:
+    signing, backup = "workloads.signing", "workloads.backup"
+    if what == "package and sign":
+        model = folder / "model"
+        model.mkdir(exist_ok=True)
+        (model / "weights.bin").write_bytes(bytes(range(256)) * 1000)
+    return {
+        "select": (
+            ["workloads.registry.select_best_run", "--experiment-name", "aegis", "--metric", "val/accuracy"],
+            {},
+        ),
+        "package and sign": ([f"{signing}.package_and_sign", "model", "model.tar.gz"], {}),
+        "verify": ([f"{signing}.verify", "model.tar.gz", "--key", "cosign-v1.pub"], {}),
+        "back up": ([f"{backup}.create", "--verify"], {}),
+        "list backups": ([f"{backup}.list"], {}),
+        # A drill: into a database of its own.
+        "restore": ([f"{backup}.restore", "latest", "--force"], {"PGDATABASE": "journeys_drill"}),
+    }[what]

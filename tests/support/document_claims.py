@@ -1,0 +1,184 @@
+"""Where each command of the README and the guides is run: every one is claimed here, and by one claim only.
+
+A claim is a pattern of whole commands, so that other options or names need no new one; a new kind of command does.
+Most are `Run` as they are written, by tests/platform/test_documented_commands.py. `instead` is what differs by machine.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tests.support.documents import Command
+
+# The platform that `make up` has made, with its `make env`; or the empty AWS account of `make preview`.
+World = Literal["platform", "account"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """Run as written: in `world`, with `instead` in the place of what the reader puts in, between two of our own lines.
+
+    `answers` are patterns that its output must have. Our lines find the repository at $CHECKOUT.
+    """
+
+    pattern: str
+    world: World = "platform"
+    instead: Mapping[str, str] = field(default_factory=dict)
+    before: str = ""
+    after: str = ""
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Elsewhere:
+    """Run by `file`, which has the command, or what its target of the Makefile runs, as a list of Python."""
+
+    pattern: str
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotHere:
+    """Needs what no machine of the tests has. Its syntax is checked, and its arguments where the program is ours."""
+
+    pattern: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Name:
+    """Names a program's command in a sentence; its help must know the command and each option that is named with it."""
+
+    pattern: str
+
+
+Claim = Run | Elsewhere | NotHere | Name
+
+_TRAINED = "test -d out/model || python -m workloads.training.train_deepspeed --out-dir out --max-epochs 1"
+_SIGNED = f"{_TRAINED}; test -f model.tar.gz || python -m workloads.signing.package_and_sign out/model model.tar.gz"
+_BACKUP = "python -m workloads.backup.create"
+_PROD = (
+    "pulumi stack select prod || pulumi stack init prod --secrets-provider awskms://alias/aegis-prod?region=us-west-2"
+)
+_CLUSTER = "needs a cluster of kind, k3d or minikube, or one with a registry"
+# Nobody answers when Pulumi asks whether to go on.
+_YES, _ASK = "export PULUMI_SKIP_CONFIRMATIONS=true", "unset PULUMI_SKIP_CONFIRMATIONS"
+_DOCKER = "builds from images of public registries with Docker's BuildKit"
+
+CLAIMS: Sequence[Claim] = (
+    # The platform, from its summary to its end.
+    Elsewhere(pattern=r"make (up|destroy|clean)( STACK=\w+)?", file="tests/phases.py"),
+    Elsewhere(pattern=r"make down", file="tests/platform/test_repairs.py"),
+    Elsewhere(pattern=r"make test", file=".ci/run"),
+    Run(pattern=r"make (help|status|env)( STACK=\w+)?"),
+    Run(pattern=r'eval "\$\(make -s env\)"'),
+    Run(pattern=r"make preview( STACK=\w+)?", answers=(r"Resources:",)),
+    Run(pattern=r"make settings", after="diff $CHECKOUT/docs/settings.md docs/settings.md"),
+    NotHere(pattern=r"make bench-\w+", reason="measures for minutes with the whole machine"),
+    NotHere(pattern=r"AEGIS_CONTEXT=\S+ .*", reason=_CLUSTER),
+    NotHere(
+        pattern=r"(buildah unshare )?rm -r ~/\.cache/aegis",
+        reason="would cost the tests' machine its tools: forty minutes of building",
+    ),
+    NotHere(pattern=r'kubectl --context "\$AEGIS_CONTEXT"', reason=_CLUSTER),
+    NotHere(pattern=r"kind load|(docker|podman|buildah) login", reason=_CLUSTER),
+    NotHere(pattern=r"apt-get install buildah uidmap", reason="would change the tests' machine"),
+    Run(pattern=r"python -m local\.(toolchain|images) --(list|help)", answers=(r"vault",)),
+    Run(pattern=r"python -m local\.toolchain [a-z]+"),
+    # Pulumi, by hand.
+    # No changes: nothing else is counted.
+    Run(pattern=r"pulumi preview", answers=(r"Resources:\n +\d+ unchanged\n",)),
+    Run(pattern=r"pulumi preview --stack local", answers=(r"\d+ unchanged",)),
+    Run(pattern=r"pulumi refresh --preview-only --stack local", answers=(r"\d+ unchanged",)),
+    Run(pattern=r"pulumi (config (set|rm|get)|stack output)( .*)? --stack local"),
+    Run(
+        pattern=r"pulumi up --refresh --stack local",
+        # What the guide has its reader try before isn't meant to stay.
+        before=f"cp $CHECKOUT/stacks/Pulumi.local.yaml stacks/; {_YES}",
+        after=_ASK,
+        answers=(r"\d+ unchanged",),
+    ),
+    Run(pattern=r"pulumi stack (output|export)( --show-secrets)?", answers=(r"mlflow_url",)),
+    Run(pattern=r"pulumi stack init prod .*", world="account"),
+    Run(pattern=r"pulumi config (set|rm) --stack prod .*", world="account"),
+    Run(
+        pattern=r"pulumi up --stack prod",
+        world="account",
+        # An update goes to AWS itself unless the stack says that it doesn't.
+        before=f"{_YES}; pulumi config set --stack prod --path aegis:aws.emulated true",
+        after=f"{_ASK}; pulumi config rm --stack prod --path aegis:aws.emulated",
+    ),
+    Run(pattern=r"pulumi stack output image_repositories", world="account", answers=("mlflow", "trainer", "workloads")),
+    Run(pattern=r"python -m infra\.review (preview|drift) --stack prod( .*)?", world="account", before=_PROD),
+    Run(pattern=r"python -m infra\.review comment \S+( --json)?", world="account", answers=("prod",)),
+    NotHere(pattern=r"pulumi login s3://\S+", reason="needs a bucket of AWS"),
+    # Workloads, by hand.
+    Run(pattern=r"python -m workloads\.training\.train_deepspeed --out-dir out( .*)?", after="test -d out/model"),
+    Run(pattern=r"python -m workloads\.registry\.select_best_run .*", answers=(r"^[0-9a-f]{32}$",)),
+    Run(
+        pattern=r"python -m workloads\.signing\.package_and_sign .*",
+        instead={"MODEL_DIR": "out/model"},
+        before=_TRAINED,
+        answers=(r"signed by \S+ version \d+",),
+    ),
+    Run(pattern=r"python -m workloads\.signing\.verify .*", before=_SIGNED, answers=(r"is verified",)),
+    Run(pattern=r"cosign (trusted-root create|verify-blob --key) .*", before=_SIGNED),
+    Run(pattern=r"base64 -d \S+ > \S+ && openssl dgst -sha256 -verify .*", before=_SIGNED, answers=("Verified OK",)),
+    Run(
+        pattern=r"vault write -f transit/keys/aegis-cosign/rotate",
+        # The platform's own key is rotated by nobody but its owner: signatures by its first version are checked above.
+        instead={"aegis-cosign": "documented"},
+        before="vault write -f transit/keys/documented type=ecdsa-p256",
+        after="vault write transit/keys/documented/config deletion_allowed=true &&"
+        " vault delete transit/keys/documented",
+    ),
+    # Backups, by hand and in the cluster.
+    Run(pattern=r"python -m workloads\.backup\.create .*--verify.*", answers=(r"\bverified\b",)),
+    Run(pattern=r"python -m workloads\.backup\.list( .*)?"),
+    Run(
+        pattern=r"PGDATABASE=drill python -m workloads\.backup\.restore",
+        before=f"{_BACKUP}; psql --dbname postgres --command 'DROP DATABASE IF EXISTS drill'",
+        after="psql --dbname postgres --command 'DROP DATABASE drill'",
+    ),
+    Run(
+        pattern=r"kubectl -n mlflow create job by-hand --from=cronjob/backup",
+        before="kubectl -n mlflow delete job by-hand --ignore-not-found",
+        after="kubectl -n mlflow wait job/by-hand --for=condition=Complete --timeout=120s &&"
+        " kubectl -n mlflow delete job by-hand",
+    ),
+    Run(
+        pattern=r"kubectl -n mlflow create job restore --from=cronjob/backup .*",
+        before="kubectl -n mlflow delete job restore --ignore-not-found",
+    ),
+    Run(pattern=r"until kubectl -n mlflow logs -f job/restore; do .*", answers=(r"restored \d+ tables",)),
+    Run(
+        pattern=r"kubectl -n mlflow rollout restart deployment/mlflow",
+        after="kubectl -n mlflow rollout status deployment/mlflow --timeout=180s",
+    ),
+    Run(pattern=r"kubectl -n mlflow delete job restore"),
+    Run(pattern=r"kubectl -n mlflow get pods"),
+    Run(pattern=r"kubectl --namespace vault logs statefulset/vault \| grep '.*'"),
+    Run(
+        pattern=r"kubectl -n mlflow describe pod NAME",
+        instead={"NAME": '"$(kubectl -n mlflow get pods --output name | head -1 | cut -d/ -f2)"'},
+    ),
+    # Images, with Docker.
+    Run(pattern=r"uv=\$\(sed .* requirements\.txt\)", after='test -n "$uv"'),
+    NotHere(pattern=r"image(\(\) \{.*| \S.*)", reason=_DOCKER),
+    # Commands that a sentence speaks of.
+    Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
+    Name(pattern=r"pulumi (preview --json|refresh --preview-only --expect-no-changes)"),
+    Name(pattern=r"python -m infra\.review"),
+    Name(pattern=r"kubectl (patch|create -f \S+)"),
+    Name(pattern=r"mlflow (gc|server)"),
+    Name(pattern=r"cosign verify-blob --(bundle|signature)"),
+    Name(pattern=r"openssl dgst -verify"),
+    Name(pattern=r"model_signing verify key"),
+)
+
+
+def claims_on(command: Command) -> list[Claim]:
+    """Return the claims on a command; what a block has the reader type is no mere name."""
+    claims = (claim for claim in CLAIMS if command.in_text or not isinstance(claim, Name))
+    return [claim for claim in claims if re.fullmatch(claim.pattern, command.key)]
