@@ -12,7 +12,7 @@ from typing import Any
 
 import contracts
 from contracts import Exit
-from local import cli, existing, kubeconfig, paths, program
+from local import cli, existing, kubeconfig, paths, program, stacks
 from local.aws import embedded as emulated_aws
 
 STACK = "local"
@@ -101,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--stack", default=STACK, help="the stack whose addresses to print")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of exports")
     arguments = parser.parse_args(argv)
+    stacks.read(arguments.stack)
     variables = _platform()
     outputs = program.outputs(arguments.stack, {**os.environ, **variables}, secrets=True)
     variables |= clients(outputs)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 import contracts
 from contracts import Exit
-from local import cli, cluster, env, forwards, kubeconfig, paths, processes, program
+from local import cli, cluster, env, forwards, kubeconfig, paths, processes, program, stacks
 from local.aws import embedded as emulated_aws
 from local.cluster import Health, workloads
 from local.processes import State
@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--stack", default=env.STACK, help="the stack whose addresses to print")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args(argv)
+    stacks.read(arguments.stack)
     context = os.environ.get(contracts.CONTEXT_ENV)
     platform = _on_cluster(context) if context else [*cluster.health(), *emulated_aws.health()]
     parts = [*platform, *forwards.health()]

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import importlib.util
 import io
+import os
 import re
 import shlex
 import subprocess
@@ -117,8 +118,10 @@ def targets() -> Iterator[tuple[Command, list[str]]]:
         words = shlex.split(command.key, comments=True)
         if words[0] == "make" and all(re.fullmatch(r"[a-z-]+|STACK=\w+", word) for word in words[1:]):
             shown = subprocess.run(
-                ["make", "--dry-run", "--old-file=.venv/.ready", *words[1:]],
+                ["make", "--dry-run", "--no-print-directory", "--old-file=.venv/.ready", *words[1:]],
                 cwd=ROOT,
+                # The tests may be run by make, which tells those that it starts so.
+                env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
                 capture_output=True,
                 text=True,
                 check=False,

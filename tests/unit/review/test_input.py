@@ -15,7 +15,7 @@ URN = "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("Previewing update (prod):\n", "line 1 is 'Previewing update (prod):'"),
+        ("Previewing update (prod):\n", "line 1 is no JSON"),
         ("[1, 2]", "it is [1, 2]"),
         ("null", "it is null"),
         ("{}", "it is an object with nothing in it"),
@@ -34,7 +34,7 @@ URN = "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"
         ('{"sequence": 1, "summaryEvent": {}}\n{"other": 1}', "line 2 is an object without a sequence number"),
         ('{"sequence": 1, "resourcePreEvent": 1}', "the resourcePreEvent of line 1 is 1"),
         ('{"sequence": 1, "resourcePreEvent": {}}', "the metadata of a resourcePreEvent is null"),
-        ('{"sequence": 1, "diagnosticEvent": {}}\n{"sequence": 2, "resOut', 'line 2 is \'{"sequence": 2, "resOut\''),
+        ('{"sequence": 1, "diagnosticEvent": {}}\n{"sequence": 2, "resOut', "line 2 is no JSON"),
         ("[" * 100_000, "maximum recursion depth exceeded"),
         (f'{{"steps": [], "changeSummary": {{"same": {"9" * 5_000}}}}}', "Exceeds the limit (4300 digits)"),
         (
