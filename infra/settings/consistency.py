@@ -90,6 +90,24 @@ def _identities(wanted: Settings) -> Iterator[str]:
         yield "cluster.oidcIssuer: given with eksName; allowed: one of them, as an EKS cluster's issuer is looked up"
 
 
+def _localhost(wanted: Settings) -> Iterator[str]:
+    if wanted.localhost is None:
+        return
+    in_cluster = {
+        "mlflow": True,
+        "s3": wanted.artifact_store.kind == "in-cluster",
+        "s3_console": wanted.artifact_store.kind == "in-cluster",
+        "vault": wanted.vault.kind == "in-cluster",
+        "postgres": wanted.database.kind == "in-cluster",
+    }
+    holders: dict[int, str] = {}
+    for server in (name for name, is_there in in_cluster.items() if is_there):
+        port = getattr(wanted.localhost, server)
+        holder = holders.setdefault(port, server)
+        if holder != server:
+            yield f"localhost.{_camel(server)}: got {port}, which {_camel(holder)} has; allowed: one for each server"
+
+
 def _only_with(section: str, kind: str, keys: tuple[str, ...]) -> Callable[[Settings], Iterator[str]]:
     """Refuse keys of a section that mean nothing with another kind than this one."""
 
@@ -142,6 +160,7 @@ _SHAPE: Final = (
     _images,
     _account,
     _identities,
+    _localhost,
     _only_with(
         "database",
         "rds",

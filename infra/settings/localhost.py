@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 import contracts
 from infra.settings.section import Section
@@ -27,9 +27,3 @@ class Localhost(Section):
     postgres: Port = Field(
         default=contracts.LOCALHOST_PORTS["postgres"], description=f"PostgreSQL, where the cluster has one: {_ALLOWED}"
     )
-
-    @model_validator(mode="after")
-    def _one_server_each(self) -> "Localhost":
-        if len(set(self.model_dump().values())) < len(type(self).model_fields):
-            raise ValueError(f"one port for two servers; allowed: {_ALLOWED}")
-        return self

@@ -307,6 +307,26 @@ def test_the_outputs_are_few_and_their_secrets_secret(build: Build) -> None:
     assert graph.outputs["vault_url"] == "http://localhost:8200"
 
 
+def test_other_ports_of_the_machine_reach_everything_that_names_a_server(build: Build) -> None:
+    ports = {"mlflow": 15000, "s3": 19000, "s3Console": 19001, "vault": 18200, "postgres": 15433}
+    graph = build({"aegis:localhost": ports})
+    urls = ("mlflow_url", "s3_url", "s3_console_url", "vault_url")
+    assert [graph.outputs[name] for name in urls] == [f"http://localhost:{port}" for port in list(ports.values())[:4]]
+    assert graph.outputs["database_port"] == 15433
+    vault = next(each for each in graph.resources if each.type == "pulumi:providers:vault")
+    assert vault.inputs["address"] == "http://localhost:18200"
+    server = variables(graph, container_of(graph, "StatefulSet", "s3"))
+    assert server["VGW_WEBUI_GATEWAYS"] == "http://localhost:19000"
+    assert server["VGW_CORS_ALLOW_ORIGIN"] == "http://localhost:19001"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_presigned_addresses_are_handed_out_where_the_settings_say_so(build: Build, allowed: bool) -> None:
+    graph = build({"aegis:mlflow": {"directTransfers": allowed}})
+    given = variables(graph, container_of(graph, "Deployment", "mlflow"))
+    assert given["AEGIS_DIRECT_TRANSFERS"] == str(allowed).lower()
+
+
 def test_without_ports_of_the_machine_the_servers_are_named_by_their_addresses_in_the_cluster(build: Build) -> None:
     outputs = build({"aegis:localhost": {}}).outputs
     assert all(outputs[name].startswith("http://10.96.") for name in ("mlflow_url", "s3_url", "vault_url"))

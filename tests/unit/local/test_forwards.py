@@ -224,3 +224,10 @@ def test_a_service_is_where_the_cluster_s_name_server_says_now(monkeypatch: pyte
         return found
 
     assert asyncio.run(ask()) == ["10.1.0.20", "10.1.0.99"]
+
+
+def test_a_stack_file_names_other_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "_FOLDER", tmp_path)
+    (tmp_path / "Pulumi.mine.yaml").write_text("config: {aegis:localhost: {mlflow: 15000, s3Console: 19001}}")
+    ports = stacks.read("mine").ports
+    assert (ports["mlflow"], ports["s3"], ports["s3_console"]) == (15000, 9000, 19001)
