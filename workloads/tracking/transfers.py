@@ -17,13 +17,15 @@ from contracts import Env
 
 _SERVER_INFO: Final = re.compile(r"/(ajax-)?api/3\.0/mlflow/server-info")
 _OFFERS: Final = ("multipart_uploads_enabled", "multipart_downloads_enabled")
-# What makes presigned addresses (mlflow.server.handlers). A client that a variable tells to use them falls back on 501.
+# What makes presigned addresses (mlflow.server.handlers). A client that a variable tells to use them falls back: for a
+# download because of the 501, for an upload because the message begins as MLflow's own does (mlflow.exceptions).
 _DIRECT: Final = re.compile(
     r"/(ajax-)?api/2\.0/(mlflow-artifacts/(mpu|presigned)/.*|mlflow/artifacts/presigned-(up|down)load-url)", re.DOTALL
 )
 _REFUSAL: Final = {
     "error_code": "NOT_IMPLEMENTED",
-    "message": "Artifacts are transferred through this server only. "
+    "message": "Multipart upload is not supported for the current artifact repository, nor are presigned addresses: "
+    "artifacts are transferred through this server only. "
     "The setting mlflow.directTransfers of the stack allows presigned addresses.",
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import _UnsupportedMultipartUploadException
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message
 
 from contracts import READY_PATH, Env
 from workloads.tracking import readiness
+from workloads.tracking.absence import Absence
 from workloads.tracking.availability import Availability
 from workloads.tracking.draining import Draining
 from workloads.tracking.readiness import Readiness
@@ -54,6 +56,15 @@ async def nothing(_request: Request) -> Response:
     return Response()
 
 
+async def artifact(request: Request) -> JSONResponse:
+    """Answer as MLflow does for files that S3 failed to give, of which the path names the statuses."""
+    files = [
+        f"##### File 1/{status}.bin #####\nAn error occurred ({status}) when calling the HeadObject operation: No"
+        for status in request.path_params["statuses"].split("-")
+    ]
+    return JSONResponse({"error_code": "INTERNAL_ERROR", "message": "\n".join(["Failures:", *files])}, 500)
+
+
 async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(request.url.path)
 
@@ -65,6 +76,7 @@ MLFLOW = Starlette(
         Route("/api/3.0/mlflow/server-info", nothing, methods=["HEAD", "OPTIONS"]),
         Route("/api/3.0/mlflow/server-info", info),
         Route("/ajax-api/3.0/mlflow/server-info", info),
+        Route("/api/2.0/mlflow-artifacts/artifacts/s3/{statuses}", artifact, methods=["GET", "PUT"]),
         Route("/{path:path}", echo, methods=["GET", "POST"]),
     ]
 )
@@ -146,6 +158,8 @@ def test_a_client_that_asks_for_a_presigned_address_all_the_same_is_told_why_not
     answer = ask(Transfers(MLFLOW), path, "POST")
     assert answer.status == 501
     assert "mlflow.directTransfers" in answer.json()["message"]
+    # By which a client that a variable tells to upload in parts knows that it must not.
+    assert answer.json()["message"].startswith(_UnsupportedMultipartUploadException.MESSAGE)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
@@ -158,7 +172,20 @@ def test_questions_about_the_server_that_have_no_answer_s_body_are_passed_on(met
 @pytest.mark.parametrize("file", ["mpu/presigned/model.bin", "mlflow-artifacts/mpu/model.bin", "mlflow/server-info"])
 def test_files_pass_through_the_server_whatever_they_are_called(file: str) -> None:
     path = f"/api/2.0/mlflow-artifacts/artifacts/1/{file}"
-    assert ask(Transfers(MLFLOW), path).text == path
+    assert ask(Absence(Transfers(MLFLOW)), path).text == path
+
+
+def test_a_file_that_is_not_there_is_an_answer_that_clients_do_not_ask_for_again() -> None:
+    answer = ask(Absence(MLFLOW), "/api/2.0/mlflow-artifacts/artifacts/s3/404")
+    assert answer.status == 404
+    assert answer.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+
+
+@pytest.mark.parametrize(("statuses", "method"), [("503", "GET"), ("404-503", "GET"), ("404", "PUT")])
+def test_a_file_that_the_store_failed_to_give_may_be_asked_for_again(statuses: str, method: str) -> None:
+    path = f"/api/2.0/mlflow-artifacts/artifacts/s3/{statuses}"
+    answer = ask(Absence(MLFLOW), path, method)
+    assert (answer.status, answer.text) == (500, ask(MLFLOW, path, method).text)
 
 
 def test_a_pod_that_is_about_to_stop_closes_its_connections(tmp_path: Path) -> None:
