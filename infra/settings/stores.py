@@ -48,7 +48,9 @@ class Database(Section):
         default=database_version.MAJOR, description=database_version.ALLOWED
     )
     storage: VolumeSize = Field(
-        default="20Gi", description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS takes 20Gi at least"
+        default="20Gi",
+        description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS takes 20Gi at least, and can grow; a "
+        "volume in the cluster can't be changed later",
     )
     memory: Annotated[str, AfterValidator(_database_memory)] = Field(
         default="1Gi",
@@ -106,7 +108,8 @@ class ArtifactStore(Section):
         default="in-cluster", description="in-cluster (an S3 server as a StatefulSet) or s3 (buckets in AWS)"
     )
     storage: VolumeSize = Field(
-        default="20Gi", description="in-cluster only: a volume size from 1Gi to 16Ti, such as 20Gi"
+        default="20Gi",
+        description="in-cluster only: a volume size from 1Gi to 16Ti, such as 20Gi; can't be changed later",
     )
     region: Label = Field(
         default="us-west-2", description="in-cluster only: the region that server and clients name, such as us-west-2"

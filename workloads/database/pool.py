@@ -5,6 +5,7 @@ connection is held by a request that waits for its second one, all of them fail 
 client retries. Here a thread waits before its first connection, so that those that hold one always get their second.
 """
 
+import asyncio
 import threading
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 # Seconds that a request waits for its turn. MLflow's clients wait for an answer for 120, and are so told to come back
 # before they give up.
 PATIENCE: Final = 80
+
+
+# Seconds that a thread with an event loop waits: all that its process serves stands still meanwhile, probes included.
+LOOP_PATIENCE: Final = 5
 
 
 class _Turn:
@@ -78,8 +83,9 @@ class QueueingPool(QueuePool):
             if turn is not None and turn.connections:
                 turn.connections += 1
                 return turn
-            if not self._turn_over.wait_for(lambda: self._free_turns, PATIENCE):
-                raise _busy(PATIENCE)
+            patience = _patience()
+            if not self._turn_over.wait_for(lambda: self._free_turns, patience):
+                raise _busy(patience)
             self._free_turns -= 1
         turn = self._thread.turn = _Turn()
         return turn
@@ -90,6 +96,14 @@ class QueueingPool(QueuePool):
             if not turn.connections:
                 self._free_turns += 1
                 self._turn_over.notify()
+
+
+def _patience() -> float:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return PATIENCE
+    return LOOP_PATIENCE
 
 
 def _busy(seconds: float) -> OperationalError:

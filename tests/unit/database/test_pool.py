@@ -1,5 +1,6 @@
 """Requests wait for a connection, and none waits for ever."""
 
+import asyncio
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +83,21 @@ def test_a_request_that_gets_no_turn_in_time_is_told_that_the_database_is_busy(m
     held.close()
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(log_batch, connections).result()
+
+
+def test_a_request_on_an_event_loop_holds_up_the_others_for_no_more_than_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "LOOP_PATIENCE", 0.05)
+    connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1)
+    held = connections.connect()
+
+    async def ask() -> None:
+        connections.connect()
+
+    with ThreadPoolExecutor(1) as thread, pytest.raises(OperationalError, match="was free within"):
+        thread.submit(asyncio.run, ask()).result(timeout=20)
+    held.close()
 
 
 def test_a_database_that_refuses_a_connection_takes_nobody_s_turn() -> None:
