@@ -34,15 +34,19 @@ class Callers:
 
     def hosts(self) -> str:
         """Return the value of MLFLOW_SERVER_ALLOWED_HOSTS."""
-        return ",".join([*_LOCAL, *self._in_cluster(), *self.public_hosts])
+        return ",".join([*_LOCAL, *self._in_cluster(), *self._public()])
 
     def origins(self) -> str:
         """Return the value of MLFLOW_SERVER_CORS_ALLOWED_ORIGINS.
 
         In the cluster the server speaks plain HTTP. In front of it, at a public name, TLS may end or not.
         """
-        plain = [f"http://{host}" for host in (*self._in_cluster(), *self.public_hosts)]
-        return ",".join([*plain, *(f"https://{host}" for host in self.public_hosts)])
+        plain = [f"http://{host}" for host in (*self._in_cluster(), *self._public())]
+        return ",".join([*plain, *(f"https://{host}" for host in self._public())])
+
+    def _public(self) -> list[str]:
+        # A browser leaves out the port that is the scheme's own, whatever the setting says.
+        return list(dict.fromkeys(host.removesuffix(":443").removesuffix(":80") for host in self.public_hosts))
 
     def _in_cluster(self) -> Iterator[str]:
         yield f"$({POD_IP_VARIABLE}):{self.port}"

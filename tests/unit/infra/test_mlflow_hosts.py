@@ -72,6 +72,11 @@ def test_a_public_name_is_answered_where_the_settings_say_so() -> None:
     assert not is_allowed_host_header(hosts(), "mlflow.example.com")
 
 
+def test_a_public_name_with_the_port_of_its_scheme_is_the_name_alone() -> None:
+    assert is_allowed_host_header(hosts(("mlflow.example.com:443",)), "mlflow.example.com")
+    assert not should_block_cors_request("https://mlflow.example.com", "POST", origins(("mlflow.example.com:443",)))
+
+
 @pytest.mark.parametrize(
     "origin",
     [
