@@ -6,10 +6,12 @@ import errno
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 from contracts import Exit
 from workloads import messages
@@ -95,6 +97,24 @@ def file_error(path: object, verb: str, error: OSError) -> WorkloadError:
     """Return what to raise when `path` cannot be "read" or "written": wrong usage where another path would help."""
     code = Exit.USAGE if error.errno in _WRONG_PATH else Exit.UNEXPECTED
     return WorkloadError(f"{path} cannot be {verb}: {error.strerror or error}", code)
+
+
+def require_address(name: str, purpose: str) -> str:
+    """Return the address of an HTTP server in the environment variable `name`.
+
+    Raises:
+        WorkloadError: It isn't set, or no client could reach it; the message names it and what it is for.
+    """
+    address = require_env(name, purpose).strip()
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not re.fullmatch("[!-~]+", address):
+        # Not the address: what is wrong with it may be a password in it.
+        raise WorkloadError(f"{name} is no address: https://HOST:PORT is allowed, or http.", Exit.USAGE)
+    return address
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 
 from contracts import Env, Exit
 from workloads import cli, credentials
-from workloads.cli import WorkloadError, require_env
+from workloads.cli import WorkloadError, require_address, require_env
 from workloads.object_store import s3
 from workloads.object_store.admin import Admin
 
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.parse_args(argv)
     owners = parse(require_env(Env.BUCKET_OWNERS, "the buckets to make and who owns each"))
     admin = Admin(
-        s3.require_address(Env.S3_ENDPOINT),
+        require_address(Env.S3_ENDPOINT, "the address of the object store"),
         _region(),
         Credentials(
             credentials.checked(

@@ -4,8 +4,6 @@ Who it logs in as is botocore's to find: static keys in the environment, or the 
 """
 
 import os
-import re
-from urllib.parse import urlsplit
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -15,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts import Env, Exit
 from workloads import aws, credentials
-from workloads.cli import WorkloadError, require_env
+from workloads.cli import WorkloadError, require_address
 
 ATTEMPTS = 5
 _SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
@@ -37,7 +35,7 @@ def connect() -> BaseClient:
         os.environ[_SECRET_KEY] = secret_key(os.environ[_SECRET_KEY], _SECRET_KEY)
     for name in _ENDPOINTS:
         if os.environ.get(name):
-            require_address(name)
+            require_address(name, "the address of the object store")
     retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
     try:
         return boto3.client("s3", config=Config(connect_timeout=5, read_timeout=60, retries=retries))
@@ -55,24 +53,6 @@ def secret_key(value: str, name: str) -> str:
     if not value.isprintable():
         raise WorkloadError(f"{name} holds a line break or another control character: write it without.", Exit.USAGE)
     return value
-
-
-def require_address(name: str) -> str:
-    """Return the address of an object store in the variable `name`.
-
-    Raises:
-        WorkloadError: It isn't set, or no client could reach it.
-    """
-    address = require_env(name, "the address of the object store")
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not re.fullmatch("[!-~]+", address):
-        # Not the address: what is wrong with it may be a password in it.
-        raise WorkloadError(f"{name} is no address: https://HOST:PORT is allowed, or http.", Exit.USAGE)
-    return address
 
 
 def failure(bucket: str, error: Exception) -> WorkloadError:

@@ -18,7 +18,7 @@ from hvac import exceptions
 
 from contracts import KUBERNETES_AUTH_MOUNT, TRANSIT_KEY, TRANSIT_MOUNT, VAULT_TOKEN_PATH, Env, Exit
 from workloads import credentials, retry
-from workloads.cli import WorkloadError, require_env
+from workloads.cli import WorkloadError, require_address
 from workloads.signing import answers
 from workloads.signing.inputs import read_any
 from workloads.signing.signer import KeyRing
@@ -126,7 +126,7 @@ def from_environment(key: str | None = None, mount: str | None = None) -> Transi
     Raises:
         WorkloadError: A variable is missing, or its value can't be one.
     """
-    address = require_env(Env.VAULT_ADDR, "the address of Vault, such as http://127.0.0.1:8200").strip()
+    address = require_address(Env.VAULT_ADDR, "the address of Vault, such as http://127.0.0.1:8200")
     namespace = _path(Env.VAULT_NAMESPACE) or None
     transit = partial(
         Transit,

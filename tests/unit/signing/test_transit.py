@@ -102,10 +102,14 @@ def test_white_space_around_a_token_is_not_part_of_it(
 
 
 def test_the_password_in_an_address_is_not_printed(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
-    for address in ("http://user:hush-hush@127.0.0.1:1", "ftp://user:hush-hush@vault", "http://user:hush-hush@["):
+    for address, code in (
+        ("http://user:hush-hush@127.0.0.1:1", Exit.VAULT),
+        ("ftp://user:hush-hush@vault", Exit.USAGE),
+        ("http://user:hush-hush@[", Exit.USAGE),
+    ):
         monkeypatch.setenv("VAULT_ADDR", address)
-        error = failure(transit.from_environment().key_ring)
-        assert error.code == Exit.VAULT
+        error = failure(lambda: transit.from_environment().key_ring())
+        assert error.code == code
         assert "hush" not in str(error)
 
 
@@ -227,7 +231,11 @@ def test_a_missing_variable_is_named(
     assert reason in str(error)
 
 
-def test_an_address_that_is_none_is_one_clear_line(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VAULT_ADDR", "vault:no/url")
-    error = failure(transit.from_environment().key_ring)
-    assert error.code == Exit.VAULT
+@pytest.mark.parametrize("address", ["vault:no/url", "localhost:8200", "http://", "http://vault:99999"])
+def test_an_address_that_is_none_is_refused_by_its_variable(
+    vault: FakeVault, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("VAULT_ADDR", address)
+    error = failure(transit.from_environment)
+    assert error.code == Exit.USAGE
+    assert str(error).startswith("VAULT_ADDR is no address: https://HOST:PORT is allowed")
