@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from local.toolchain import debian
@@ -42,7 +43,8 @@ def by_hand() -> Iterator[dict[str, str]]:
     environment = places.by_hand()
     yield environment
     keys = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-    with psycopg.connect(**{key: environment[name] for key, name in keys.items()}, autocommit=True) as database:
+    address = make_conninfo(**{key: environment[name] for key, name in keys.items()})
+    with psycopg.connect(address, autocommit=True) as database:
         database.execute(SQL("DROP DATABASE IF EXISTS {}").format(Identifier(places.DRILL_DATABASE)))
 
 

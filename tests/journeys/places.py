@@ -92,7 +92,7 @@ class Host:
         return f"{status} {text[:300]}" if int(connections) else "unreachable"
 
     def command(self, module: str, *arguments: str, variables: Mapping[str, str], folder: Path) -> str:
-        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(paths.REPOSITORY)}
+        own = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(paths.REPOSITORY)}
         if self.authority:
             own["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(self.authority)
         argv = [*self.prefix, sys.executable, "-m", module, *arguments]

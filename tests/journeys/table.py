@@ -89,7 +89,10 @@ COMMANDS = (
     # With the archive and a public key, anybody can.
     *(Row(where=place, what="verify") for place in (Place.MACHINE, Place.PUBLIC)),
     Row(where=Place.MACHINE, what="back up", within=60),
-    *(Row(where=place, what="back up", refused="exit 8: error: PostgreSQL at") for place in (Place.PUBLIC, Place.TEAM)),
+    *(
+        Row(where=place, what="back up", within=60, refused="exit 8: error: PostgreSQL at")
+        for place in (Place.PUBLIC, Place.TEAM)
+    ),
     Row(where=Place.MACHINE, what="list backups"),
     Row(where=Place.MACHINE, what="restore", within=90),
 )
