@@ -1,11 +1,14 @@
 """Prints the status and the beginning of an answer, or `unreachable`; a curl where there is none.
 
+As with curl, the status is 000 where a server takes the connection and then says something that isn't HTTP.
+
 usage: ask.py URL METHOD SECONDS BODY HEADER...   (the body of a POST)
 """
 
 import sys
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 
 def main() -> int:
@@ -19,8 +22,10 @@ def main() -> int:
             print(answer.status, answer.read(300).decode(errors="replace"))
     except urllib.error.HTTPError as error:
         print(error.code, error.read(300).decode(errors="replace"))
-    except OSError:
+    except urllib.error.URLError:
         print("unreachable")
+    except (OSError, HTTPException) as error:
+        print(f"000 {error}")
     return 0
 
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from unittest.mock import patch
 
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -22,6 +23,11 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param
 
 EXPERIMENT = "journeys"
+DIRECT = {
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "true",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "true",
+    "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "1000",
+}
 MODEL = "journeys-model"
 # A model from code: nothing of it is pickled, and it needs no other package.
 CODE = """
@@ -57,6 +63,16 @@ def small_file() -> None:
 
 def large_file() -> None:
     _transfer(600 * 1000 * 1000)
+
+
+def told_to_go_past_the_server() -> None:
+    """Some set these everywhere, as they are right on other platforms."""
+    with patch.dict(os.environ, DIRECT):
+        _transfer(2000)
+
+
+def missing_file() -> None:
+    download_artifacts(run_id=_run(), artifact_path="nothing.bin")
 
 
 def load() -> None:
@@ -106,7 +122,10 @@ def _expect(truth: bool, otherwise: str) -> None:
         raise AssertionError(otherwise)
 
 
-ACTIONS = {each.__name__: each for each in (log, search, small_file, large_file, load)}
+ACTIONS = {
+    each.__name__: each
+    for each in (log, search, small_file, large_file, told_to_go_past_the_server, missing_file, load)
+}
 
 
 def main() -> int:

@@ -2,11 +2,13 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
 from local.toolchain import debian
 from tests.journeys import front, places
@@ -36,9 +38,14 @@ def window(outside: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def by_hand() -> dict[str, str]:
-    """The environment of somebody who has evaluated `make env`."""
-    return places.by_hand()
+def by_hand() -> Iterator[dict[str, str]]:
+    """The environment of somebody who has evaluated `make env`; the database of their drill is dropped at the end."""
+    environment = places.by_hand()
+    yield environment
+    keys = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    address = make_conninfo(**{key: environment[name] for key, name in keys.items()})
+    with psycopg.connect(address, autocommit=True) as database:
+        database.execute(SQL("DROP DATABASE IF EXISTS {}").format(Identifier(places.DRILL_DATABASE)))
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +63,10 @@ def shown(standpoints: dict[Place, Standpoint]) -> dict[str, str]:
     return json.loads(printed.splitlines()[-1])
 
 
-def command(argv: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as its user does."""
-    return subprocess.run(
-        argv, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=places.PATIENCE
-    )
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's folder; what is signed of it lies beside it."""
+    folder = tmp_path_factory.mktemp("commands") / "model"
+    folder.mkdir()
+    (folder / "weights.bin").write_bytes(bytes(range(256)) * 1000)
+    return folder

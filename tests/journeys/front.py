@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local import env, stacks
 from tests.journeys.places import PUBLIC_NAME, Host, run
 from tests.support.tls import self_signed
 
@@ -35,7 +36,7 @@ http {{
     ssl_certificate {folder}/authority.pem;
     ssl_certificate_key {folder}/server.key;
     location / {{
-      proxy_pass http://127.0.0.1:5000;
+      proxy_pass http://127.0.0.1:{port};
       proxy_http_version 1.1;
       proxy_request_buffering off;
       proxy_read_timeout 300s;
@@ -51,8 +52,8 @@ http {{
 def outside(folder: Path) -> Iterator[Host]:
     """Give a host that reaches the proxy and nothing else."""
     authority, _ = self_signed(folder, PUBLIC_NAME)
-    configuration = folder / "nginx.conf"
-    configuration.write_text(_CONFIGURATION.format(folder=folder, address=PROXY, name=PUBLIC_NAME))
+    configuration, port = folder / "nginx.conf", stacks.read(env.STACK).ports["mlflow"]
+    configuration.write_text(_CONFIGURATION.format(folder=folder, address=PROXY, name=PUBLIC_NAME, port=port))
     argv = ["nginx", "-p", str(folder), "-e", f"{folder}/error.log", "-c", str(configuration)]
     with _network(), subprocess.Popen(argv) as nginx:
         try:

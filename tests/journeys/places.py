@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import contracts
-from local import env, paths
+from local import env, paths, stacks
 from tests.journeys.table import Place
 from tests.platform.kubectl import Kubectl
 
@@ -21,6 +21,8 @@ PUBLIC_NAME = "mlflow.aegis.test"
 TEAM_NAMESPACE = f"{contracts.TEAM_NAMESPACE_PREFIX}demo"
 ELSEWHERE_NAMESPACE = "journeys-elsewhere"
 POD = "journeys"
+HEALTH = "/v1/sys/health"
+DRILL_DATABASE = "journeys_drill"
 # What a POST asks for: one experiment.
 BODY = '{"max_results": 1}'
 # Seconds that a whole script may take, and a single request.
@@ -42,6 +44,10 @@ class Standpoint(Protocol):
 
     def ask(self, url: str, *headers: str, method: str = "GET") -> str:
         """Return the status and the beginning of an answer, or `unreachable`."""
+        ...
+
+    def command(self, module: str, *arguments: str, variables: Mapping[str, str], folder: Path) -> str:
+        """Run a command of the workloads in a folder with a model, and return `exit CODE: ` and its last line."""
         ...
 
 
@@ -76,15 +82,22 @@ class Host:
             "--max-time",
             str(REQUEST_PATIENCE),
             "--write-out",
-            r"\n%{http_code}",
+            r"\n%{http_code} %{num_connects}",
             "--request",
             method,
         ]
         done = run([*self.prefix, "curl", *options, *trusted, *named, *body, url])
-        if done.returncode:
-            return "unreachable"
-        text, _, status = done.stdout.rpartition("\n")
-        return f"{status} {text[:300]}"
+        text, _, numbers = done.stdout.rpartition("\n")
+        status, connections = numbers.split()
+        return f"{status} {text[:300]}" if int(connections) else "unreachable"
+
+    def command(self, module: str, *arguments: str, variables: Mapping[str, str], folder: Path) -> str:
+        own = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(paths.REPOSITORY)}
+        if self.authority:
+            own["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(self.authority)
+        argv = [*self.prefix, sys.executable, "-m", module, *arguments]
+        done = run(argv, env=own | {"MLFLOW_TRACKING_URI": self.addresses["mlflow"], **variables}, cwd=folder)
+        return _outcome(done.returncode, done.stdout + done.stderr)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,24 +113,35 @@ class Pod:
     def ask(self, url: str, *headers: str, method: str = "GET") -> str:
         return self._execute((HERE / "ask.py").read_text(), url, method, str(REQUEST_PATIENCE), BODY, *headers).strip()
 
+    def command(self, module: str, *arguments: str, variables: Mapping[str, str], folder: Path) -> str:
+        settings = {"MLFLOW_TRACKING_URI": self.addresses["mlflow"], **variables}
+        environment = [f"{name}={value}" for name, value in settings.items()]
+        command = ["env", *environment, "sh", "-c", _IN_A_POD, "sh", module, *arguments]
+        said, _, code = self.kubectl("exec", POD, "--", *command).strip().rpartition("\n")
+        return _outcome(int(code), said)
+
     def _execute(self, script: str, *arguments: str) -> str:
         setting = f"MLFLOW_TRACKING_URI={self.addresses['mlflow']}"
         return self.kubectl("exec", "--stdin", POD, "--", "env", setting, "python", "-", *arguments, stdin=script)
 
 
+# The image has the commands, and a pod of ours no model.
+_IN_A_POD = 'cd "$(mktemp -d)" && mkdir model && echo 1 > model/weights.bin; python -m "$@" 2>&1; echo "\n$?"'
+
+
+def _outcome(code: int, said: str) -> str:
+    return f"exit {code}: {said.strip().splitlines()[-1] if said.strip() else ''}"
+
+
 @contextmanager
 def standpoints(public: Host) -> Iterator[dict[Place, Standpoint]]:
     """Give every place of the table, and take its pods away at the end."""
-    local = {
-        "mlflow": "http://localhost:5000",
-        "s3": "http://localhost:9000",
-        "s3 console": "http://localhost:9001",
-        "vault": "http://localhost:8200/v1/sys/health",
-    }
+    local = {server: f"http://localhost:{port}" for server, port in stacks.read(env.STACK).ports.items()}
+    local["vault"] += HEALTH
     remote = {
         "mlflow": f"http://mlflow.{contracts.MLFLOW_NAMESPACE}.svc:5000",
         "s3": f"http://s3.{contracts.MLFLOW_NAMESPACE}.svc:7070",
-        "vault": f"http://vault.{contracts.VAULT_NAMESPACE}.svc:8200/v1/sys/health",
+        "vault": f"http://vault.{contracts.VAULT_NAMESPACE}.svc:8200{HEALTH}",
         "postgres": f"http://postgres.{contracts.MLFLOW_NAMESPACE}.svc:5432",
     }
     elsewhere = Kubectl(ELSEWHERE_NAMESPACE)
@@ -144,9 +168,27 @@ def standpoints(public: Host) -> Iterator[dict[Place, Standpoint]]:
         elsewhere("delete", "namespace", ELSEWHERE_NAMESPACE, "--ignore-not-found", "--wait=false")
 
 
-def vault_in_the_cluster() -> str:
-    """Return the address of the cluster's own, which no other host has a way to."""
-    return Kubectl(contracts.VAULT_NAMESPACE).json("get", "service", "vault")["spec"]["clusterIP"]
+def in_the_cluster(server: str) -> str:
+    """Return the address of a server that only the cluster and its nodes have a way to."""
+    namespace, service, port = contracts.SERVERS[server]
+    address = Kubectl(namespace).json("get", "service", service)["spec"]["clusterIP"]
+    return f"http://{address}:{port}"
+
+
+def guessed(here: Standpoint) -> dict[str, str]:
+    """Return what somebody would set who knows where the servers are and has the wrong keys."""
+    at = {server: here.addresses.get(server) or in_the_cluster(server) for server in ("vault", "s3", "postgres")}
+    keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": env.DEFAULT_REGION}
+    database = {"PGUSER": "mlflow", "PGDATABASE": "mlflow", "PGPASSWORD": "none"}
+    return {
+        contracts.Env.VAULT_ADDR: at["vault"].removesuffix(HEALTH),
+        contracts.Env.VAULT_TOKEN: "none",
+        contracts.Env.S3_ENDPOINT: at["s3"],
+        contracts.Env.BACKUPS_BUCKET: contracts.BACKUPS_BUCKET,
+        "PGHOST": at["postgres"].removeprefix("http://").rpartition(":")[0],
+        **keys,
+        **database,
+    }
 
 
 def by_hand() -> dict[str, str]:

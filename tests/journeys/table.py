@@ -35,23 +35,33 @@ CLIENT = (
     *(Row(where=place, what=what) for place in (Place.MACHINE, Place.PUBLIC, Place.TEAM, Place.PLATFORM)
       for what in ("log", "search", "small_file")),
     *(Row(where=place, what="load", within=60) for place in (Place.MACHINE, Place.PUBLIC, Place.TEAM, Place.PLATFORM)),
-    *(Row(where=place, what="large_file", within=180) for place in (Place.MACHINE, Place.PUBLIC)),
+    *(Row(where=place, what="large_file", within=180) for place in (Place.MACHINE, Place.PUBLIC, Place.TEAM)),
+    *(Row(where=place, what="told_to_go_past_the_server") for place in (Place.MACHINE, Place.PUBLIC, Place.TEAM)),
+    Row(where=Place.PUBLIC, what="missing_file", refused="Failed to download artifacts"),
 )  # fmt: skip
 
-# Requests by curl: the target, and what curl prints of the answer. `blocked` is a connection that no policy allows.
+# Requests by curl: the target, and the status and words of the answer; `unreachable` where nothing takes a connection.
 HTTP = (
     Row(where=Place.MACHINE, what="mlflow"),
     Row(where=Place.MACHINE, what="s3"),
-    Row(where=Place.MACHINE, what="s3 console"),
+    Row(where=Place.MACHINE, what="s3_console"),
     Row(where=Place.MACHINE, what="vault"),
     Row(where=Place.MACHINE, what="mlflow as another page", refused="403 Cross-origin request blocked"),
     Row(where=Place.MACHINE, what="mlflow as another host", refused="403 Invalid Host header"),
     Row(where=Place.MACHINE, what="mlflow as its own page"),
-    Row(where=Place.MACHINE, what="a presigned address", refused="501 Artifacts are transferred through this server"),
+    Row(
+        where=Place.MACHINE,
+        what="a presigned address",
+        refused="501 artifacts are transferred through this server only",
+    ),
+    Row(where=Place.MACHINE, what="a missing file", refused="404 There is no such file among the artifacts"),
+    Row(where=Place.MACHINE, what="the assistant", refused="403 Assistant API is only accessible from the same host"),
     Row(where=Place.PUBLIC, what="mlflow"),
     Row(where=Place.PUBLIC, what="mlflow as its own page"),
     Row(where=Place.PUBLIC, what="mlflow as another page", refused="403 Cross-origin request blocked"),
+    Row(where=Place.PUBLIC, what="s3", refused="unreachable"),
     Row(where=Place.PUBLIC, what="vault", refused="unreachable"),
+    Row(where=Place.PUBLIC, what="postgres", refused="unreachable"),
     Row(where=Place.TEAM, what="mlflow"),
     Row(where=Place.TEAM, what="s3", refused="unreachable"),
     Row(where=Place.TEAM, what="vault", refused="unreachable"),
@@ -59,18 +69,30 @@ HTTP = (
     Row(where=Place.PLATFORM, what="mlflow"),
     Row(where=Place.PLATFORM, what="s3", refused="unreachable"),
     Row(where=Place.PLATFORM, what="vault", refused="unreachable"),
-    Row(where=Place.ELSEWHERE, what="mlflow", refused="unreachable"),
+    Row(where=Place.PLATFORM, what="postgres", refused="unreachable"),
+    *(Row(where=Place.ELSEWHERE, what=what, refused="unreachable") for what in ("mlflow", "s3", "vault", "postgres")),
 )
 
 # What a person sees in a browser, page by page.
-PAGES = ("experiments", "runs", "run", "charts", "compare", "artifact", "models", "model version")
+PAGES = ("experiments", "runs", "charts of runs", "run", "charts", "compare", "artifact", "models", "model version")
 BROWSER = tuple(Row(where=place, what=page) for place in (Place.MACHINE, Place.PUBLIC) for page in PAGES)
 
-# The workloads' commands on the machine, after `eval "$(make -s env)"`, in the order in which one needs another.
-COMMANDS = tuple(
-    Row(where=Place.MACHINE, what=what, within=within)
-    for what, within in (
-        ("select", 20), ("package and sign", 30), ("verify", 20),
-        ("back up", 60), ("list backups", 20), ("restore", 90),
-    )
-)  # fmt: skip
+# The workloads' commands, on the machine after `eval "$(make -s env)"`, elsewhere with the variables that one might set
+# there; in the order in which one needs another.
+COMMANDS = (
+    *(Row(where=place, what="select") for place in (Place.MACHINE, Place.PUBLIC, Place.TEAM)),
+    Row(where=Place.MACHINE, what="package and sign"),
+    *(
+        Row(where=place, what="package and sign", refused="exit 5: error: Vault at")
+        for place in (Place.PUBLIC, Place.TEAM)
+    ),
+    # With the archive and a public key, anybody can.
+    *(Row(where=place, what="verify") for place in (Place.MACHINE, Place.PUBLIC)),
+    Row(where=Place.MACHINE, what="back up", within=60),
+    *(
+        Row(where=place, what="back up", within=60, refused="exit 8: error: PostgreSQL at")
+        for place in (Place.PUBLIC, Place.TEAM)
+    ),
+    Row(where=Place.MACHINE, what="list backups"),
+    Row(where=Place.MACHINE, what="restore", within=90),
+)
