@@ -1,6 +1,7 @@
 """The platform's own program under the real engine, as far as it gets before the first resource is made."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -61,7 +62,9 @@ def test_a_setting_that_is_no_object_is_refused_before_the_program_runs(program:
         preview(program)
 
 
-def test_the_first_preview_shows_everything_and_knows_no_address_yet(program: Stack, kubernetes: Kubernetes) -> None:
+def test_the_first_preview_shows_everything_and_where_the_servers_will_answer(
+    program: Stack, kubernetes: Kubernetes
+) -> None:
     configure(program, "aegis:cluster.kubeconfig", str(kubernetes.kubeconfig))
     configure(program, "aegis:vault.transitMount", "ml/signing")
     configure(program, "aegis:vault.authMount", "ml/pods")
@@ -70,5 +73,5 @@ def test_the_first_preview_shows_everything_and_knows_no_address_yet(program: St
     text = preview(program)
     for resource in ("Deployment mlflow-server", "StatefulSet postgres-server", "SecretBackendKey signing-key-key"):
         assert f"{resource} create" in text
-    assert "mlflow_url        : [unknown]" in text
+    assert re.search(r'mlflow_url +: "http://localhost:5000"', text)
     assert "error" not in text
