@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -49,7 +48,8 @@ def registry() -> Iterator[str]:
         _wait_for(address)
         yield address
     finally:
-        server.send_signal(signal.SIGINT)
+        # Not by an interrupt, which a process started in a shell's background ignores; and it has nothing to save.
+        server.kill()
         server.wait(timeout=20)
         shutil.rmtree(folder)
         _forget_images(f"{address}/")

@@ -33,6 +33,12 @@ SCHEMA = """
 """
 
 
+# The catalogue is every database's; a subscription is altered in its own.
+SUBSCRIPTIONS = """
+SELECT subname FROM pg_subscription JOIN pg_database ON pg_database.oid = subdbid WHERE datname = current_database()
+"""
+
+
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Platform]:
     with backup_servers.postgres("admin") as postgres, backup_servers.object_store() as store:
@@ -50,7 +56,7 @@ def admin(servers: Platform) -> Iterator[Platform]:
     yield servers
     for database in servers.databases() - {"postgres"}:
         servers.sql(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
-        for (subscription,) in servers.sql("SELECT subname FROM pg_subscription", database):
+        for (subscription,) in servers.sql(SUBSCRIPTIONS, database):
             servers.sql(f"ALTER SUBSCRIPTION {subscription} DISABLE", database)
             servers.sql(f"ALTER SUBSCRIPTION {subscription} SET (slot_name = NONE)", database)
             servers.sql(f"DROP SUBSCRIPTION {subscription}", database)
