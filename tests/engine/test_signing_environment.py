@@ -106,10 +106,10 @@ def test_mounts_with_slashes_and_another_key_are_made_used_kept_and_taken_down(s
         policies = vault.call("GET", f"auth/{method}/role/signer")["data"]["token_policies"]
         assert policies == [policy]
         sign_and_verify(vault, policies)
-    (device,) = vault.call("GET", "sys/audit")["data"].values()
+    device = vault.call("GET", "sys/audit")["data"]["stdout/"]
     assert (device["type"], device["options"]) == ("file", {"file_path": "stdout"})
 
     signing.destroy()
     assert f"{MOUNT}/" not in vault.call("GET", "sys/mounts")["data"]
     assert not {f"{METHOD}/", f"{TRUST}/"} & vault.call("GET", "sys/auth")["data"].keys()
-    assert not vault.call("GET", "sys/audit")["data"]
+    assert "stdout/" not in vault.call("GET", "sys/audit")["data"]
