@@ -1,11 +1,11 @@
 """The Aegis stack: an MLflow platform, and a model that is trained, signed, verified and registered on it.
 
-Wiring only: what this environment wants, where it is made, and its parts. Every resource has an explicit provider.
+The platform's table of contents: its capabilities, in the order in which they need one another. Every resource has an
+explicit provider.
 """
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 
 # Pulumi puts this folder on the path; its modules are imported from the repository's root, as everywhere else.
@@ -14,17 +14,40 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from infra.startup import quick_start
 
 with quick_start():
-    from infra import settings
-    from infra.assembly.cloud import cloud
-    from infra.assembly.providers import first_providers
+    from infra.capabilities import import_all
+    from infra.providers import first_providers, look_up_cloud
+    from infra.settings.load import load
 
-    wanted = settings.load()
-    made = first_providers(wanted)
-    # The parts' SDKs take as long to import as the look-ups to be answered.
+    settings = load()
+    providers = first_providers(settings)
+    # Importing the SDKs takes as long as AWS takes to answer.
     with ThreadPoolExecutor(max_workers=1) as meanwhile:
-        parts = meanwhile.submit(import_module, "infra.assembly.environment")
-        aws = cloud(wanted, made)
-    parts.result()
-    from infra.assembly.environment import environment
+        imported = meanwhile.submit(import_all)
+        cloud = look_up_cloud(settings, providers)
+    imported.result()
 
-environment(wanted, made, aws)
+    from infra.capabilities.artifacts.make import make_artifacts
+    from infra.capabilities.backup.make import make_backup
+    from infra.capabilities.cluster.make import make_cluster
+    from infra.capabilities.database.make import make_database
+    from infra.capabilities.images.make import make_images
+    from infra.capabilities.release.make import make_release
+    from infra.capabilities.signing.make import make_signing
+    from infra.capabilities.teams.make import make_teams
+    from infra.capabilities.tracking.make import make_tracking
+    from infra.capabilities.training.make import make_training
+    from infra.context import open_context
+
+make_images(settings, cloud)
+# Before the first images are pushed, a stack has only their repositories.
+if not settings.only_repositories:
+    context = open_context(settings, cloud, providers)
+    make_cluster(context)
+    database = make_database(context)
+    artifacts = make_artifacts(context)
+    tracking = make_tracking(context, database, artifacts)
+    make_backup(context, database, artifacts)
+    signing = make_signing(context, database, artifacts)
+    teams = make_teams(context)
+    training = make_training(context, database, artifacts, tracking, teams)
+    make_release(context, artifacts, tracking, signing, training)

@@ -7,8 +7,8 @@ import pulumi
 from pulumi import ResourceOptions
 from pulumi_aws import s3
 
-from infra.aws.account import Account
-from infra.aws.statements import Document
+from infra.limits.account import Account
+from infra.limits.statements import Document
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

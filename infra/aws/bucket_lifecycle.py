@@ -6,9 +6,6 @@ from typing import Final
 from pulumi_aws.s3 import BucketLifecycleConfigurationRuleArgsDict as Rule
 from pulumi_aws.s3 import BucketLifecycleConfigurationRuleFilterArgsDict as Filter
 
-# The shortest time in STANDARD before STANDARD_IA that S3 takes, and the shortest that is paid for there:
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
-SOONEST_COLD_DAYS: Final = 30
 _COLDER_AFTER_DAYS: Final = 90
 
 # No upload of a workload takes longer, and nobody sees the parts of one that was given up.

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pulumi
 
-from infra.aws.account import Account
-from infra.aws.statements import Document, Statement, document
+from infra.limits.account import Account
+from infra.limits.statements import Document, Statement, document
 
 _TLS_VERSION: Final = "1.2"
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html#amazons3-policy-keys

@@ -12,8 +12,8 @@ from pulumi_aws import cloudwatch, ec2, rds, vpc
 import contracts
 from infra.aws.database_args import LOGS, ManagedPostgresArgs
 from infra.aws.database_parameters import parameters
-from infra.aws.database_version import family, is_pinned
 from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
+from infra.limits.postgres_version import family, is_pinned
 
 ADMINISTRATOR: Final = "aegis_admin"
 

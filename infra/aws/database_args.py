@@ -5,19 +5,10 @@ from typing import Final
 
 import pulumi
 
-from infra.aws import database_version
-from infra.aws.account import Account
-from infra.aws.instance_classes import memory_gib
-from infra.aws.log_retention import RETENTION_DAYS
+from infra.limits import postgres_version, rds
+from infra.limits.account import Account
+from infra.limits.instance_classes import memory_gib
 
-# gp3 for PostgreSQL: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html
-_LEAST_GIB: Final = 20
-_MOST_GIB: Final = 65_536
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithAutomatedBackups.BackupRetention.html
-_MOST_BACKUP_DAYS: Final = 35
-_LEAST_BACKUP_DAYS_PROTECTED: Final = 7
-# A subnet group spans two zones at least, even for a server in one.
-_LEAST_SUBNETS: Final = 2
 # What RDS exports to CloudWatch: PostgreSQL's own log, and that of a new major version.
 LOGS: Final = ("postgresql", "upgrade")
 
@@ -45,40 +36,37 @@ class ManagedPostgresArgs:
     protected: bool
     iam_authentication: bool
     log_days: int = 90
-    engine_version: str = database_version.MAJOR
+    engine_version: str = postgres_version.MAJOR
     apply_immediately: bool = False
 
     def __post_init__(self) -> None:
         memory_gib(self.instance_class)
-        database_version.checked(self.engine_version)
+        postgres_version.checked(self.engine_version)
         self.account.database_identifier()
-        least_backup_days = _LEAST_BACKUP_DAYS_PROTECTED if self.protected else 1
-        least_max_gib = -(-self.storage_gib * 11 // 10)
+        least_days = rds.least_backup_days(protected=self.protected)
+        least_max_gib = rds.least_max_storage(self.storage_gib)
         rules = {
-            "subnet_ids": (
-                len(set(self.subnet_ids)) >= _LEAST_SUBNETS,
-                "two subnets at least, in two zones",
-            ),
+            "subnet_ids": (rds.enough_subnets(self.subnet_ids), f"{rds.LEAST_SUBNETS} subnets or more, in two zones"),
             "storage_gib": (
-                _LEAST_GIB <= self.storage_gib <= _MOST_GIB,
-                f"{_LEAST_GIB} to {_MOST_GIB}",
+                rds.LEAST_STORAGE_GIB <= self.storage_gib <= rds.MOST_STORAGE_GIB,
+                f"{rds.LEAST_STORAGE_GIB} to {rds.MOST_STORAGE_GIB}",
             ),
             "max_storage_gib": (
-                self.max_storage_gib == 0 or least_max_gib <= self.max_storage_gib <= _MOST_GIB,
-                f"0, or {least_max_gib} (110 % of storage_gib) to {_MOST_GIB}",
+                self.max_storage_gib == 0 or least_max_gib <= self.max_storage_gib <= rds.MOST_STORAGE_GIB,
+                f"0, or {least_max_gib} (110 % of storage_gib) to {rds.MOST_STORAGE_GIB}",
             ),
             "backup_days": (
-                least_backup_days <= self.backup_days <= _MOST_BACKUP_DAYS,
-                f"{least_backup_days} to {_MOST_BACKUP_DAYS}",
+                least_days <= self.backup_days <= rds.MOST_BACKUP_DAYS,
+                f"{least_days} to {rds.MOST_BACKUP_DAYS}",
             ),
             "log_days": (
-                self.log_days in RETENTION_DAYS,
-                f"one of {', '.join(str(days) for days in RETENTION_DAYS)}",
+                self.log_days in rds.LOG_RETENTION_DAYS,
+                f"one of {', '.join(str(days) for days in rds.LOG_RETENTION_DAYS)}",
             ),
         }
         for field, (holds, allowed) in rules.items():
             if not holds:
-                raise ValueError(f"{field} is {getattr(self, field)!r}: allowed is {allowed}.")
+                raise ValueError(f"{field} must be {allowed}, got {getattr(self, field)!r}.")
 
     @property
     def identifier(self) -> str:

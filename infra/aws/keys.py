@@ -8,8 +8,8 @@ import pulumi
 from pulumi import ResourceOptions
 from pulumi_aws import kms
 
-from infra.aws.account import Account
-from infra.aws.statements import Document, Statement, document
+from infra.limits.account import Account
+from infra.limits.statements import Document, Statement, document
 
 # Days between two rotations; KMS takes 90 to 2560, and still decrypts with what was rotated out:
 # https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html

@@ -12,9 +12,9 @@ import pulumi
 from pulumi import ResourceOptions
 from pulumi_aws import iam, s3
 
-from infra.aws.account import REPLICATION, Account
 from infra.aws.bucket import SecureBucket
-from infra.aws.statements import Document, Statement, document
+from infra.limits.account import REPLICATION, Account
+from infra.limits.statements import Document, Statement, document
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,8 +8,8 @@ import pulumi
 from pulumi import ResourceOptions
 from pulumi_aws import ecr
 
-from infra.aws.account import Account
 from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
+from infra.limits.account import Account
 
 _UNTAGGED_DAYS: Final = 14
 # Far more releases than a roll-back reaches: a stack names its images by digest, and must still find them.

@@ -12,9 +12,9 @@ from pulumi import ResourceOptions
 from pulumi_aws import iam
 
 import contracts
-from infra.aws.account import Account
-from infra.aws.service_account import subject
-from infra.aws.statements import Document, document
+from infra.limits.account import Account
+from infra.limits.kubernetes_names import subject
+from infra.limits.statements import Document, document
 
 # The shortest that IAM allows; the AWS SDKs ask again, with the token that kubelet has renewed by then.
 _SESSION_SECONDS: Final = 3600

@@ -1,9 +1,5 @@
 """The settings of a stack: typed, checked before any resource, and the only place that reads `pulumi.Config`.
 
-Every key and its default is explained in `docs/settings.md`, which is made from the types here.
+`model.Settings` is all of them, `load.load()` reads and checks them. Each capability's section is in its own folder.
+`docs/settings.md` is made from the types.
 """
-
-from infra.settings.load import SettingsError, load, parse
-from infra.settings.model import Settings
-
-__all__ = ["Settings", "SettingsError", "load", "parse"]

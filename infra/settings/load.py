@@ -9,9 +9,9 @@ import pulumi
 from pulumi.runtime.config import CONFIG
 from pydantic import ValidationError
 
-from infra.problems import describe
-from infra.settings import ambient, consistency
+from infra.settings import ambient, check
 from infra.settings.model import Settings
+from infra.settings.problems import describe
 
 
 class SettingsError(pulumi.RunError):
@@ -42,7 +42,7 @@ def parse(given: Mapping[str, Any], namespace: str, stack: str) -> Settings:
         wanted = Settings.model_validate(dict(given))
     except ValidationError as error:
         raise _refusal(stack, describe(Settings, error, namespace)) from None
-    if problems := consistency.problems(wanted, namespace):
+    if problems := check.problems(wanted, namespace):
         raise _refusal(stack, [f"{namespace}:{problem}" for problem in problems])
     return wanted
 

@@ -1,6 +1,6 @@
 """The ports of the machine that runs Pulumi at which the servers in the cluster answer."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -8,11 +8,12 @@ import contracts
 from infra.settings.section import Section
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
+ServerName = Literal["mlflow", "s3", "s3_console", "vault", "postgres"]
 _ALLOWED: Final = "an integer from 1024 to 65535, another one for each server"
 
 
 class Localhost(Section):
-    """The ports of `localhost` at which the servers answer: `make up` opens them, and forwards what comes in."""
+    """The ports of `localhost` at which the servers answer: `make up` opens them and forwards connections."""
 
     mlflow: Port = Field(default=contracts.LOCALHOST_PORTS["mlflow"], description=f"MLflow: {_ALLOWED}")
     s3: Port = Field(
@@ -27,3 +28,10 @@ class Localhost(Section):
     postgres: Port = Field(
         default=contracts.LOCALHOST_PORTS["postgres"], description=f"PostgreSQL, where the cluster has one: {_ALLOWED}"
     )
+
+    def url(self, server: ServerName) -> str:
+        """Return the address of a server.
+
+        It stays the same over all changes of the cluster; the address of a Service changes when it is replaced.
+        """
+        return f"http://localhost:{getattr(self, server)}"

@@ -1,13 +1,25 @@
-"""All sections of a stack's settings."""
+"""All sections of a stack's settings, and what the whole of them says."""
+
+from collections.abc import Iterator
 
 from pydantic import Field
 
-from infra.settings.cluster import Cluster, Images
-from infra.settings.environment import Aws, Environment
+from infra.capabilities.artifacts.settings import ArtifactStore
+from infra.capabilities.backup.settings import Backup
+from infra.capabilities.cluster.settings import Cluster
+from infra.capabilities.database.settings import Database
+from infra.capabilities.images.settings import Images
+from infra.capabilities.release.settings import Release
+from infra.capabilities.signing.settings import Vault
+from infra.capabilities.teams.settings import Team
+from infra.capabilities.tracking.settings import Mlflow
+from infra.capabilities.training.settings import Trainer
+from infra.limits.flows import Flow
+from infra.limits.grants import Store, Workload
+from infra.settings.aws import Aws, Egress, Environment
+from infra.settings.capability import Capability
 from infra.settings.localhost import Localhost
 from infra.settings.section import Section
-from infra.settings.stores import ArtifactStore, Backup, Database, Egress
-from infra.settings.workloads import Mlflow, Release, Team, Trainer, Vault
 
 
 class Settings(Section):
@@ -32,10 +44,41 @@ class Settings(Section):
 
     @property
     def only_repositories(self) -> bool:
-        """Whether the stack is at its first step, at which there are no images to run yet."""
+        """Whether the stack is at its first step, before there are images to run."""
         return self.aws is not None and self.aws.only_repositories
 
     @property
     def uses_aws(self) -> bool:
         """Whether anything of the stack is in AWS."""
         return self.database.kind == "rds" or self.artifact_store.kind == "s3" or self.cluster.eks_name is not None
+
+    @property
+    def has_emulated_aws(self) -> bool:
+        """Whether calls to AWS go to an emulated API, in a preview at least."""
+        return self.aws is not None and self.aws.api.is_emulated
+
+    @property
+    def stores_in_aws(self) -> frozenset[Store]:
+        """What grants can be about."""
+        there = {
+            Store.BUCKETS: self.artifact_store.kind == "s3",
+            Store.DATABASE_LOGIN: self.database.auth == "iam",
+            Store.DATABASE_SECRET: self.database.kind == "rds",
+        }
+        return frozenset(store for store, is_there in there.items() if is_there)
+
+    def capabilities(self) -> Iterator[Capability]:
+        """Yield the section of each capability."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            yield from (
+                each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Capability)
+            )
+
+    def flows(self) -> tuple[Flow, ...]:
+        """Return every flow of the platform's pods and servers."""
+        return tuple(flow for capability in self.capabilities() for flow in capability.flows(self))
+
+    def identities(self) -> tuple[Workload, ...]:
+        """Return every workload with an identity."""
+        return tuple(workload for capability in self.capabilities() for workload in capability.identities(self))

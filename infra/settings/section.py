@@ -1,7 +1,6 @@
-"""What the sections of a stack's settings have in common: strictness, and the types that several of them use.
+"""The base of all sections of a stack's settings, and the types that several sections use.
 
-The description of each field says what is allowed: the check's message and the reference (`docs/settings.md`) are made
-of it.
+The description of each field says what is allowed. The messages of the checks and `docs/settings.md` are made from it.
 """
 
 import ipaddress
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from infra.quantities import gibibytes, mebibytes
+from infra.limits.quantities import MOST_VOLUME_GIB, gibibytes, mebibytes
 
 # RFC 1123 label: what Kubernetes takes as the name of a namespace. A subdomain, the name of a host or of most other
 # objects, is labels with dots between them.
@@ -28,7 +27,7 @@ _PORT: Final = r"(:[0-9]{1,5})?"
 _WORD: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _NODE_LABEL: Final = rf"^({_NAME}/)?{_WORD}$"
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
-# A rule for a wider network than this is no rule.
+# A wider network than this would allow almost everything.
 _WIDEST_PREFIX: Final = 8
 
 
@@ -39,7 +38,7 @@ class Section(BaseModel):
 
 
 def _volume_size(value: str) -> str:
-    if not 1 <= gibibytes(value) <= 16 * 1024:
+    if not 1 <= gibibytes(value) <= MOST_VOLUME_GIB:
         raise ValueError("out of range")
     return value
 
@@ -63,7 +62,7 @@ def _existing_file(value: str) -> str:
 
 
 def _certificates(value: str) -> str:
-    """Return the path as the program and its providers see it, who run in the same folder on every machine."""
+    """Return the path as the program and its providers see it: relative to the folder in which they run."""
     path = value if Path(value).is_absolute() else os.path.relpath(_REPOSITORY / value)
     try:
         ssl.create_default_context(cafile=path)

@@ -1,1 +1,0 @@
-"""The parts of an environment, each from the settings: what stands between them and the components."""

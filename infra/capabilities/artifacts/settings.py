@@ -1,0 +1,91 @@
+"""Settings of the buckets of artifacts, backups and releases."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field
+
+import contracts
+from infra.limits.buckets import SOONEST_COLD_DAYS, lock_fits
+from infra.limits.flows import S3, Flow, Pods, Server
+from infra.settings.aws import partition
+from infra.settings.capability import Capability, only_with
+from infra.settings.names import Region
+from infra.settings.section import Label, VolumeSize
+
+if TYPE_CHECKING:
+    from infra.settings.model import Settings
+
+SETUP: Final = Pods(contracts.MLFLOW_NAMESPACE, "s3-setup")
+
+
+class ArtifactStore(Capability):
+    """Where artifacts, backups and releases are kept."""
+
+    kind: Literal["in-cluster", "s3"] = Field(
+        default="in-cluster", description="in-cluster (an S3 server as a StatefulSet) or s3 (buckets in AWS)"
+    )
+    storage: VolumeSize = Field(
+        default="20Gi",
+        description="in-cluster only: a volume size from 1Gi to 16Ti, such as 20Gi; can't be changed later",
+    )
+    region: Label = Field(
+        default="us-west-2", description="in-cluster only: the region that server and clients name, such as us-west-2"
+    )
+    replica_region: Region | None = Field(
+        default=None,
+        description="s3 only: a second region that every object is replicated to; default: none",
+    )
+    cold_after_days: int | None = Field(
+        default=None,
+        ge=SOONEST_COLD_DAYS,
+        le=3650,
+        description="s3 only: days after which artifacts move to a cheaper tier, an integer from "
+        f"{SOONEST_COLD_DAYS} to 3650; default: never",
+    )
+    backup_lock_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=3650,
+        description="s3 only: days in which a backup can't be deleted (object lock), an integer from 1 to "
+        "backup.retentionDays; default: no lock; cannot be set later",
+    )
+
+    def problems(self, settings: "Settings") -> Iterator[str]:
+        """Yield a line for each problem of the buckets."""
+        yield from only_with("artifactStore", self, "in-cluster", ("storage", "region"))
+        yield from only_with("artifactStore", self, "s3", ("replica_region", "cold_after_days", "backup_lock_days"))
+        if self.kind == "s3" and not settings.cluster.gives_aws_roles:
+            yield (
+                'artifactStore.kind: got "s3"; allowed with cluster.eksName or cluster.oidcIssuer only, as pods get '
+                "their AWS roles by the tokens of the cluster's issuer"
+            )
+        days = settings.backup.retention_days
+        if not lock_fits(self.backup_lock_days, days):
+            yield (
+                f"artifactStore.backupLockDays: got {self.backup_lock_days}, and backup.retentionDays is {days}; "
+                f"allowed: 1 to {days}, as a locked backup can't be removed when it is due"
+            )
+        if settings.aws is not None:
+            yield from self._replica_problems(settings.aws.region)
+
+    def _replica_problems(self, region: str) -> Iterator[str]:
+        replica = self.replica_region
+        if replica == region:
+            yield (
+                f'artifactStore.replicaRegion: got "{replica}", where the originals are; allowed: another region than '
+                "aws.region"
+            )
+        elif replica is not None and partition(replica) != (home := partition(region)):
+            yield f'artifactStore.replicaRegion: got "{replica}"; allowed: a region of the partition {home}'
+
+    def server(self, settings: "Settings") -> Server:
+        """Return the S3 server, as pods talk to it."""
+        if self.kind == "s3" and settings.aws is not None:
+            return settings.aws.api.server(settings.egress.aws)
+        return S3
+
+    def flows(self, settings: "Settings") -> Iterator[Flow]:  # noqa: ARG002 - whatever the other settings are
+        """Yield the flows of the Job that makes the buckets on an S3 server in the cluster."""
+        if self.kind == "in-cluster":
+            yield Flow(SETUP, S3)

@@ -1,0 +1,1 @@
+"""The scheduled backup of MLflow's database."""

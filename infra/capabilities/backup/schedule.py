@@ -1,0 +1,101 @@
+"""The CronJob that backs up MLflow's database and verifies each backup."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.batch.v1 import CronJob
+from pulumi_kubernetes.core.v1 import Secret
+
+import contracts
+from infra.capabilities.backup.settings import PODS
+from infra.kube.job import job_spec
+from infra.kube.network_policy import allow
+from infra.kube.pod_access import with_access
+from infra.kube.pods import Resources, container, environment, from_secret, labels, metadata, pod
+from infra.limits.flows import Traffic
+from infra.links import Bucket, DatabaseAddress, Identity
+
+COMPONENT: Final = PODS.component
+
+_RESOURCES: Final = Resources(cpu="20m", memory="256Mi", cpu_limit="1", memory_limit="1Gi")
+# Seconds: a backup that could not start within an hour of its time waits for the next night.
+_START_WITHIN: Final = 3600
+_DEADLINE: Final = 4 * 3600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackupArgs:
+    """Arguments of `Backup`; `schedule` is in cron's five fields, in UTC."""
+
+    namespace: pulumi.Input[str]
+    image: str
+    database: DatabaseAddress
+    bucket: Bucket
+    traffic: Traffic
+    schedule: str
+    retention_days: int
+    suspended: bool
+    identity: Identity | None = None
+
+
+class Backup(pulumi.ComponentResource):
+    """The CronJob `backup`; `kubectl create job --from=cronjob/backup NAME` makes one by hand."""
+
+    def __init__(self, name: str, args: BackupArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:cluster:Backup", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        secret = Secret(
+            f"{name}-accounts",
+            metadata=metadata(args.namespace, COMPONENT),
+            # An empty map is never in the cluster, so the provider would replace the Secret with every update.
+            string_data={**args.database.libpq_secrets(), **args.bucket.secrets()} or None,
+            opts=child,
+        )
+        main = container(
+            COMPONENT,
+            args.image,
+            _RESOURCES,
+            command=[
+                "python",
+                "-m",
+                "workloads.backup.create",
+                "--verify",
+                "--retention-days",
+                str(args.retention_days),
+            ],
+            env=environment(
+                {
+                    **args.database.libpq_environment(),
+                    **args.bucket.environment(),
+                    contracts.Env.BACKUPS_BUCKET: args.bucket.bucket,
+                }
+            ),
+            env_from=[from_secret(secret.metadata.name)],
+        )
+        CronJob(
+            f"{name}-schedule",
+            metadata=metadata(args.namespace, COMPONENT, COMPONENT),
+            spec={
+                "schedule": args.schedule,
+                "time_zone": "Etc/UTC",
+                "concurrency_policy": "Forbid",
+                "starting_deadline_seconds": _START_WITHIN,
+                "successful_jobs_history_limit": 3,
+                "failed_jobs_history_limit": 3,
+                "suspend": args.suspended,
+                "job_template": {
+                    "metadata": {"labels": labels(COMPONENT)},
+                    "spec": job_spec(
+                        COMPONENT,
+                        with_access(pod(main), identity=args.identity, database=args.database),
+                        retries=2,
+                        deadline=_DEADLINE,
+                    ),
+                },
+            },
+            opts=child,
+        )
+        self.register_outputs({})

@@ -1,0 +1,1 @@
+"""The cluster that the stack is deployed to: its closed namespace, and a class of encrypted volumes."""

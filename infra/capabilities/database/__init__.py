@@ -1,0 +1,1 @@
+"""MLflow's database: PostgreSQL in the cluster or by Amazon RDS."""

@@ -1,0 +1,103 @@
+"""MLflow's database on RDS: the instance, and the Job that makes MLflow's user and database on it."""
+
+from pathlib import Path
+from typing import Final
+
+import pulumi
+
+from infra.aws.cloud import Cloud
+from infra.aws.database import ManagedPostgres
+from infra.aws.database_args import ManagedPostgresArgs
+from infra.aws.database_authorities import authorities
+from infra.aws.eks import EksCluster
+from infra.capabilities.database.access import DatabaseAccess, DatabaseAccessArgs
+from infra.capabilities.database.settings import SETUP, SETUP_WORKLOAD
+from infra.capabilities.database.settings import Database as DatabaseSettings
+from infra.capabilities.database.setup import DatabaseSetup, DatabaseSetupArgs
+from infra.context import Context
+from infra.limits.quantities import gibibytes
+from infra.limits.statements import AdminSecret, DatabaseUser
+from infra.links import Database, DatabaseAddress
+
+DATABASE: Final = "mlflow"
+OWNER: Final = "mlflow"
+
+
+def managed_database(context: Context) -> Database:
+    """Make the RDS instance in the VPC of the cluster, and MLflow's user and database on it.
+
+    Raises:
+        ValueError: The stack's cluster isn't an EKS cluster.
+    """
+    cloud, settings = context.cloud, context.settings.database
+    if cloud is None or cloud.cluster is None:
+        raise ValueError("database.kind rds needs an EKS cluster.")
+    instance = _instance(settings, cloud, cloud.cluster)
+    access = DatabaseAccess(
+        "database-access",
+        DatabaseAccessArgs(
+            namespace=context.namespace,
+            authorities=_authorities(settings, cloud),
+            with_password=settings.auth == "password",
+        ),
+        context.opts,
+    )
+    address = DatabaseAddress(
+        host=instance.host,
+        port=instance.port,
+        name=DATABASE,
+        user=OWNER,
+        password=access.password,
+        authorities=access.authorities,
+    )
+    login = None
+    if settings.auth == "iam":
+        login = instance.resource_id.apply(lambda known: DatabaseUser(resource_id=known, user=OWNER))
+    return Database(address=address, ready=_setup(context, instance, address), login=login)
+
+
+def _setup(context: Context, instance: ManagedPostgres, address: DatabaseAddress) -> DatabaseSetup:
+    secret = pulumi.Output.all(instance.admin_secret_arn, instance.key_arn).apply(
+        lambda arns: AdminSecret(arn=arns[0], key_arn=arns[1])
+    )
+    return DatabaseSetup(
+        "database-setup",
+        DatabaseSetupArgs(
+            namespace=context.namespace,
+            image=context.settings.images.workloads,
+            database=address,
+            admin_secret_arn=instance.admin_secret_arn,
+            identity=context.identity(SETUP_WORKLOAD, secret=secret),
+            traffic=context.traffic(SETUP),
+        ),
+        context.opts,
+    )
+
+
+def _instance(settings: DatabaseSettings, cloud: Cloud, cluster: EksCluster) -> ManagedPostgres:
+    return ManagedPostgres(
+        "database",
+        ManagedPostgresArgs(
+            account=cloud.account,
+            vpc_id=cluster.vpc_id,
+            client_security_group_ids=tuple(settings.client_security_group_ids) or (cluster.security_group_id,),
+            subnet_ids=tuple(settings.subnet_ids) or cluster.subnet_ids,
+            engine_version=settings.version,
+            instance_class=settings.instance_class,
+            storage_gib=int(gibibytes(settings.storage)),
+            max_storage_gib=int(gibibytes(settings.max_storage)),
+            multi_az=settings.multi_az,
+            backup_days=settings.backup_days,
+            protected=cloud.protected,
+            iam_authentication=settings.auth == "iam",
+            log_days=settings.log_days,
+            apply_immediately=settings.apply_immediately,
+        ),
+        cloud.opts,
+    )
+
+
+def _authorities(settings: DatabaseSettings, cloud: Cloud) -> str:
+    if settings.authorities is None:
+        return authorities(cloud.account.region)
+    return Path(settings.authorities).read_text()

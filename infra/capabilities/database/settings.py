@@ -1,0 +1,209 @@
+"""Settings of MLflow's database."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+import contracts
+from infra.aws.database_authorities import regions
+from infra.limits import postgres_version, rds
+from infra.limits.connections import in_cluster_connections
+from infra.limits.flows import POSTGRES, RDS, Flow, Pods, Server
+from infra.limits.grants import DecryptAdminSecret, ReadAdminSecret, Workload
+from infra.limits.instance_classes import max_connections
+from infra.limits.quantities import gibibytes, mebibytes
+from infra.settings.capability import Capability, only_with
+from infra.settings.section import CertificatesFile, VolumeSize
+
+if TYPE_CHECKING:
+    from infra.settings.model import Settings
+
+SETUP: Final = Pods(contracts.MLFLOW_NAMESPACE, "database-setup")
+# The password of the administrator, and nothing else.
+SETUP_WORKLOAD: Final = Workload(
+    service_account=contracts.DATABASE_SETUP_SERVICE_ACCOUNT, grants=(ReadAdminSecret(), DecryptAdminSecret())
+)
+
+SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+SecurityGroupId = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
+
+_LEAST_MEMORY_MIB: Final = 256
+_MOST_MEMORY_MIB: Final = 256 * 1024
+_RDS_ONLY: Final = (
+    "version",
+    "instance_class",
+    "max_storage",
+    "multi_az",
+    "backup_days",
+    "log_days",
+    "subnet_ids",
+    "client_security_group_ids",
+    "apply_immediately",
+    "authorities",
+)
+
+
+def _rds_size(value: str) -> str:
+    if not 1 <= gibibytes(value) <= rds.MOST_STORAGE_GIB:
+        raise ValueError("out of range")
+    return value
+
+
+def _memory(value: str) -> str:
+    if not _LEAST_MEMORY_MIB <= mebibytes(value) <= _MOST_MEMORY_MIB:
+        raise ValueError("out of range")
+    return value
+
+
+def _log_days(value: int) -> int:
+    if value not in rds.LOG_RETENTION_DAYS:
+        raise ValueError("CloudWatch refuses this number of days")
+    return value
+
+
+class Database(Capability):
+    """MLflow's database."""
+
+    kind: Literal["in-cluster", "rds"] = Field(
+        default="in-cluster", description="in-cluster (PostgreSQL as a StatefulSet) or rds (RDS for PostgreSQL)"
+    )
+    version: Annotated[str, AfterValidator(postgres_version.checked)] = Field(
+        default=postgres_version.MAJOR, description=postgres_version.ALLOWED
+    )
+    storage: VolumeSize = Field(
+        default="20Gi",
+        description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS takes at least "
+        f"{rds.LEAST_STORAGE_GIB}Gi, and can grow; a volume in the cluster can't be changed later",
+    )
+    memory: Annotated[str, AfterValidator(_memory)] = Field(
+        default="1Gi",
+        description="in-cluster only: a size from 256Mi to 256Gi that the server may use; it bounds the connections",
+    )
+    auth: Literal["password", "iam"] = Field(
+        default="password",
+        description="password, or iam (RDS only: 15-minute tokens of the workloads' roles, and no password)",
+    )
+    instance_class: str = Field(
+        default="db.t4g.medium",
+        description="RDS only: an instance class, such as db.m7g.large; its memory bounds the connections",
+    )
+    max_storage: Annotated[str, AfterValidator(_rds_size)] = Field(
+        default="100Gi",
+        description="RDS only: up to where the storage grows by itself, from 10 percent above storage to 64Ti",
+    )
+    multi_az: bool = Field(default=True, description="RDS only: true or false: a standby in a second zone")
+    backup_days: int = Field(
+        default=14,
+        ge=1,
+        le=rds.MOST_BACKUP_DAYS,
+        description=f"RDS only: days of automated backups, an integer from 1 to {rds.MOST_BACKUP_DAYS}",
+    )
+    log_days: Annotated[int, AfterValidator(_log_days)] = Field(
+        default=90,
+        description="RDS only: days for which CloudWatch keeps the server's logs, one of "
+        f"{', '.join(str(days) for days in rds.LOG_RETENTION_DAYS)}",
+    )
+    subnet_ids: list[SubnetId] = Field(
+        default=[],
+        description="RDS only: a list of two or more subnets' IDs, such as subnet-0123456789abcdef0; default: "
+        "those of the EKS cluster",
+    )
+    client_security_group_ids: list[SecurityGroupId] = Field(
+        default=[],
+        description="RDS only: a list of the IDs of the security groups that pods are in, such as "
+        "sg-0123456789abcdef0; default: the EKS cluster's own",
+    )
+    apply_immediately: bool = Field(
+        default=True,
+        description="RDS only: true or false: whether a change, such as of the class, is made, and the server "
+        "restarted, during the update; with false it waits for the maintenance window, and the cluster "
+        "counts on it at once",
+    )
+    authorities: CertificatesFile | None = Field(
+        default=None,
+        description="RDS only: the path, from the repository's root, of a PEM file with the authorities of the "
+        "server's certificate, and without a private key (with an emulated AWS API the environment "
+        "variable AEGIS_DATABASE_AUTHORITIES fills in); default: those that RDS publishes",
+    )
+
+    @property
+    def connections(self) -> int:
+        """How many connections the server accepts.
+
+        Raises:
+            ValueError: The instance class is unknown.
+        """
+        if self.kind == "rds":
+            return max_connections(self.instance_class)
+        return in_cluster_connections(self.memory)
+
+    @property
+    def server(self) -> Server:
+        """The PostgreSQL server, as pods talk to it."""
+        return RDS if self.kind == "rds" else POSTGRES
+
+    def problems(self, settings: "Settings") -> Iterator[str]:
+        """Yield a line for each problem of the database."""
+        yield from only_with("database", self, "rds", _RDS_ONLY)
+        if self.kind == "in-cluster":
+            if self.auth == "iam":
+                yield 'database.auth: got "iam"; allowed with kind rds only, as only RDS knows the roles of AWS'
+            return
+        if settings.cluster.eks_name is None:
+            yield (
+                'database.kind: got "rds"; allowed with cluster.eksName only, as its VPC is where the database is made'
+            )
+        try:
+            max_connections(self.instance_class)
+        except ValueError as error:
+            yield f"database.instanceClass: {error}"
+        if settings.aws is not None and self.authorities is None and settings.aws.region not in regions():
+            yield (
+                f'aws.region: got "{settings.aws.region}"; allowed with RDS: {", ".join(regions())}, or set '
+                "database.authorities"
+            )
+        yield from self._storage_problems()
+        yield from self._network_problems()
+        least_days = rds.least_backup_days(
+            protected=settings.environment is not None and settings.environment.protected
+        )
+        if self.backup_days < least_days:
+            yield (
+                f"database.backupDays: got {self.backup_days} in a protected environment; allowed: {least_days} to "
+                f"{rds.MOST_BACKUP_DAYS}"
+            )
+
+    def _storage_problems(self) -> Iterator[str]:
+        for key, size in (("storage", self.storage), ("maxStorage", self.max_storage)):
+            if gibibytes(size) % 1:
+                yield f"database.{key}: got {size}; allowed with kind rds: a whole number of Gi or Ti"
+        if gibibytes(self.storage) < rds.LEAST_STORAGE_GIB:
+            yield f"database.storage: got {self.storage}; allowed with kind rds: {rds.LEAST_STORAGE_GIB}Gi to 16Ti"
+        least_max = rds.least_max_storage(math.ceil(gibibytes(self.storage)))
+        if gibibytes(self.max_storage) < least_max:
+            yield (
+                f"database.maxStorage: got {self.max_storage} with storage {self.storage}; allowed: at least "
+                f"{least_max}Gi, 10 percent above it"
+            )
+
+    def _network_problems(self) -> Iterator[str]:
+        if self.subnet_ids and not rds.enough_subnets(self.subnet_ids):
+            yield (
+                f"database.subnetIds: got {self.subnet_ids[0]} alone; allowed: {rds.LEAST_SUBNETS} subnets or more, in "
+                "different zones"
+            )
+        groups = self.client_security_group_ids
+        for group in sorted({group for group in groups if groups.count(group) > 1}):
+            yield f"database.clientSecurityGroupIds: got {group} {groups.count(group)} times; allowed: each once"
+
+    def flows(self, settings: "Settings") -> Iterator[Flow]:
+        """Yield the flows of the Job that makes MLflow's user and database on RDS."""
+        if self.kind == "rds" and settings.aws is not None:
+            yield Flow(SETUP, self.server)
+            yield Flow(SETUP, settings.aws.api.server(settings.egress.aws))
+
+    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - whatever the other settings are
+        """Yield the Job that makes MLflow's user and database on RDS."""
+        yield SETUP_WORKLOAD

@@ -1,0 +1,1 @@
+"""The container images that the stack runs, and their repositories in AWS."""

@@ -1,0 +1,25 @@
+"""Makes the repositories of the images that an environment in AWS runs."""
+
+import pulumi
+
+import contracts
+from infra.aws.cloud import Cloud
+from infra.aws.repositories import ImageRepositories, ImageRepositoriesArgs
+from infra.settings.model import Settings
+
+
+def make_images(settings: Settings, cloud: Cloud | None) -> None:
+    """Make a repository for each image that the stack runs, and export their URLs.
+
+    It needs no cluster: the images are pushed before anything runs.
+    """
+    if cloud is None:
+        return
+    in_cluster = {
+        "postgres": settings.database.kind == "in-cluster",
+        "s3": settings.artifact_store.kind == "in-cluster",
+        "vault": settings.vault.kind == "in-cluster",
+    }
+    images = tuple(image for image in contracts.IMAGES if in_cluster.get(image, True))
+    arguments = ImageRepositoriesArgs(account=cloud.account, images=images, protected=cloud.protected)
+    pulumi.export("image_repositories", ImageRepositories("images", arguments, cloud.opts).urls)

@@ -1,0 +1,161 @@
+"""The release: a Job that takes the best run to a signed, verified and registered model version."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.batch.v1 import Job
+from pulumi_kubernetes.core.v1 import (
+    ConfigMap,
+    ContainerArgsDict,
+    EnvFromSourceArgsDict,
+    PodSpecArgsDict,
+    Secret,
+    VolumeArgsDict,
+)
+
+import contracts
+from infra.capabilities.release.settings import PODS
+from infra.kube.job import run_once
+from infra.kube.network_policy import allow
+from infra.kube.pod_access import mounted, with_access
+from infra.kube.pods import Resources, container, environment, from_secret, metadata, pod
+from infra.limits.flows import Traffic
+from infra.limits.quantities import mebibytes
+from infra.links import Bucket, Identity, VaultLogin
+
+COMPONENT: Final = PODS.component
+
+_RESOURCES: Final = Resources(cpu="50m", memory="256Mi", cpu_limit="2", memory_limit="1Gi")
+_LEAST_TMP_SIZE: Final = "8Gi"
+# The model and its archive, side by side.
+_COPIES: Final = 2
+_DEADLINE: Final = 1800
+# Seconds, the least that Kubernetes accepts: the Job logs in once, at its start.
+_TOKEN_LIFETIME: Final = 600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseArgs:
+    """Arguments of `Release`.
+
+    `trainer_job` is the Job whose runs it chooses from: a new one is followed by a new release. `largest_artifact` is
+    the size of the largest model.
+    """
+
+    namespace: pulumi.Input[str]
+    image: str
+    tracking_uri: str
+    vault: VaultLogin
+    trainer_job: pulumi.Input[str]
+    identity: Identity
+    bucket: Bucket
+    traffic: Traffic
+    experiment: str
+    metric: str
+    goal: Literal["maximize", "minimize"]
+    model_name: str
+    largest_artifact: str
+
+
+class Release(pulumi.ComponentResource):
+    """The Job that releases; its pod's termination message is the result, as JSON."""
+
+    job: Job
+
+    def __init__(self, name: str, args: ReleaseArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:jobs:Release", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        self.job = run_once(
+            f"{name}-run",
+            args.namespace,
+            COMPONENT,
+            with_access(_pod(name, args, child), identity=args.identity),
+            parent=self,
+            # Without its policy the Job would spend its retries against a closed door.
+            depends_on=[traffic],
+            deadline=_DEADLINE,
+            runs_after=args.trainer_job,
+        )
+        self.register_outputs({"job": self.job.metadata.name})
+
+
+def _pod(name: str, args: ReleaseArgs, opts: ResourceOptions) -> PodSpecArgsDict:
+    main = pod(_container(args, _keys(name, args, opts)), tmp_size=_tmp_size(args.largest_artifact))
+    spec = mounted(main, _vault_token(), contracts.VAULT_TOKEN_PATH.rpartition("/")[0])
+    if args.vault.authorities is None:
+        return spec
+    folder, _, file = contracts.VAULT_CA_PATH.rpartition("/")
+    authorities = ConfigMap(
+        f"{name}-vault-authorities",
+        metadata=metadata(args.namespace, COMPONENT),
+        data={file: args.vault.authorities},
+        opts=opts,
+    )
+    return mounted(spec, {"name": "vault-authorities", "config_map": {"name": authorities.metadata.name}}, folder)
+
+
+def _tmp_size(largest_artifact: str) -> str:
+    return max(_LEAST_TMP_SIZE, f"{_COPIES * mebibytes(largest_artifact)}Mi", key=mebibytes)
+
+
+def _keys(name: str, args: ReleaseArgs, opts: ResourceOptions) -> list[EnvFromSourceArgsDict]:
+    """Return where the container finds the keys of its bucket, nowhere if its role is all it needs."""
+    if args.bucket.keys is None:
+        return []
+    secret = Secret(
+        f"{name}-bucket-keys",
+        metadata=metadata(args.namespace, COMPONENT),
+        string_data=args.bucket.secrets(),
+        opts=opts,
+    )
+    return [from_secret(secret.metadata.name)]
+
+
+def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> ContainerArgsDict:
+    return {
+        **container(
+            COMPONENT,
+            args.image,
+            _RESOURCES,
+            command=["python", "-m", "workloads.release.run"],
+            args=[
+                # A name that begins with a hyphen is none of an option.
+                f"--experiment-name={args.experiment}",
+                *(f"--metric={args.metric}", f"--{args.goal}"),
+                f"--model-name={args.model_name}",
+            ],
+            env=environment(
+                {
+                    contracts.Env.TRACKING_URI: args.tracking_uri,
+                    **args.vault.environment(),
+                    contracts.Env.RELEASES_BUCKET: args.bucket.bucket,
+                    **args.bucket.environment(),
+                }
+            ),
+            env_from=keys,
+        ),
+        "termination_message_path": "/dev/termination-log",
+        # Where the Job failed before it wrote a result, its last lines say why.
+        "termination_message_policy": "FallbackToLogsOnError",
+    }
+
+
+def _vault_token() -> VolumeArgsDict:
+    """Return the pod's token for Vault: of no use at the API server, and soon of no use at all."""
+    return {
+        "name": "vault-token",
+        "projected": {
+            "sources": [
+                {
+                    "service_account_token": {
+                        "audience": contracts.VAULT_TOKEN_AUDIENCE,
+                        "expiration_seconds": _TOKEN_LIFETIME,
+                        "path": contracts.VAULT_TOKEN_PATH.rpartition("/")[2],
+                    }
+                }
+            ]
+        },
+    }

@@ -1,0 +1,43 @@
+"""Settings of the release."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field
+
+import contracts
+from infra.limits.flows import MLFLOW, Flow, Pods
+from infra.settings.capability import Capability
+from infra.settings.names import Experiment, Metric, Model
+
+if TYPE_CHECKING:
+    from infra.settings.model import Settings
+
+PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "release")
+
+
+class Release(Capability):
+    """The model that an update of the stack trains, signs and registers."""
+
+    enabled: bool = Field(default=True, description="true or false")
+    experiment: Experiment = Field(
+        default="aegis", description="the name of an MLflow experiment, 1 to 256 printable characters"
+    )
+    epochs: int = Field(default=3, ge=1, le=1000, description="passes over the data, an integer from 1 to 1000")
+    metric: Metric = Field(
+        default="val/accuracy",
+        description="the name of a logged metric, 1 to 250 letters, digits, spaces and /_.-:, written as a plain path",
+    )
+    goal: Literal["maximize", "minimize"] = Field(default="maximize", description="maximize or minimize")
+    model_name: Model = Field(
+        default="aegis-classifier",
+        description="a registered model's name, 1 to 255 bytes of printable characters without / : or ', and not . or "
+        "..",
+    )
+
+    def flows(self, settings: "Settings") -> Iterator[Flow]:
+        """Yield the flows of the release: MLflow, the buckets, and Vault."""
+        if self.enabled:
+            yield Flow(PODS, MLFLOW)
+            yield Flow(PODS, settings.artifact_store.server(settings))
+            yield Flow(PODS, settings.vault.server(settings))

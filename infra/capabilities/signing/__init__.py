@@ -1,0 +1,1 @@
+"""Signing: a Vault, its transit key, and the identity that may sign with it."""

@@ -1,0 +1,118 @@
+"""Makes what signs: a Vault in the cluster unless there is an external one, the transit key, and the signer's role."""
+
+from pathlib import Path
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+
+import contracts
+from infra.capabilities.signing.grants import WORKLOAD
+from infra.capabilities.signing.settings import Vault as VaultSettings
+from infra.capabilities.signing.vault_server import VaultServer, VaultServerArgs
+from infra.context import Context
+from infra.limits.flows import VAULT_PODS
+from infra.limits.kubernetes_names import subject
+from infra.links import Artifacts, Database, Identity, Signing, VaultLogin
+from infra.providers import vault_provider
+from infra.vault.audit import AuditLog
+from infra.vault.auth import SignerAccess, SignerAccessArgs
+from infra.vault.transit import SigningKey, SigningKeyArgs
+from infra.vault.web_identity import SignerTrust, SignerTrustArgs
+
+_VAULT_URL: Final = f"http://{VAULT_PODS.component}.{contracts.VAULT_NAMESPACE}.svc:{contracts.VAULT_PORT}"
+# The API server as a pod sees it.
+_KUBERNETES_URL: Final = "https://kubernetes.default.svc"
+
+
+def make_signing(context: Context, database: Database, artifacts: Artifacts) -> Signing:
+    """Make what signs, and export how people reach it."""
+    # Vault knows the signer by its service account, whether or not it needs a role in AWS.
+    signer = context.identity(WORKLOAD, artifacts, database) or context.service_account(WORKLOAD)
+    vault = context.providers.external_vault
+    signing = _in_cluster(context, signer) if vault is None else _external(context, vault, signer)
+    pulumi.export("vault_transit_mount", signing.vault.transit_mount)
+    pulumi.export("vault_signing_key", signing.vault.signing_key)
+    return signing
+
+
+def _in_cluster(context: Context, signer: Identity) -> Signing:
+    settings = context.settings
+    namespace = context.closed_namespace(contracts.VAULT_NAMESPACE)
+    server = VaultServer(
+        "vault",
+        VaultServerArgs(
+            namespace=namespace,
+            image=settings.images.of("vault"),
+            storage=settings.vault.storage,
+            storage_class=settings.cluster.storage_class,
+            traffic=context.traffic(VAULT_PODS),
+        ),
+        context.opts,
+    )
+    url = context.address("vault", server.url)
+    in_vault = ResourceOptions(providers=[vault_provider(settings.vault, url, server.root_token, server)])
+    audit = AuditLog("vault-audit", in_vault)
+    # Everything that is made and used from here on is in the log.
+    in_vault = ResourceOptions.merge(in_vault, ResourceOptions(depends_on=[audit]))
+    key = _key(settings.vault, in_vault)
+    access = SignerAccess(
+        "signer-access",
+        SignerAccessArgs(
+            mount=key.mount,
+            key=key.key,
+            service_account=signer.service_account,
+            namespace=context.namespace,
+            kubernetes_host=_KUBERNETES_URL,
+            auth_mount=settings.vault.auth_mount,
+        ),
+        in_vault,
+    )
+    pulumi.export("vault_url", url)
+    pulumi.export("vault_namespace", namespace)
+    # What an administrator needs to look behind the server.
+    pulumi.export("vault_root_token", server.root_token)
+    return Signing(signer=signer, vault=_login(settings.vault, _VAULT_URL, access.role), ready=access)
+
+
+def _external(context: Context, provider: pulumi.ProviderResource, signer: Identity) -> Signing:
+    settings, cloud = context.settings.vault, context.cloud
+    address = settings.address or ""
+    in_vault = ResourceOptions(providers=[provider])
+    key = _key(settings, in_vault)
+    trust = SignerTrust(
+        "signer-trust",
+        SignerTrustArgs(
+            mount=key.mount,
+            key=key.key,
+            auth_mount=settings.auth_mount,
+            role=f"{settings.auth_mount}-{contracts.SIGNER_ROLE}",
+            issuer=cloud.issuer if cloud else context.settings.cluster.oidc_issuer or "",
+            subject=subject(contracts.MLFLOW_NAMESPACE, contracts.SIGNER_SERVICE_ACCOUNT),
+        ),
+        in_vault,
+    )
+    pulumi.export("vault_url", address)
+    return Signing(signer=signer, vault=_login(settings, address, trust.role), ready=trust)
+
+
+def _login(settings: VaultSettings, address: str, role: pulumi.Output[str]) -> VaultLogin:
+    return VaultLogin(
+        address=address,
+        role=role,
+        auth_mount=settings.auth_mount,
+        transit_mount=settings.transit_mount,
+        signing_key=settings.signing_key,
+        authorities=None if settings.authorities is None else Path(settings.authorities).read_text(),
+        namespace=settings.namespace,
+    )
+
+
+def _key(settings: VaultSettings, in_vault: ResourceOptions) -> SigningKey:
+    return SigningKey(
+        "signing-key",
+        SigningKeyArgs(
+            mount=settings.transit_mount, key=settings.signing_key, deletion_allowed=settings.key_deletion_allowed
+        ),
+        in_vault,
+    )

@@ -1,0 +1,1 @@
+"""The teams of data scientists and their namespaces."""

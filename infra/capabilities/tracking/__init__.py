@@ -1,0 +1,1 @@
+"""The MLflow tracking server and the migration of its database schema."""

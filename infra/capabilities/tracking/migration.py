@@ -1,0 +1,67 @@
+"""The database schema's step before each rollout: one Job, so that no two servers migrate at once."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.core.v1 import Secret
+
+import contracts
+from infra.capabilities.tracking.settings import MIGRATION
+from infra.kube.job import run_once
+from infra.kube.network_policy import allow
+from infra.kube.pod_access import with_access
+from infra.kube.pods import Resources, container, from_secret, metadata, pod
+from infra.limits.flows import Traffic
+from infra.links import DatabaseAddress, Identity
+
+COMPONENT: Final = MIGRATION.component
+
+_RESOURCES: Final = Resources(cpu="20m", memory="256Mi", cpu_limit="1", memory_limit="1Gi")
+# Seconds: a migration rewrites whole tables, and stopping it half-way helps nobody.
+_DEADLINE: Final = 3600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MigrationArgs:
+    """Arguments of `Migration`; `image` holds the same MLflow as the server, so a newer one migrates first."""
+
+    namespace: pulumi.Input[str]
+    image: str
+    database: DatabaseAddress
+    traffic: Traffic
+    identity: Identity | None = None
+
+
+class Migration(pulumi.ComponentResource):
+    """The Job that makes or upgrades MLflow's schema, and checks that it is the server's."""
+
+    def __init__(self, name: str, args: MigrationArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:cluster:Migration", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        secret = Secret(
+            f"{name}-database",
+            metadata=metadata(args.namespace, COMPONENT),
+            string_data={contracts.Env.BACKEND_STORE_URI: args.database.uri()},
+            opts=child,
+        )
+        main = container(
+            COMPONENT,
+            args.image,
+            _RESOURCES,
+            command=["python", "-m", "workloads.migration.upgrade"],
+            env_from=[from_secret(secret.metadata.name)],
+        )
+        # Without its policy the Job would spend its retries against a closed door.
+        run_once(
+            f"{name}-upgrade",
+            args.namespace,
+            COMPONENT,
+            with_access(pod(main), identity=args.identity, database=args.database),
+            parent=self,
+            depends_on=[traffic],
+            deadline=_DEADLINE,
+        )
+        self.register_outputs({})

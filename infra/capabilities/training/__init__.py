@@ -1,0 +1,1 @@
+"""Training: the identities of the trainers, and the Job that trains during an update."""

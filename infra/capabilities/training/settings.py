@@ -1,0 +1,56 @@
+"""Settings of the trainers."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field
+
+import contracts
+from infra.capabilities.training.grants import trainer
+from infra.limits.flows import MLFLOW, Flow, Pods
+from infra.limits.grants import Workload
+from infra.settings.capability import Capability
+from infra.settings.section import NodeLabel, NodeLabelValue, Section
+
+if TYPE_CHECKING:
+    from infra.settings.model import Settings
+
+PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "trainer")
+
+
+class Toleration(Section):
+    """A taint of a node that the trainer's pods tolerate."""
+
+    key: NodeLabel = Field(description="the taint's key, such as nvidia.com/gpu")
+    value: NodeLabelValue | None = Field(default=None, description="the taint's value; default: any")
+    effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] = Field(
+        default="NoSchedule", description="NoSchedule, NoExecute or PreferNoSchedule"
+    )
+
+
+class Trainer(Capability):
+    """Where trainers run."""
+
+    gpus: int = Field(default=0, ge=0, le=16, description="GPUs of a trainer's pod, an integer from 0 to 16")
+    node_selector: dict[NodeLabel, NodeLabelValue] = Field(
+        default={},
+        description="an object of the labels that a trainer's node must have, such as karpenter.sh/nodepool: gpu",
+    )
+    tolerations: list[Toleration] = Field(
+        default=[], description="a list of objects: the taints that a trainer's pods tolerate"
+    )
+
+    def flows(self, settings: "Settings") -> Iterator[Flow]:
+        """Yield the flows of the trainer of an update."""
+        if not settings.release.enabled:
+            return
+        yield Flow(PODS, MLFLOW)
+        if settings.uses_aws and settings.aws is not None:
+            yield Flow(PODS, settings.aws.api.server(settings.egress.aws))
+
+    def identities(self, settings: "Settings") -> Iterator[Workload]:
+        """Yield the trainer of an update and those of the teams."""
+        if settings.release.enabled:
+            yield trainer(contracts.MLFLOW_NAMESPACE)
+        for index, team in enumerate(settings.teams):
+            yield trainer(team.namespace, (f"teams[{index}].name", team.name))

@@ -1,0 +1,75 @@
+"""The trainer: a Job that trains a model and logs it to MLflow while the stack is updated."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_kubernetes.batch.v1 import Job
+
+import contracts
+from infra.capabilities.training.placement import Placement, placed
+from infra.capabilities.training.settings import PODS
+from infra.kube.job import run_once
+from infra.kube.network_policy import allow
+from infra.kube.pod_access import with_access
+from infra.kube.pods import SHARED_MEMORY_MOUNT, Resources, container, environment, pod, shared_memory
+from infra.limits.flows import Traffic
+from infra.links import Identity
+
+COMPONENT: Final = PODS.component
+
+# It takes what is idle, and asks for little: on a node of two CPUs it runs beside the platform.
+_RESOURCES: Final = Resources(cpu="100m", memory="512Mi", cpu_limit="2", memory_limit="4Gi")
+_TMP_SIZE: Final = "4Gi"
+# Tensors that the trainer's processes and data loaders share.
+_SHARED_MEMORY: Final = "1Gi"
+_DEADLINE: Final = 3600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainerArgs:
+    """Arguments of `Trainer`; `tracking_uri` is MLflow's address."""
+
+    namespace: pulumi.Input[str]
+    image: str
+    tracking_uri: str
+    experiment: str
+    epochs: int
+    placement: Placement
+    traffic: Traffic
+    identity: Identity | None = None
+
+
+class Trainer(pulumi.ComponentResource):
+    """The Job that trains; it runs again only when its image or its arguments change."""
+
+    job: Job
+
+    def __init__(self, name: str, args: TrainerArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:jobs:Trainer", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        main = container(
+            COMPONENT,
+            args.image,
+            replace(_RESOURCES, gpus=args.placement.gpus),
+            command=["python", "-m", "workloads.training.train_deepspeed"],
+            args=["--out-dir", "/tmp/out", "--max-epochs", str(args.epochs), f"--experiment-name={args.experiment}"],  # noqa: S108
+            env=environment({contracts.Env.TRACKING_URI: args.tracking_uri}),
+            mounts=[SHARED_MEMORY_MOUNT],
+        )
+        self.job = run_once(
+            f"{name}-run",
+            args.namespace,
+            COMPONENT,
+            with_access(
+                placed(pod(main, tmp_size=_TMP_SIZE, volumes=[shared_memory(_SHARED_MEMORY)]), args.placement),
+                identity=args.identity,
+            ),
+            parent=self,
+            # Without its policy the Job would spend its retries against a closed door.
+            depends_on=[traffic],
+            deadline=_DEADLINE,
+        )
+        self.register_outputs({})

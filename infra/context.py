@@ -1,0 +1,140 @@
+"""The context of every capability: the settings, the cloud, MLflow's namespace and the provider options."""
+
+from dataclasses import dataclass, replace
+
+import pulumi
+from pulumi import ResourceOptions
+
+import contracts
+from infra.aws.cloud import Cloud
+from infra.aws.service_role import ServiceRole, ServiceRoleArgs
+from infra.kube.drift import put_back_drift
+from infra.kube.namespace import ClosedNamespace, ClosedNamespaceArgs
+from infra.kube.service_account import WorkloadAccount, WorkloadAccountArgs
+from infra.limits.flows import Flow, Pods, Traffic, traffic, within_vpc
+from infra.limits.grants import Stores, Workload
+from infra.limits.statements import AdminSecret
+from infra.links import Artifacts, Database, Identity
+from infra.providers import Providers, cluster_provider
+from infra.settings.localhost import ServerName
+from infra.settings.model import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What every capability is made in.
+
+    `opts` are the options of resources in the cluster, `cloud.opts` of those in AWS. `cloud` is None where the stack
+    has nothing in AWS. `flows` are all flows of the platform.
+    """
+
+    settings: Settings
+    cloud: Cloud | None
+    providers: Providers
+    opts: ResourceOptions
+    namespace: pulumi.Output[str]
+    flows: tuple[Flow, ...]
+
+    def traffic(self, pods: Pods) -> Traffic:
+        """Return what the NetworkPolicy of `pods` allows."""
+        return traffic(self.flows, pods)
+
+    def after(self, *resources: pulumi.Resource) -> ResourceOptions:
+        """Return the options of a resource in the cluster that is made after others."""
+        return ResourceOptions.merge(self.opts, ResourceOptions(depends_on=list(resources)))
+
+    def closed_namespace(self, name: str) -> pulumi.Output[str]:
+        """Make the namespace `name`; what is made in it by the returned name waits for it."""
+        return _closed_namespace(name, self.settings, self.opts)
+
+    def address(self, server: ServerName, in_cluster: pulumi.Input[str]) -> pulumi.Input[str]:
+        """Return where people, and Pulumi, reach a server: at `localhost` if the settings have its ports."""
+        localhost = self.settings.localhost
+        return in_cluster if localhost is None else localhost.url(server)
+
+    def identity(
+        self,
+        workload: Workload,
+        artifacts: Artifacts | None = None,
+        database: Database | None = None,
+        *,
+        name: str | None = None,
+        namespace: pulumi.Input[str] | None = None,
+        secret: pulumi.Output[AdminSecret] | None = None,
+    ) -> Identity | None:
+        """Make the service account and the role of a workload; None where it may do nothing in AWS.
+
+        `name` defaults to the service account's, and `namespace` to MLflow's. The stores are those of its grants.
+        """
+        cloud = self.cloud
+        if cloud is None or not workload.granted(self.settings.stores_in_aws):
+            return None
+        name = name or workload.service_account
+        role = ServiceRole(
+            f"{name}-role",
+            ServiceRoleArgs(
+                account=cloud.account,
+                issuer=cloud.issuer,
+                oidc_provider_arn=cloud.oidc_provider_arn,
+                namespace=workload.namespace,
+                service_account=workload.service_account,
+                policy=_stores(cloud, artifacts, database, secret).apply(workload.policy),
+            ),
+            cloud.opts,
+        )
+        # Pods wait for their service account, and one that starts before its role has its policy is refused.
+        account = self._service_account(name, workload, namespace, role)
+        return Identity(service_account=account, role_arn=role.arn, region=cloud.account.region, api=cloud.api)
+
+    def service_account(self, workload: Workload) -> Identity:
+        """Make the service account of a workload that has no role."""
+        return Identity(service_account=self._service_account(workload.service_account, workload))
+
+    def _service_account(
+        self,
+        name: str,
+        workload: Workload,
+        namespace: pulumi.Input[str] | None = None,
+        role: ServiceRole | None = None,
+    ) -> pulumi.Output[str]:
+        arguments = WorkloadAccountArgs(
+            namespace=self.namespace if namespace is None else namespace,
+            account=workload.service_account,
+            role_arn=role.arn if role else None,
+        )
+        return WorkloadAccount(name, arguments, self.after(role) if role else self.opts).name
+
+
+def open_context(settings: Settings, cloud: Cloud | None, providers: Providers) -> Context:
+    """Make MLflow's namespace with the provider of the cluster, and return the context in it."""
+    put_back_drift()
+    opts = ResourceOptions(providers=[cluster_provider(settings.cluster, cloud and cloud.eks), providers.random])
+    return Context(
+        settings=settings,
+        cloud=cloud,
+        providers=providers,
+        opts=opts,
+        namespace=_closed_namespace(contracts.MLFLOW_NAMESPACE, settings, opts),
+        flows=tuple(within_vpc(settings.flows(), cloud.vpc_cidrs if cloud else ())),
+    )
+
+
+def _closed_namespace(name: str, settings: Settings, opts: ResourceOptions) -> pulumi.Output[str]:
+    arguments = ClosedNamespaceArgs(name=name, dns_networks=tuple(settings.cluster.dns_networks))
+    return ClosedNamespace(name, arguments, opts).name
+
+
+def _stores(
+    cloud: Cloud, artifacts: Artifacts | None, database: Database | None, secret: pulumi.Output[AdminSecret] | None
+) -> pulumi.Output[Stores]:
+    """Return the stores that the grants of a workload are about, once AWS has made them."""
+    stores = Stores(account=cloud.account)
+    key_arn = artifacts.key_arn if artifacts else None
+    return pulumi.Output.all(key_arn, database.login if database else None, secret).apply(
+        lambda known: replace(
+            stores,
+            buckets=artifacts.encrypted(known[0]) if artifacts and known[0] else None,
+            login=known[1],
+            secret=known[2],
+        )
+    )

@@ -1,0 +1,1 @@
+"""Bricks in Kubernetes: pods, jobs, web services, single servers with volumes, namespaces and network policies."""

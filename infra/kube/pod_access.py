@@ -1,0 +1,85 @@
+"""What a pod gets to reach the stores: its service account, its token for AWS, and the database's authorities."""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgsDict,
+    EnvVarArgsDict,
+    PodSpecArgsDict,
+    VolumeArgsDict,
+    VolumeMountArgsDict,
+)
+
+import contracts
+from infra.kube.pods import environment
+from infra.links import DatabaseAddress, Identity
+
+# The names that EKS's own webhook uses, which leaves a pod alone that has them:
+# https://github.com/aws/amazon-eks-pod-identity-webhook
+_TOKEN_VOLUME: Final = "aws-iam-token"  # noqa: S105 - a name
+# Seconds: what the webhook asks for. The kubelet renews it after four fifths of that.
+_TOKEN_LIFETIME: Final = 86400
+
+
+def with_access(
+    spec: PodSpecArgsDict, *, identity: Identity | None = None, database: DatabaseAddress | None = None
+) -> PodSpecArgsDict:
+    """Return the pod `spec` as one that runs as `identity` and can check who the `database` is."""
+    if database is not None and database.authorities is not None:
+        folder, _, file = contracts.DATABASE_CA_PATH.rpartition("/")
+        authorities: VolumeArgsDict = {
+            "name": "database-authorities",
+            "config_map": {"name": database.authorities, "items": [{"key": "ca.pem", "path": file}]},
+        }
+        spec = mounted(spec, authorities, folder)
+    if identity is None:
+        return spec
+    spec = {**spec, "service_account_name": identity.service_account}
+    if identity.role_arn is None:
+        return spec
+    return _with_variables(mounted(spec, _aws_token(), contracts.AWS_TOKEN_FOLDER), identity)
+
+
+def _aws_token() -> VolumeArgsDict:
+    return {
+        "name": _TOKEN_VOLUME,
+        "projected": {
+            "sources": [
+                {
+                    "service_account_token": {
+                        "audience": contracts.AWS_TOKEN_AUDIENCE,
+                        "expiration_seconds": _TOKEN_LIFETIME,
+                        "path": "token",
+                    }
+                }
+            ]
+        },
+    }
+
+
+def mounted(spec: PodSpecArgsDict, volume: VolumeArgsDict, folder: str) -> PodSpecArgsDict:
+    """Return the pod `spec` with a volume that its containers read in a folder."""
+    mount = cast("VolumeMountArgsDict", {"name": volume.get("name"), "mount_path": folder, "read_only": True})
+    volumes = cast("Sequence[VolumeArgsDict]", spec.get("volumes", ()))
+    containers: list[ContainerArgsDict] = [
+        {**each, "volume_mounts": [*cast("Sequence[VolumeMountArgsDict]", each.get("volume_mounts", ())), mount]}
+        for each in _containers(spec)
+    ]
+    return {**spec, "volumes": [*volumes, volume], "containers": containers}
+
+
+def _with_variables(spec: PodSpecArgsDict, identity: Identity) -> PodSpecArgsDict:
+    return {**spec, "containers": [_told(each, identity) for each in _containers(spec)]}
+
+
+def _told(container: ContainerArgsDict, identity: Identity) -> ContainerArgsDict:
+    own = cast("Sequence[EnvVarArgsDict]", container.get("env", ()))
+    # Each name once: the API server refuses a second one.
+    names = {each.get("name") for each in own}
+    added = [each for each in environment(identity.environment()) if each.get("name") not in names]
+    return {**container, "env": [*own, *added]}
+
+
+def _containers(spec: PodSpecArgsDict) -> Sequence[ContainerArgsDict]:
+    return cast("Sequence[ContainerArgsDict]", spec["containers"])

@@ -1,0 +1,200 @@
+"""The shape that every pod of the platform shares: Pod Security Standard `restricted`, no service links, sized.
+
+Pure functions that return the typed dictionaries of the Kubernetes SDK; components add what is their own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import pulumi
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgsDict,
+    EnvFromSourceArgsDict,
+    EnvVarArgsDict,
+    PodSpecArgsDict,
+    ProbeArgsDict,
+    ResourceRequirementsArgsDict,
+    VolumeArgsDict,
+    VolumeMountArgsDict,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+
+import contracts
+from infra.limits.quantities import mebibytes
+
+# The user that the images of this repository run as; PostgreSQL's is Debian's `postgres`.
+WORKLOAD_UID: Final = 10001
+POSTGRES_UID: Final = 999
+
+SHARED_MEMORY_MOUNT: Final[VolumeMountArgsDict] = {"name": "shared-memory", "mount_path": "/dev/shm"}  # noqa: S108 - a volume of the pod's own
+
+# https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/
+GPU_RESOURCE: Final = "nvidia.com/gpu"
+
+# MiB of a node's disk that a container may fill beside its volumes: the root file system is read-only, and the kubelet
+# keeps 5 files of 10 MiB of its log, which a burst may exceed before they are turned.
+_LOG_MIB: Final = 64
+_MOST_LOG_MIB: Final = 128
+
+_DISK: Final = "ephemeral-storage"
+
+NAME_LABEL: Final = "app.kubernetes.io/name"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """What a container asks for and may use, as Kubernetes quantities; GPUs are whole, and nobody else's meanwhile."""
+
+    cpu: str
+    memory: str
+    cpu_limit: str
+    memory_limit: str
+    gpus: int = 0
+
+    def as_dict(self) -> ResourceRequirementsArgsDict:
+        """Return the requirements as the container's `resources`."""
+        gpus = {GPU_RESOURCE: str(self.gpus)} if self.gpus else {}
+        return {
+            "requests": {"cpu": self.cpu, "memory": self.memory, _DISK: f"{_LOG_MIB}Mi", **gpus},
+            "limits": {"cpu": self.cpu_limit, "memory": self.memory_limit, _DISK: f"{_MOST_LOG_MIB}Mi", **gpus},
+        }
+
+
+def selector(component: str) -> dict[str, str]:
+    """Return the label that selects the pods of `component` and nothing else."""
+    return {NAME_LABEL: component}
+
+
+def labels(component: str) -> dict[str, str]:
+    """Return the labels of every object of `component`."""
+    return {
+        **selector(component),
+        "app.kubernetes.io/part-of": contracts.PROJECT,
+        "app.kubernetes.io/managed-by": "pulumi",
+    }
+
+
+def metadata(namespace: pulumi.Input[str], component: str, name: str | None = None) -> ObjectMetaArgsDict:
+    """Return the metadata of an object of `component`; without a `name`, Pulumi generates one."""
+    meta: ObjectMetaArgsDict = {"namespace": namespace, "labels": labels(component)}
+    if name is not None:
+        meta["name"] = name
+    return meta
+
+
+def environment(values: Mapping[str, pulumi.Input[str]]) -> list[EnvVarArgsDict]:
+    """Return `values` as a container's `env`, in order: `$(NAME)` in a value sees the names before it."""
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def from_config_map(name: pulumi.Input[str]) -> EnvFromSourceArgsDict:
+    """Return an `envFrom` entry that sets every key of a ConfigMap."""
+    return {"config_map_ref": {"name": name}}
+
+
+def from_secret(name: pulumi.Input[str]) -> EnvFromSourceArgsDict:
+    """Return an `envFrom` entry that sets every key of a Secret."""
+    return {"secret_ref": {"name": name}}
+
+
+def http_probe(path: str, port: int, *, period: int, failures: int, timeout: int = 5) -> ProbeArgsDict:
+    """Return a probe that GETs `path`; `period` and `timeout` are in seconds."""
+    return {
+        "http_get": {"path": path, "port": port},
+        "period_seconds": period,
+        "timeout_seconds": timeout,
+        "failure_threshold": failures,
+    }
+
+
+def tcp_probe(port: int, *, period: int, failures: int, timeout: int = 5) -> ProbeArgsDict:
+    """Return a probe that connects and asks nothing: it tells a process that is there from one that is stuck."""
+    return {
+        "tcp_socket": {"port": port},
+        "period_seconds": period,
+        "timeout_seconds": timeout,
+        "failure_threshold": failures,
+    }
+
+
+def shared_memory(size: str) -> VolumeArgsDict:
+    """Return the volume of `SHARED_MEMORY_MOUNT`: memory of the pod's, up to `size`, where the runtime gives 64Mi."""
+    return {"name": "shared-memory", "empty_dir": {"medium": "Memory", "size_limit": size}}
+
+
+def container(
+    name: str,
+    image: str,
+    resources: Resources,
+    *,
+    command: Sequence[str] = (),
+    args: Sequence[str] = (),
+    env: Sequence[EnvVarArgsDict] = (),
+    env_from: Sequence[EnvFromSourceArgsDict] = (),
+    mounts: Sequence[VolumeMountArgsDict] = (),
+) -> ContainerArgsDict:
+    """Return a container that satisfies `restricted`, with a read-only root and a writable /tmp.
+
+    `command` replaces the image's entry point where it's given; `args` are the entry point's arguments.
+    """
+    spec: ContainerArgsDict = {
+        "name": name,
+        "image": image,
+        "image_pull_policy": "IfNotPresent",
+        "env": list(env),
+        "env_from": list(env_from),
+        "resources": resources.as_dict(),
+        "security_context": {
+            "allow_privilege_escalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "read_only_root_filesystem": True,
+        },
+        "volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}, *mounts],  # noqa: S108 - a volume of the pod's own
+    }
+    if command:
+        spec["command"] = list(command)
+    if args:
+        # Kubernetes would put variables in the place of what looks like one: `$$` is a plain dollar sign.
+        spec["args"] = [each.replace("$", "$$") for each in args]
+    return spec
+
+
+def pod(
+    main: ContainerArgsDict,
+    *,
+    uid: int = WORKLOAD_UID,
+    tmp_size: str = "256Mi",
+    volumes: Sequence[VolumeArgsDict] = (),
+    service_account: pulumi.Input[str] | None = None,
+    mount_token: bool = False,
+) -> PodSpecArgsDict:
+    """Return the spec of a pod of one container that satisfies `restricted`."""
+    scratch: VolumeArgsDict = {"name": "tmp", "empty_dir": {"size_limit": tmp_size}}
+    spec: PodSpecArgsDict = {
+        "containers": [_with_disk(main, mebibytes(tmp_size))],
+        "volumes": [scratch, *volumes],
+        "automount_service_account_token": mount_token,
+        # Kubernetes would set MLFLOW_PORT=tcp://... for the service of that name, which MLflow reads as its own port.
+        "enable_service_links": False,
+        "security_context": {
+            "run_as_non_root": True,
+            "run_as_user": uid,
+            "run_as_group": uid,
+            # Volumes belong to the container's group, whatever the provisioner made of them.
+            "fs_group": uid,
+            # Owned once, not at each start: a large volume would take minutes, and a server's own modes would be lost.
+            "fs_group_change_policy": "OnRootMismatch",
+            "seccomp_profile": {"type": "RuntimeDefault"},
+        },
+    }
+    if service_account is not None:
+        spec["service_account_name"] = service_account
+    return spec
+
+
+def _with_disk(main: ContainerArgsDict, scratch_mib: int) -> ContainerArgsDict:
+    """Return the container with a limit that leaves room for scratch volumes, which the kubelet counts, too."""
+    resources = cast("ResourceRequirementsArgsDict", main.get("resources", {}))
+    limits = cast("Mapping[str, str]", resources.get("limits", {}))
+    return {**main, "resources": {**resources, "limits": {**limits, _DISK: f"{_MOST_LOG_MIB + scratch_mib}Mi"}}}

@@ -1,0 +1,119 @@
+"""Flows between pods and servers: the one list from which the NetworkPolicies of both sides are made.
+
+Each capability's section of the settings declares the flows of its own pods and servers. A flow that isn't declared,
+as its pods are switched off, is allowed on neither side.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+from urllib.parse import urlsplit
+
+import contracts
+
+_LAST_PORT: Final = 65535
+_HTTPS: Final = 443
+EVERYWHERE: Final = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """The pods of a component in a namespace; without a `component`, all pods of the namespace."""
+
+    namespace: str
+    component: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """IPv4 networks outside of the cluster."""
+
+    cidrs: tuple[str, ...]
+
+
+class Place(Enum):
+    """An end of a flow that is neither pods nor networks of the settings."""
+
+    # Any address, in the cluster or outside of it.
+    ANYWHERE = "anywhere"
+    # The networks of the cluster's VPC, which are known once the cluster was looked up.
+    VPC = "vpc"
+
+
+End = Pods | Networks | Place
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """A server that pods talk to: the end of their flows, and its TCP port."""
+
+    at: End
+    port: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.port <= _LAST_PORT:
+            raise ValueError(f"port must be 1 to {_LAST_PORT}, got {self.port}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Connections that `source` opens to `server`."""
+
+    source: Pods | Networks
+    server: Server
+
+
+# The servers of the platform that run in the cluster.
+MLFLOW_PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "mlflow")
+MLFLOW: Final = Server(at=MLFLOW_PODS, port=contracts.MLFLOW_PORT)
+POSTGRES_PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "postgres")
+POSTGRES: Final = Server(at=POSTGRES_PODS, port=contracts.POSTGRES_PORT)
+S3_PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "s3")
+S3: Final = Server(at=S3_PODS, port=contracts.S3_PORT)
+VAULT_PODS: Final = Pods(contracts.VAULT_NAMESPACE, "vault")
+VAULT: Final = Server(at=VAULT_PODS, port=contracts.VAULT_PORT)
+# PostgreSQL by RDS, in the VPC of the cluster.
+RDS: Final = Server(at=Place.VPC, port=contracts.POSTGRES_PORT)
+
+
+def outside(address: str, networks: Sequence[str]) -> Server:
+    """Return a server outside of the cluster by its URL, whose port defaults to 443, and the networks that hold it.
+
+    Without networks it may be anywhere but at link-local addresses, where a cloud's metadata service lends roles.
+    """
+    return Server(at=Networks(tuple(networks) or (EVERYWHERE,)), port=urlsplit(address).port or _HTTPS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traffic:
+    """What the NetworkPolicy of `pods` allows: the flows to them, and the flows that they open."""
+
+    pods: Pods
+    ingress: tuple[Flow, ...] = ()
+    egress: tuple[Flow, ...] = ()
+
+
+def traffic(flows: Iterable[Flow], pods: Pods) -> Traffic:
+    """Return the flows of `pods`. Ingress lists single components first, then whole namespaces, then networks."""
+    all_flows = tuple(flows)
+    return Traffic(
+        pods=pods,
+        ingress=tuple(sorted((flow for flow in all_flows if flow.server.at == pods), key=_breadth)),
+        egress=tuple(flow for flow in all_flows if flow.source == pods),
+    )
+
+
+def within_vpc(flows: Iterable[Flow], cidrs: Sequence[str]) -> Iterator[Flow]:
+    """Yield the flows with the networks of the cluster's VPC filled in."""
+    for flow in flows:
+        if flow.server.at is Place.VPC:
+            yield replace(flow, server=replace(flow.server, at=Networks(tuple(cidrs))))
+        else:
+            yield flow
+
+
+def _breadth(flow: Flow) -> int:
+    if isinstance(flow.source, Networks):
+        return 2
+    return 0 if flow.source.component else 1

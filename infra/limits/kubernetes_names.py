@@ -1,0 +1,27 @@
+"""Names of Kubernetes objects as policies of others contain them."""
+
+import re
+from typing import Final
+
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def subject(namespace: str, service_account: str) -> str:
+    """Return the `sub` claim of the tokens of a service account.
+
+    Raises:
+        ValueError: One of them is not a valid name in Kubernetes.
+    """
+    return f"system:serviceaccount:{label('namespace', namespace)}:{label('service_account', service_account)}"
+
+
+def label(field: str, name: str) -> str:
+    """Return `name`, which is safe in a policy: it contains no wildcard and no separator.
+
+    Raises:
+        ValueError: It is not a DNS label.
+    """
+    if not _LABEL.fullmatch(name):
+        raise ValueError(f"{field} must be 1 to 63 lower-case letters, digits and inner hyphens, got {name!r}.")
+    return name

@@ -1,0 +1,108 @@
+"""The check of the whole: settings that are valid one by one and can't work together, found before anything is made.
+
+Each problem names a key, the values that clash, and what would be allowed. What concerns one capability is in its own
+folder.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import Final
+
+from infra.settings import aws_names
+from infra.settings.aws import partition
+from infra.settings.model import Settings
+
+# What stands for the account in the ARN of a policy that AWS manages.
+_AWS_MANAGED: Final = "aws"
+
+
+def problems(settings: Settings, project: str) -> list[str]:
+    """Return a line for each problem, as `section.key: got VALUE; allowed: VALUES`."""
+    return [
+        *(problem for check in _CHECKS for problem in check(settings)),
+        *(problem for capability in settings.capabilities() for problem in capability.problems(settings)),
+        *(_names(settings, project) if settings.uses_aws else ()),
+    ]
+
+
+def _account(settings: Settings) -> Iterator[str]:
+    if not settings.uses_aws:
+        if settings.only_repositories:
+            yield (
+                "aws.onlyRepositories: got true; allowed with something in AWS only, such as cluster.eksName: this "
+                "stack would be emptied"
+            )
+        return
+    if settings.environment is None:
+        yield (
+            "environment: not set; allowed: an object with name, owner and costCenter (this stack has something in AWS)"
+        )
+    if settings.aws is None:
+        yield "aws: not set; allowed: an object with accountId (this stack has something in AWS)"
+    elif settings.aws.emulated and settings.aws.endpoint is None:
+        yield (
+            "aws.endpoint: not set, with emulated true; allowed: the address of the emulated AWS API (the environment "
+            "variable AEGIS_AWS_ENDPOINT fills in), as everything would go to AWS itself otherwise"
+        )
+
+
+def _boundary(settings: Settings) -> Iterator[str]:
+    aws = settings.aws
+    if not settings.uses_aws or aws is None or aws.permissions_boundary is None:
+        return
+    _, policy_partition, *_, account_id, _ = aws.permissions_boundary.split(":")
+    if policy_partition != partition(aws.region) or account_id not in (aws.account_id, _AWS_MANAGED):
+        yield (
+            f'aws.permissionsBoundary: got "{aws.permissions_boundary}"; allowed: a policy of the account '
+            f"{aws.account_id} in the partition {partition(aws.region)}, or one that AWS manages there"
+        )
+
+
+def _localhost(settings: Settings) -> Iterator[str]:
+    if settings.localhost is None:
+        return
+    in_cluster = {
+        "mlflow": True,
+        "s3": settings.artifact_store.kind == "in-cluster",
+        "s3_console": settings.artifact_store.kind == "in-cluster",
+        "vault": settings.vault.kind == "in-cluster",
+        "postgres": settings.database.kind == "in-cluster",
+    }
+    holders: dict[int, str] = {}
+    for server in (name for name, is_there in in_cluster.items() if is_there):
+        port = getattr(settings.localhost, server)
+        holder = holders.setdefault(port, server)
+        if holder != server:
+            yield f"localhost.{_camel(server)}: got {port}, which {_camel(holder)} has; allowed: one for each server"
+
+
+def _networks(settings: Settings) -> Iterator[str]:
+    for key, networks in (
+        ("egress.aws", settings.egress.aws),
+        ("egress.vault", settings.egress.vault),
+        ("mlflow.clientNetworks", settings.mlflow.client_networks),
+        ("cluster.dnsNetworks", settings.cluster.dns_networks),
+    ):
+        for one, other in combinations(networks, 2):
+            if ipaddress.ip_network(one).overlaps(ipaddress.ip_network(other)):
+                yield f"{key}: got {one} and {other}, which overlap; allowed: networks that don't"
+
+
+def _teams(settings: Settings) -> Iterator[str]:
+    names = [team.name for team in settings.teams]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f'teams: got "{name}" {names.count(name)} times; allowed: each name once'
+
+
+def _names(settings: Settings, project: str) -> Iterator[str]:
+    if settings.environment is not None and settings.aws is not None:
+        yield from aws_names.problems(settings, settings.aws.account(project, settings.environment))
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+
+
+_CHECKS: Final[tuple[Callable[[Settings], Iterator[str]], ...]] = (_account, _boundary, _localhost, _networks, _teams)
