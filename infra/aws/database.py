@@ -8,10 +8,10 @@ from typing import Final
 import pulumi
 from pulumi import ResourceOptions
 from pulumi_aws import cloudwatch, ec2, rds, vpc
+from pulumi_aws.rds import ParameterGroupParameterArgsDict
 
 import contracts
 from infra.aws.database_args import LOGS, ManagedPostgresArgs
-from infra.aws.database_parameters import parameters
 from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
 from infra.limits.postgres_version import family, is_pinned
 
@@ -30,6 +30,21 @@ _STRIPED_IOPS: Final = 12_000
 _STRIPED_THROUGHPUT: Final = 500
 # Days, the free ones.
 _INSIGHTS_RETENTION: Final = 7
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Parameters.html
+_SLOW_STATEMENT_MS: Final = 1000
+
+# They are in force from the first start of a server, as its group is made before it. RDS keeps `pending-reboot` for a
+# value that is its default, as force_ssl is: with `immediate` every preview would show a change
+# (hashicorp/terraform-provider-aws#39252).
+_AT_START: Final = {"rds.force_ssl": "1", "rds.accepted_password_auth_method": "scram"}
+# `log_statement` stays off: it would write the passwords of CREATE ROLE and ALTER ROLE to the log.
+_AT_ONCE: Final = {
+    "log_connections": "1",
+    "log_disconnections": "1",
+    "log_lock_waits": "1",
+    "log_min_duration_statement": str(_SLOW_STATEMENT_MS),
+}
 
 
 class ManagedPostgres(pulumi.ComponentResource):
@@ -196,3 +211,12 @@ def final_snapshot(identifier: str, key_arn: str) -> str:
     key of its own, whose ID no other has, and which stays the same from preview to preview.
     """
     return f"{identifier}-final-{key_arn.rpartition('-')[2]}"
+
+
+def parameters() -> list[ParameterGroupParameterArgsDict]:
+    """Return the parameters: static ones wait for a restart."""
+    return [
+        {"name": name, "value": value, "apply_method": method}
+        for method, values in (("pending-reboot", _AT_START), ("immediate", _AT_ONCE))
+        for name, value in values.items()
+    ]

@@ -16,8 +16,8 @@ def authorities(region: str) -> str:
     known = regions()
     if region not in known:
         raise ValueError(
-            f"the region is {region!r}, whose database authorities are not known: allowed are {', '.join(known)}, "
-            f"and any whose bundle is added as {_FOLDER.relative_to(_FOLDER.parents[2])}/REGION.pem "
+            f"the region must be one whose database authorities are known, got {region!r}: {', '.join(known)}, and any "
+            f"whose bundle is added as {_FOLDER.relative_to(_FOLDER.parents[2])}/REGION.pem "
             "from https://truststore.pki.rds.amazonaws.com/REGION/REGION-bundle.pem"
         )
     return (_FOLDER / f"{region}.pem").read_text()

@@ -51,8 +51,8 @@ def look_up(name: str, account: Account, provider: pulumi.ProviderResource) -> E
         cluster = _ask("aws:eks/getCluster:getCluster", provider, name=name)
     if cluster["status"] not in _IN_SERVICE:
         raise LookUpError(
-            f"the EKS cluster {name!r} of {_place(account)} is {cluster['status']}: "
-            f"allowed is {' or '.join(_IN_SERVICE)}."
+            f"the EKS cluster {name!r} of {_place(account)} must be {' or '.join(_IN_SERVICE)}, "
+            f"got {cluster['status']}."
         )
     network = cluster["vpcConfig"]
     with _explained(f"the VPC {network['vpcId']} of the EKS cluster {name!r} can't be looked up"):

@@ -35,10 +35,10 @@ class ServiceRoleArgs:
     def __post_init__(self) -> None:
         subject(self.namespace, self.service_account)
         if not self.issuer.startswith(_SCHEME):
-            raise ValueError(f"issuer is {self.issuer!r}: allowed is an https URL.")
+            raise ValueError(f"issuer must be an https URL, got {self.issuer!r}.")
         if not self.oidc_provider_arn.endswith(f":oidc-provider/{self.issuer.removeprefix(_SCHEME)}"):
             raise ValueError(
-                f"oidc_provider_arn is {self.oidc_provider_arn!r}: allowed is the provider of the issuer {self.issuer}."
+                f"oidc_provider_arn must be the provider of the issuer {self.issuer}, got {self.oidc_provider_arn!r}."
             )
 
 

@@ -69,7 +69,7 @@ def fitting_pool(workers: int, max_replicas: int, max_connections: int) -> Conne
     share = (max_connections - JOBS) // ((max_replicas + SURGE) * workers)
     if share < LEAST_POOL.size + LEAST_POOL.overflow:
         raise ValueError(
-            f"{max_replicas} pods of {workers} workers are more server processes than {max_connections} database "
-            f"connections can serve: allowed are {most_replicas(workers, max_connections)} pods."
+            f"max_replicas must be at most {most_replicas(workers, max_connections)} for {workers} workers a pod and "
+            f"{max_connections} database connections, got {max_replicas}."
         )
     return ConnectionPool(size=min(_LARGEST_SHARE, share) - 1, overflow=1)

@@ -68,7 +68,7 @@ def _read_images(path: Path) -> Any:  # noqa: ANN401 - checked with the rest
     try:
         given = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
-        message = f"{contracts.IMAGES_FILE_ENV} is {path}, which is no readable JSON file: {error}"
+        message = f"{contracts.IMAGES_FILE_ENV} is {path}, which is not a readable JSON file: {error}"
         raise ImagesFileError(message) from None
     # The embedded platform has images of its own beside the stack's.
     return {name: given[name] for name in contracts.IMAGES if name in given} if isinstance(given, dict) else given

@@ -69,7 +69,7 @@ def _sentence(model: type[BaseModel]) -> str:
 def _model(field: FieldInfo) -> type[BaseModel]:
     model = _model_or_none(field)
     if model is None:
-        raise TypeError(f"{field} is no section.")
+        raise TypeError(f"{field} is not a section.")
     return model
 
 

@@ -19,8 +19,8 @@ PROGRAM = """
 
     sys.path.insert(0, {root!r})
 
-    from infra.aws.account import Account
-    from infra.aws.buckets import PlatformBuckets, PlatformBucketsArgs
+    from infra.limits.account import Account
+    from infra.capabilities.artifacts.buckets import PlatformBuckets, PlatformBucketsArgs
     from infra.aws.database import ManagedPostgres
     from infra.aws.database_args import ManagedPostgresArgs
     from infra.aws.repositories import ImageRepositories, ImageRepositoriesArgs

@@ -26,9 +26,9 @@ PROGRAM = """
     sys.path.insert(0, {root!r})
 
     from infra.vault.audit import AuditLog
-    from infra.vault.auth import SignerAccess, SignerAccessArgs
+    from infra.vault.login import SignerAccess, SignerAccessArgs
     from infra.vault.transit import SigningKey, SigningKeyArgs
-    from infra.vault.web_identity import SignerTrust, SignerTrustArgs
+    from infra.vault.login import SignerTrust, SignerTrustArgs
 
     def outside_of_a_pod(resource):
         # The server of the test has no service account to review tokens with.

@@ -182,7 +182,6 @@ def test_another_eks_cluster_is_another_cluster_to_pulumi(environments: dict[str
 
 
 BAD = [
-    ("aegis:artifactStore", {"kind": "in-cluster"}, 'database.auth: got "iam"; allowed with artifactStore.kind s3'),
     ("aegis:vault", {"kind": "in-cluster"}, 'aegis:vault.kind: got "in-cluster"; allowed with cluster.kubeconfig only'),
     ("aegis:cluster", {"eksName": "e", "context": "c"}, "aegis:cluster.context: given with eksName; allowed: one"),
     ("aegis:cluster", {"eksName": "e", "storageClass": "aegis-gp3"}, "allowed with gp3Class true only, which makes it"),
@@ -220,12 +219,12 @@ BAD = [
     (
         "aegis:aws",
         {"accountId": "333333333333", "permissionsBoundary": "arn:aws:iam::111111111111:policy/other"},
-        "allowed: a policy of the account 333333333333 in the partition aws, or one of AWS's own",
+        "allowed: a policy of the account 333333333333 in the partition aws, or one that AWS manages",
     ),
     (
         "aegis:aws",
         {"accountId": "333333333333", "permissionsBoundary": "arn:aws-cn:iam::333333333333:policy/other"},
-        "allowed: a policy of the account 333333333333 in the partition aws, or one of AWS's own",
+        "allowed: a policy of the account 333333333333 in the partition aws, or one that AWS manages",
     ),
     (
         "aegis:database",
@@ -264,6 +263,29 @@ def test_the_authorities_of_a_database_are_found_from_the_repository_s_root(
     database = {"kind": "rds", "auth": "iam", "instanceClass": "db.m7g.xlarge", "authorities": path}
     graph = run_program(stack_config(_file("prod"), {"aegis:database": database}), stack="prod")
     assert graph.one("ConfigMap", "database-access-authorities").inputs["data"]["ca.pem"] == (ROOT / path).read_text()
+
+
+def test_workloads_log_in_to_rds_by_their_roles_where_the_buckets_are_in_the_cluster(module_surroundings: None) -> None:
+    config = stack_config(
+        _file("prod"), {"aegis:artifactStore": {"kind": "in-cluster"}, "aegis:teams": [{"name": "a"}]}
+    )
+    images = json.loads(config["aegis:images"]) | {"s3": "s3:1"}
+    graph = run_program(config | {"aegis:images": json.dumps(images)}, stack="prod")
+    actions = {
+        policy.name.removesuffix("-role-policy"): [
+            action for statement in json.loads(policy.inputs["policy"])["Statement"] for action in statement["Action"]
+        ]
+        for policy in graph.of_kind("RolePolicy")
+    }
+    assert actions.pop("database-setup") == ["secretsmanager:GetSecretValue", "kms:Decrypt"]
+    # Neither the signer nor a team's trainer has anything to do in AWS.
+    assert actions == {role: ["rds-db:connect"] for role in ("mlflow", "migration", "backup")}
+    accounts = {workload.name: spec.get("serviceAccountName") for workload, spec, _ in graph.pods()}
+    assert accounts["mlflow-server"] == "mlflow"
+    assert accounts["backup-schedule"] == "backup"
+    policy = graph.one("NetworkPolicy", "s3", "mlflow").inputs["spec"]
+    callers = [rule["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for rule in policy["ingress"]]
+    assert callers == ["s3-setup", "mlflow", "backup"], "the release is switched off"
 
 
 def test_an_emulated_stack_without_its_address_never_goes_to_aws(

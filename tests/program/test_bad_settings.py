@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 import contracts
-from infra.settings import Settings, reference
+from infra.settings import reference
+from infra.settings.model import Settings
 from tests.support.engine import ROOT, STACK_FILES, Graph, run_program, stack_config
 
 LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"

@@ -10,9 +10,9 @@ from pulumi import ResourceOptions
 from pulumi.runtime.rpc import UNKNOWN
 
 import contracts
-from infra.aws.account import Account
-from infra.aws.buckets import PlatformBuckets, PlatformBucketsArgs
 from infra.aws.replication import Replica
+from infra.capabilities.artifacts.buckets import PlatformBuckets, PlatformBucketsArgs
+from infra.limits.account import Account
 from tests.support.engine import Graph, Registered, run
 
 TAGS = {"Environment": "prod", "Owner": "ml-platform", "CostCenter": "42", "ManagedBy": "pulumi", "Project": "aegis"}
@@ -278,10 +278,10 @@ def test_the_first_preview_names_every_bucket_though_no_key_is_known() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"retention_days": 0}, "retention_days is 0: allowed is 1 or more"),
-        ({"cold_after_days": 29}, "cold_after_days is 29: allowed is 30 or more"),
-        ({"backup_lock_days": 0}, "backup_lock_days is 0: allowed is 1 to the 30 days"),
-        ({"backup_lock_days": 31}, "backup_lock_days is 31: allowed is 1 to the 30 days"),
+        ({"retention_days": 0}, "retention_days must be 1 or more, got 0"),
+        ({"cold_after_days": 29}, "cold_after_days must be 30 or more, got 29"),
+        ({"backup_lock_days": 0}, "backup_lock_days must be 1 to the 30 days of the backups' retention, got 0"),
+        ({"backup_lock_days": 31}, "backup_lock_days must be 1 to the 30 days of the backups' retention, got 31"),
     ],
 )
 def test_days_that_s3_or_sense_refuses_are_refused_with_what_is_allowed(changes: dict[str, Any], message: str) -> None:
@@ -295,7 +295,7 @@ def test_a_replica_in_the_same_region_is_refused() -> None:
         replica = Replica(account=ACCOUNT, provider=aws.Provider("replica"))
         PlatformBucketsArgs(account=ACCOUNT, protected=True, retention_days=30, replica=replica)
 
-    with pytest.raises(ValueError, match="the replica's region is us-west-2: allowed is another one"):
+    with pytest.raises(ValueError, match="the replica's region must be another one than the buckets', got us-west-2"):
         run(program, {})
 
 

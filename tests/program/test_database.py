@@ -9,8 +9,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.aws.account import Account
 from infra.aws.database import ManagedPostgres, ManagedPostgresArgs, final_snapshot
+from infra.limits.account import Account
 from tests.support.aws_mocks import ACCOUNT_ID, REGION
 from tests.support.engine import Graph, Registered, run
 
@@ -256,21 +256,24 @@ def test_the_first_preview_runs_though_nothing_is_known(graph: Graph) -> None:
     ("changes", "problem"),
     [
         ({"instance_class": "db.m7g.big"}, "instance class is 'db.m7g.big'"),
-        ({"storage_gib": 19}, "storage_gib is 19: allowed is 20 to 65536"),
-        ({"storage_gib": 65537, "max_storage_gib": 0}, "storage_gib is 65537: allowed is 20 to 65536"),
-        ({"max_storage_gib": 54}, r"max_storage_gib is 54: allowed is 0, or 55 \(110 % of storage_gib\) to 65536"),
-        ({"max_storage_gib": 65537}, "max_storage_gib is 65537"),
-        ({"max_storage_gib": -1}, "max_storage_gib is -1"),
-        ({"backup_days": 6}, "backup_days is 6: allowed is 7 to 35"),
-        ({"backup_days": 36}, "backup_days is 36: allowed is 7 to 35"),
-        ({"backup_days": 0, "protected": False}, "backup_days is 0: allowed is 1 to 35"),
-        ({"subnet_ids": ("subnet-a",)}, "subnet_ids is .*: allowed is two subnets at least"),
-        ({"subnet_ids": ("subnet-a", "subnet-a")}, "subnet_ids is .*: allowed is two subnets at least"),
-        ({"log_days": 0}, "log_days is 0: allowed is one of 1, 3, 5, 7, 14, 30, 60, 90,"),
-        ({"engine_version": "16"}, "version is '16': allowed is \"15\", or with RDS one of its minor versions"),
+        ({"storage_gib": 19}, "storage_gib must be 20 to 65536, got 19"),
+        ({"storage_gib": 65537, "max_storage_gib": 0}, "storage_gib must be 20 to 65536, got 65537"),
+        ({"max_storage_gib": 54}, r"max_storage_gib must be 0, or 55 \(110 % of storage_gib\) to 65536, got 54"),
+        ({"max_storage_gib": 65537}, "max_storage_gib must be .*, got 65537"),
+        ({"max_storage_gib": -1}, "max_storage_gib must be .*, got -1"),
+        ({"backup_days": 6}, "backup_days must be 7 to 35, got 6"),
+        ({"backup_days": 36}, "backup_days must be 7 to 35, got 36"),
+        ({"backup_days": 0, "protected": False}, "backup_days must be 1 to 35, got 0"),
+        ({"subnet_ids": ("subnet-a",)}, "subnet_ids must be 2 subnets or more, in two zones, got"),
+        ({"subnet_ids": ("subnet-a", "subnet-a")}, "subnet_ids must be 2 subnets or more, in two zones, got"),
+        ({"log_days": 0}, "log_days must be one of 1, 3, 5, 7, 14, 30, 60, 90,.*, got 0"),
+        ({"engine_version": "16"}, "version must be \"15\", or with RDS one of its minor versions.*, got '16'"),
         ({"account": replace(ACCOUNT, environment="p" * 60)}, "'aegis-p+-mlflow' has 73 characters: allowed are 63"),
-        ({"account": replace(ACCOUNT, environment="prod--eu")}, "RDS instance name 'aegis-prod--eu-mlflow' is none"),
-        ({"account": replace(ACCOUNT, project="1st")}, "RDS instance name '1st-prod-mlflow' is none"),
+        (
+            {"account": replace(ACCOUNT, environment="prod--eu")},
+            "name 'aegis-prod--eu-mlflow' is not valid",
+        ),
+        ({"account": replace(ACCOUNT, project="1st")}, "RDS instance name '1st-prod-mlflow' is not valid"),
     ],
 )
 def test_what_rds_would_refuse_is_refused_before_anything_is_made(changes: dict[str, Any], problem: str) -> None:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from infra.quantities import mebibytes
+from infra.limits.quantities import mebibytes
 from tests.support.engine import Graph, Registered
 
 GENERATED = {"ConfigMap", "Secret", "Job", "ClusterRoleBinding"}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import parse
-from infra.settings.in_aws import account, names
+from infra.settings.aws_names import names
+from infra.settings.load import parse
 from tests.program.conftest import stack_graph, surround
 from tests.support.engine import ROOT, Graph, run_program, stack_config
 
@@ -39,10 +39,10 @@ def test_no_name_is_made_that_was_not_checked(stack: str, monkeypatch: pytest.Mo
     given.setdefault("images", json.loads((tmp_path / "images.json").read_text()))
     given["images"].pop("pause", None)
     given["aws"]["endpoint"] = "http://127.0.0.1:5555"
-    wanted = parse(given, "aegis", stack)
-    assert wanted.environment is not None
-    assert wanted.aws is not None
-    checked = {make() for _, _, make in names(wanted, account("aegis", wanted.environment, wanted.aws))}
+    settings = parse(given, "aegis", stack)
+    assert settings.environment is not None
+    assert settings.aws is not None
+    checked = {make() for _, _, make in names(settings, settings.aws.account("aegis", settings.environment))}
     assert made(stack_graph(path)) - checked == set()
 
 

@@ -8,8 +8,8 @@ import pulumi_aws as aws
 import pytest
 from pulumi import ResourceOptions
 
-from infra.aws.account import Account
 from infra.aws.repositories import ImageRepositories, ImageRepositoriesArgs
+from infra.limits.account import Account
 from tests.support.engine import Graph, run
 
 TAGS = {"Environment": "prod", "Project": "aegis"}

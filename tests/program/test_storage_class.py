@@ -5,7 +5,7 @@ from typing import Any
 import pulumi_kubernetes as kubernetes
 from pulumi import ResourceOptions
 
-from infra.cluster.storage_class import Gp3StorageClass, Gp3StorageClassArgs
+from infra.kube.storage_class import Gp3StorageClass, Gp3StorageClassArgs
 from tests.support.engine import Registered, run
 
 KEY = "arn:aws:kms:us-west-2:123456789012:key/11111111-2222-3333-4444-555555555555"

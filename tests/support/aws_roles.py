@@ -1,8 +1,14 @@
 """An environment's AWS account as the tests of its roles see it, and the policy of each role."""
 
-from infra.aws import permissions
-from infra.aws.account import Account
-from infra.aws.statements import DatabaseAccount, Document, EncryptedBucket
+import contracts
+from infra.capabilities.backup.grants import WORKLOAD as BACKUP
+from infra.capabilities.database.settings import SETUP_WORKLOAD
+from infra.capabilities.signing.grants import WORKLOAD as SIGNER
+from infra.capabilities.tracking.grants import MIGRATION_WORKLOAD, SERVER_WORKLOAD
+from infra.capabilities.training.grants import trainer
+from infra.limits.account import Account
+from infra.limits.grants import Stores
+from infra.limits.statements import AdminSecret, DatabaseUser, Document, EncryptedBucket
 
 ACCOUNT_ID = "123456789012"
 OTHER_ACCOUNT_ID = "999999999999"
@@ -30,15 +36,25 @@ OTHER_KEY = key_arn("f")
 ARTIFACTS = EncryptedBucket(name=ACCOUNT.bucket_name("artifacts"), key_arn=BUCKET_KEY)
 BACKUPS = EncryptedBucket(name=ACCOUNT.bucket_name("backups"), key_arn=BUCKET_KEY)
 RELEASES = EncryptedBucket(name=ACCOUNT.bucket_name("releases"), key_arn=BUCKET_KEY)
-DATABASE = DatabaseAccount(resource_id="db-ABCDEFGHIJKLMNOPQRSTUVWXYZ", user="mlflow")
+DATABASE = DatabaseUser(resource_id="db-ABCDEFGHIJKLMNOPQRSTUVWXYZ", user="mlflow")
 ADMIN_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:rds!db-11111111-2222-a1b2c3"
 TEAM = "team-vision"
 
+STORES = Stores(
+    account=ACCOUNT,
+    buckets={
+        contracts.ARTIFACTS_BUCKET: ARTIFACTS,
+        contracts.BACKUPS_BUCKET: BACKUPS,
+        contracts.RELEASES_BUCKET: RELEASES,
+    },
+    login=DATABASE,
+    secret=AdminSecret(arn=ADMIN_SECRET, key_arn=DATABASE_KEY),
+)
 POLICIES: dict[str, Document] = {
-    "mlflow": permissions.mlflow(ACCOUNT, ARTIFACTS, DATABASE),
-    "backup": permissions.backup(ACCOUNT, BACKUPS, ARTIFACTS, DATABASE),
-    "migration": permissions.migration(ACCOUNT, DATABASE),
-    "trainer": permissions.trainer(ACCOUNT, ARTIFACTS, TEAM),
-    "signer": permissions.signer(ACCOUNT, ARTIFACTS, RELEASES),
-    "database-setup": permissions.database_setup(ACCOUNT, ADMIN_SECRET, DATABASE_KEY),
+    "mlflow": SERVER_WORKLOAD.policy(STORES),
+    "backup": BACKUP.policy(STORES),
+    "migration": MIGRATION_WORKLOAD.policy(STORES),
+    "trainer": trainer(TEAM).policy(STORES),
+    "signer": SIGNER.policy(STORES),
+    "database-setup": SETUP_WORKLOAD.policy(STORES),
 }

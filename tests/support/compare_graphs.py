@@ -14,9 +14,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import pytest
+from google.protobuf import json_format
+from pulumi.runtime import mocks
+
+# From the checkout on PYTHONPATH, which is the other one for one of the two dumps.
+from tests.program.conftest import surround
+from tests.support.engine import ROOT as CHECKOUT
+from tests.support.engine import run_program, stack_config
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 _TEAMS: Final = [{"name": "vision", "gpus": 2}, {"name": "speech", "cpu": 8, "memory": "32Gi"}]
-_CLIENTS: Final = {"clientNamespaces": ["notebooks"], "clientNetworks": ["10.1.0.0/16"], "publicHosts": ["ml.example.com"]}
+_CLIENTS: Final = {
+    "clientNamespaces": ["notebooks"],
+    "clientNetworks": ["10.1.0.0/16"],
+    "publicHosts": ["ml.example.com"],
+}
+_NETWORKS: Final = {"egress": {"aws": ["10.9.0.0/16"]}, "cluster": {"dnsNetworks": ["169.254.20.10"]}}
+_BOUNDARY: Final = "arn:aws:iam::aws:policy/PowerUserAccess"
 # By name: the stack, sections to merge into it, and whether it is the first preview, in which outputs are unknown.
 VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, Any], bool]]] = {
     **{stack: (stack, {}, False) for stack in ("ci", "dev", "local", "prod", "staging")},
@@ -29,8 +44,12 @@ VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, Any], bool]]] = {
     ),
     "prod with only its repositories": ("prod", {"aws": {"onlyRepositories": True}}, False),
     "prod with a password": ("prod", {"database": {"auth": "password"}}, False),
-    "prod with a boundary": ("prod", {"aws": {"permissionsBoundary": "arn:aws:iam::aws:policy/PowerUserAccess"}}, False),
-    "prod with networks": ("prod", {"egress": {"aws": ["10.9.0.0/16"]}, "cluster": {"dnsNetworks": ["169.254.20.10"]}}, False),
+    "prod with a boundary": (
+        "prod",
+        {"aws": {"permissionsBoundary": _BOUNDARY}},
+        False,
+    ),
+    "prod with networks": ("prod", _NETWORKS, False),
     "local with teams and callers": ("local", {"teams": _TEAMS, "mlflow": _CLIENTS}, False),
     "local without ports of localhost": ("local", {"localhost": None}, False),
     "local with a pool": ("local", {"mlflow": {"pool": {"size": 1, "overflow": 2}, "workers": 2}}, False),
@@ -43,12 +62,6 @@ _UNORDERED: Final = ("dependencies",)
 
 def dump() -> dict[str, Any]:
     """Return every variant's registrations, as the engine would see them, of the checkout that is imported."""
-    import pytest
-    from pulumi.runtime import mocks
-    from tests.program.conftest import surround
-    from tests.support.engine import ROOT as CHECKOUT
-    from tests.support.engine import run_program, stack_config
-
     graphs: dict[str, Any] = {}
     seen: dict[str, Any] = {}
     _record(mocks.MockMonitor, seen)
@@ -71,8 +84,6 @@ def _merged(written: str | None, values: Any) -> Any:
 
 
 def _record(monitor: Any, seen: dict[str, Any]) -> None:
-    from google.protobuf import json_format
-
     register, outputs = monitor.RegisterResource, monitor.RegisterResourceOutputs
 
     def registering(self: Any, request: Any) -> Any:
@@ -114,7 +125,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
 def _graphs(checkout: Path) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-P", __file__, "--dump"]
-    ran = subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, check=True)  # noqa: S603 - this file
+    ran = subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, check=True)
     return json.loads(ran.stdout)
 
 

@@ -39,7 +39,7 @@ def _part(part: str, least: int, most: int, numbers: dict[str, int]) -> range:
     """Return what a value, a range or `*` stands for, each with a step or without."""
     found = _PART.fullmatch(part)
     if found is None:
-        raise ValueError(f"{part!r} is no part of a schedule")
+        raise ValueError(f"{part!r} is not a valid part of a schedule")
     step = int(found["step"] or 1)
     ends = [numbers.get(end.lower()) for end in (found["first"], found["last"]) if end is not None]
     first, last = _range(ends, least, most, has_step=found["step"] is not None)

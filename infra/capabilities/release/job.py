@@ -122,7 +122,7 @@ def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> Containe
             _RESOURCES,
             command=["python", "-m", "workloads.release.run"],
             args=[
-                # A name that begins with a hyphen is none of an option.
+                # Joined by `=`, as a name that begins with a hyphen would be read as an option.
                 f"--experiment-name={args.experiment}",
                 *(f"--metric={args.metric}", f"--{args.goal}"),
                 f"--model-name={args.model_name}",

@@ -16,9 +16,8 @@ from infra.limits.kubernetes_names import subject
 from infra.links import Artifacts, Database, Identity, Signing, VaultLogin
 from infra.providers import vault_provider
 from infra.vault.audit import AuditLog
-from infra.vault.auth import SignerAccess, SignerAccessArgs
+from infra.vault.login import SignerAccess, SignerAccessArgs, SignerTrust, SignerTrustArgs
 from infra.vault.transit import SigningKey, SigningKeyArgs
-from infra.vault.web_identity import SignerTrust, SignerTrustArgs
 
 _VAULT_URL: Final = f"http://{VAULT_PODS.component}.{contracts.VAULT_NAMESPACE}.svc:{contracts.VAULT_PORT}"
 # The API server as a pod sees it.

@@ -25,7 +25,7 @@ class Placement:
 
     def __post_init__(self) -> None:
         if self.gpus < 0:
-            raise ValueError(f"gpus is {self.gpus}: allowed is 0 or more.")
+            raise ValueError(f"gpus must be 0 or more, got {self.gpus}.")
 
 
 def placed(spec: PodSpecArgsDict, placement: Placement) -> PodSpecArgsDict:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cluster.connection_budget import (
+from infra.limits.connections import (
     LEAST_POOL,
     ConnectionPool,
     demand,

@@ -5,8 +5,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.cluster.mlflow_sizing import resources
-from infra.quantities import mebibytes
+from infra.capabilities.tracking.sizing import resources
+from infra.limits.quantities import mebibytes
 
 # Working set of a pod of 4 workers after it had served a training run.
 MEASURED_MIB = 1027

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from infra.settings.stores import Backup
+from infra.capabilities.backup.settings import Backup
 
 GOOD = (
     "0 2 * * *", "*/15 0-6,22 1 * *", "05 02 1-31/2 JAN-mar Mon", "0 0 * * 0", "59 23 31 12 6", "0 0 29 2 *",

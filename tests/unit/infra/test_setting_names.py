@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.settings import Settings, SettingsError, parse
+from infra.settings.load import SettingsError, parse
+from infra.settings.model import Settings
 from tests.support.engine import ROOT
 from workloads.registry import options
 

@@ -6,11 +6,11 @@ import base64
 import pytest
 from cryptography.fernet import Fernet
 
-from infra.cluster.mlflow import fernet_key
-from infra.cluster.peer import Peer
-from infra.connections import Database
-from infra.quantities import gibibytes, mebibytes
-from infra.vault.auth import signer_policy
+from infra.capabilities.tracking.server import fernet_key
+from infra.limits.flows import Place, Server
+from infra.limits.quantities import gibibytes, mebibytes
+from infra.links import DatabaseAddress
+from infra.vault.login import signer_policy
 
 
 @pytest.mark.parametrize(("quantity", "expected"), [("512Mi", 512), ("1Gi", 1024), ("2Ti", 2 * 1024 * 1024)])
@@ -21,7 +21,7 @@ def test_a_size_is_read_in_mebibytes(quantity: str, expected: int) -> None:
 
 @pytest.mark.parametrize("quantity", ["", "1", "1G", "1.5Gi", "-1Gi", "0Gi", "Gi", " 1Gi", "1Gi\n"])
 def test_what_is_no_size_is_refused_with_what_is_allowed(quantity: str) -> None:
-    with pytest.raises(ValueError, match="allowed is a whole number of Mi, Gi or Ti"):
+    with pytest.raises(ValueError, match="must be a whole number of Mi, Gi or Ti"):
         mebibytes(quantity)
 
 
@@ -47,12 +47,12 @@ def test_a_signer_may_sign_and_read_the_public_key_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
 def test_a_port_out_of_range_is_refused(port: int) -> None:
-    with pytest.raises(ValueError, match=f"port is {port}: allowed is 1 to 65535"):
-        Peer(port=port)
+    with pytest.raises(ValueError, match=f"port must be 1 to 65535, got {port}"):
+        Server(at=Place.ANYWHERE, port=port)
 
 
 def test_a_password_with_reserved_characters_is_escaped_in_the_uri() -> None:
-    database = Database(host="db", port=5432, name="mlflow", user="mlflow", password="p@ss/word")
+    database = DatabaseAddress(host="db", port=5432, name="mlflow", user="mlflow", password="p@ss/word")
 
     async def resolved() -> tuple[str | None, bool]:
         uri = database.uri()

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from parliament import analyze_policy_string
 
-from infra.aws.account import Account
 from infra.aws.bucket_policy import encrypted_bucket, log_bucket
 from infra.aws.keys import key_policy
 from infra.aws.replication import permissions, trust
-from infra.aws.statements import document
+from infra.limits.account import Account
+from infra.limits.statements import document
 from tests.support.iam import Request, allowed
 
 ACCOUNT = Account(

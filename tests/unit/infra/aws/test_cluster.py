@@ -6,7 +6,7 @@ from typing import Any
 import pulumi_aws
 import pytest
 
-from infra.aws.cluster import EksCluster, LookUpError, kubeconfig, look_up
+from infra.aws.eks import EksCluster, LookUpError, kubeconfig, look_up
 from tests.support import aws_invokes
 from tests.support.aws_roles import ACCOUNT, REGION
 from tests.support.engine import run
@@ -47,7 +47,7 @@ def test_a_missing_cluster_is_named_with_the_place_that_lacks_it() -> None:
 
 
 def test_a_cluster_that_is_still_being_made_is_refused_by_its_state() -> None:
-    with pytest.raises(LookUpError, match=r"'unfinished' of .* is CREATING: allowed is ACTIVE or UPDATING"):
+    with pytest.raises(LookUpError, match=r"'unfinished' of .* must be ACTIVE or UPDATING, got CREATING"):
         looked_up(aws_invokes.UNFINISHED_CLUSTER)
 
 

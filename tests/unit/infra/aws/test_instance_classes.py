@@ -3,7 +3,7 @@
 import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
-from infra.aws.instance_classes import FAMILIES, max_connections, memory_gib
+from infra.limits.instance_classes import FAMILIES, max_connections, memory_gib
 
 CLASSES = [f"db.{family}.{size}" for family, sizes in FAMILIES.items() for size in sizes]
 # What people read from running servers, by the memory of the class in GiB. At 1 and 16 GiB they are MySQL's 66 and

@@ -1,8 +1,8 @@
 """Who may use a KMS key."""
 
-from infra.aws.account import Account
 from infra.aws.keys import key_policy
-from infra.aws.statements import document
+from infra.limits.account import Account
+from infra.limits.statements import document
 from tests.support.iam import Request, allowed
 
 ACCOUNT = Account(

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contracts
-from infra.aws.account import Account
-from infra.aws.buckets import LOGS, PURPOSES
+from infra.limits.account import Account
+from infra.limits.buckets import LOGS, PURPOSES
 
 ENVIRONMENTS = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True).filter(lambda name: len(name) <= 80)
 REGIONS = st.sampled_from(["us-east-1", "eu-west-1", "ap-southeast-2", "us-gov-west-1"])

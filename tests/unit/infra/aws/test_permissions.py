@@ -12,7 +12,7 @@ import pytest
 
 from infra.aws.bucket_policy import encrypted_bucket
 from infra.aws.keys import key_policy
-from infra.aws.statements import Document, EncryptedBucket
+from infra.limits.statements import Document, EncryptedBucket
 from tests.support.aws_roles import (
     ACCOUNT,
     ACCOUNT_ID,

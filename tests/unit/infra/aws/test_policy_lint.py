@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.aws.statements import Document
+from infra.limits.statements import Document
 from tests.support.aws_roles import POLICIES
 from tests.support.policy_lint import findings
 

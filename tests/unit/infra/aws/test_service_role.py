@@ -74,10 +74,10 @@ def test_a_policy_may_come_from_other_resources() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("namespace", "ml/flow", "namespace is 'ml/flow': allowed are 1 to 63"),
-        ("service_account", "*", r"service_account is '\*': allowed are 1 to 63"),
-        ("issuer", "http://issuer.example.com", "allowed is an https URL"),
-        ("oidc_provider_arn", f"{OIDC_PROVIDER_ARN}0", "allowed is the provider of the issuer https://oidc.eks."),
+        ("namespace", "ml/flow", "namespace must be 1 to 63 .*, got 'ml/flow'"),
+        ("service_account", "*", r"service_account must be 1 to 63 .*, got '\*'"),
+        ("issuer", "http://issuer.example.com", "issuer must be an https URL"),
+        ("oidc_provider_arn", f"{OIDC_PROVIDER_ARN}0", "must be the provider of the issuer https://oidc.eks."),
     ],
 )
 def test_bad_arguments_are_refused(field: str, value: str, message: str) -> None:

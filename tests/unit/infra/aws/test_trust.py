@@ -72,5 +72,5 @@ def test_the_conditions_are_exact() -> None:
 
 @pytest.mark.parametrize(("namespace", "name"), [("*", "backup"), ("mlflow", "*"), ("mlflow", "a:b"), ("", "backup")])
 def test_a_name_that_kubernetes_does_not_give_is_refused(namespace: str, name: str) -> None:
-    with pytest.raises(ValueError, match="allowed are 1 to 63 lower-case letters"):
+    with pytest.raises(ValueError, match="must be 1 to 63 lower-case letters"):
         trust(ISSUER, OIDC_PROVIDER_ARN, namespace, name)

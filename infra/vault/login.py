@@ -1,0 +1,133 @@
+"""Logins of a signer's pod to Vault: the auth method, the role that it logs in to, and the policy that lets it sign."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi import ResourceOptions
+from pulumi_vault import AuthBackend, Policy
+from pulumi_vault.jwt import AuthBackend as JwtAuthBackend
+from pulumi_vault.jwt import AuthBackendRole as JwtRole
+from pulumi_vault.kubernetes import AuthBackendConfig
+from pulumi_vault.kubernetes import AuthBackendRole as KubernetesRole
+
+import contracts
+
+# Seconds: a release signs within minutes of its login.
+_TOKEN_TTL: Final = 900
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignerAccessArgs:
+    """Arguments of `SignerAccess`: the key, the service account that may use it, and the cluster's API server."""
+
+    mount: pulumi.Input[str]
+    key: pulumi.Input[str]
+    service_account: pulumi.Input[str]
+    namespace: pulumi.Input[str]
+    kubernetes_host: str
+    auth_mount: str = contracts.KUBERNETES_AUTH_MOUNT
+
+
+class SignerAccess(pulumi.ComponentResource):
+    """A login to a Vault in the cluster, which asks the API server whether a pod's token is genuine."""
+
+    role: pulumi.Output[str]
+
+    def __init__(self, name: str, args: SignerAccessArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:vault:SignerAccess", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        policy = _policy(name, contracts.SIGNER_ROLE, args.mount, args.key, child)
+        method = AuthBackend(f"{name}-method", type="kubernetes", path=args.auth_mount, opts=child)
+        # Vault reviews tokens with its own pod's service account and the cluster's CA, both mounted into the pod.
+        AuthBackendConfig(f"{name}-cluster", backend=method.path, kubernetes_host=args.kubernetes_host, opts=child)
+        self.role = KubernetesRole(
+            f"{name}-role",
+            backend=method.path,
+            role_name=contracts.SIGNER_ROLE,
+            bound_service_account_names=[args.service_account],
+            bound_service_account_namespaces=[args.namespace],
+            audience=contracts.VAULT_TOKEN_AUDIENCE,
+            **_token(policy),
+            opts=child,
+        ).role_name
+        self.register_outputs({"role": self.role})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignerTrustArgs:
+    """Arguments of `SignerTrust`: the key, the subject of the tokens that may use it, and their issuer.
+
+    `auth_mount` is the path of the auth method to make, and `role` the name of the policy, both in a shared Vault.
+    """
+
+    mount: pulumi.Input[str]
+    key: pulumi.Input[str]
+    auth_mount: str
+    role: str
+    issuer: str
+    subject: str
+
+
+class SignerTrust(pulumi.ComponentResource):
+    """A login to a Vault outside of the cluster, by the public keys of the cluster's issuer.
+
+    Vault needs neither a service account in the cluster nor a route to its API server.
+    """
+
+    role: pulumi.Output[str]
+
+    def __init__(self, name: str, args: SignerTrustArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("aegis:vault:SignerTrust", name, {}, opts)
+        child = ResourceOptions(parent=self)
+        policy = _policy(name, args.role, args.mount, args.key, child)
+        method = JwtAuthBackend(
+            f"{name}-method",
+            type="jwt",
+            path=args.auth_mount,
+            description="Service accounts of the cluster that signs",
+            oidc_discovery_url=args.issuer,
+            bound_issuer=args.issuer,
+            opts=child,
+        )
+        self.role = JwtRole(
+            f"{name}-role",
+            # The SDK's type allows for a method without a path, which this one has.
+            backend=method.path.apply(lambda path: path or ""),
+            role_name=contracts.SIGNER_ROLE,
+            role_type="jwt",
+            user_claim="sub",
+            bound_audiences=[contracts.VAULT_TOKEN_AUDIENCE],
+            bound_subject=args.subject,
+            **_token(policy),
+            opts=child,
+        ).role_name
+        self.register_outputs({"role": self.role})
+
+
+def signer_policy(mount: str, key: str) -> str:
+    """Return the Vault policy of a signer: sign prehashed digests with `key`, and read its public half."""
+    rules = {
+        f"{mount}/sign/{key}": "update",
+        # The hash may also stand in the path.
+        f"{mount}/sign/{key}/sha2-256": "update",
+        f"{mount}/keys/{key}": "read",
+    }
+    return "\n".join(f'path "{path}" {{\n  capabilities = ["{capability}"]\n}}' for path, capability in rules.items())
+
+
+def _policy(
+    name: str, policy_name: str, mount: pulumi.Input[str], key: pulumi.Input[str], opts: ResourceOptions
+) -> Policy:
+    document = pulumi.Output.all(mount, key).apply(lambda names: signer_policy(*names))
+    return Policy(f"{name}-policy", name=policy_name, policy=document, opts=opts)
+
+
+def _token(policy: Policy) -> dict[str, Any]:
+    """Return the arguments of the tokens of a login: this policy, without what `default` allows, and for minutes."""
+    return {
+        "token_policies": [policy.name],
+        "token_no_default_policy": True,
+        "token_ttl": _TOKEN_TTL,
+        "token_max_ttl": _TOKEN_TTL,
+    }
