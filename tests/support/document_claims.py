@@ -74,6 +74,12 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"make (help|status|env)( STACK=\w+)?"),
     Run(pattern=r'eval "\$\(make -s env\)"'),
     Run(pattern=r"make preview( STACK=\w+)?", answers=(r"Resources:",)),
+    NotHere(
+        pattern=r"make (lint|test-unit)",
+        reason="the phases format, lint, types and unit of `make test` run the same commands",
+    ),
+    NotHere(pattern=r"make lock", reason="needs a package index, and would change requirements.txt"),
+    Run(pattern=r"python -m pytest -q tests/unit/\w+", answers=(r"\d+ passed",)),
     Run(pattern=r"make settings", after="diff $CHECKOUT/docs/settings.md docs/settings.md"),
     NotHere(pattern=r"make bench-\w+", reason="measures for minutes with the whole machine"),
     NotHere(pattern=r"AEGIS_CONTEXT=\S+ .*", reason=_CLUSTER),
