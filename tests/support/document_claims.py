@@ -163,7 +163,7 @@ CLAIMS: Sequence[Claim] = (
         after="kubectl -n mlflow rollout status deployment/mlflow --timeout=180s",
     ),
     Run(pattern=r"kubectl -n mlflow delete job restore"),
-    Run(pattern=r"kubectl -n mlflow get pods"),
+    Run(pattern=r"kubectl -n mlflow get (pods|jobs)"),
     Run(pattern=r"kubectl --namespace vault logs statefulset/vault \| grep '.*'"),
     Run(
         pattern=r"kubectl -n mlflow describe pod NAME",
@@ -174,7 +174,7 @@ CLAIMS: Sequence[Claim] = (
     NotHere(pattern=r"image(\(\) \{.*| \S.*)", reason=_DOCKER),
     # Commands that a sentence speaks of.
     Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
-    Name(pattern=r"pulumi (preview --json|refresh --preview-only --expect-no-changes)"),
+    Name(pattern=r"pulumi (up --refresh|preview --json|refresh --preview-only --expect-no-changes)"),
     Name(pattern=r"python -m infra\.review"),
     Name(pattern=r"kubectl (patch|create -f \S+)"),
     Name(pattern=r"mlflow (gc|server)"),
