@@ -74,6 +74,12 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"make (help|status|env)( STACK=\w+)?"),
     Run(pattern=r'eval "\$\(make -s env\)"'),
     Run(pattern=r"make preview( STACK=\w+)?", answers=(r"Resources:",)),
+    NotHere(
+        pattern=r"make (lint|test-unit)",
+        reason="the phases format, lint, types and unit of `make test` run the same commands",
+    ),
+    NotHere(pattern=r"make lock", reason="needs a package index, and would change requirements.txt"),
+    Run(pattern=r"python -m pytest -q tests/unit/\w+", answers=(r"\d+ passed",)),
     Run(pattern=r"make settings", after="diff $CHECKOUT/docs/settings.md docs/settings.md"),
     NotHere(pattern=r"make bench-\w+", reason="measures for minutes with the whole machine"),
     NotHere(pattern=r"AEGIS_CONTEXT=\S+ .*", reason=_CLUSTER),
@@ -157,7 +163,7 @@ CLAIMS: Sequence[Claim] = (
         after="kubectl -n mlflow rollout status deployment/mlflow --timeout=180s",
     ),
     Run(pattern=r"kubectl -n mlflow delete job restore"),
-    Run(pattern=r"kubectl -n mlflow get pods"),
+    Run(pattern=r"kubectl -n mlflow get (pods|jobs)"),
     Run(pattern=r"kubectl --namespace vault logs statefulset/vault \| grep '.*'"),
     Run(
         pattern=r"kubectl -n mlflow describe pod NAME",
@@ -168,7 +174,7 @@ CLAIMS: Sequence[Claim] = (
     NotHere(pattern=r"image(\(\) \{.*| \S.*)", reason=_DOCKER),
     # Commands that a sentence speaks of.
     Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
-    Name(pattern=r"pulumi (preview --json|refresh --preview-only --expect-no-changes)"),
+    Name(pattern=r"pulumi (up --refresh|preview --json|refresh --preview-only --expect-no-changes)"),
     Name(pattern=r"python -m infra\.review"),
     Name(pattern=r"kubectl (patch|create -f \S+)"),
     Name(pattern=r"mlflow (gc|server)"),
