@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.review.exits import Exit
+from review.exits import Exit
 from tests.unit.review.conftest import RECORDINGS, Review
 
 URN = "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"
@@ -51,7 +51,7 @@ def test_what_is_no_preview_is_refused_with_what_it_is(
     result = review("comment", file, "--stack", "prod")
     assert result.code is Exit.USAGE
     assert f"given.json isn't a preview: {reason}" in result.err
-    assert "allowed is what `python -m infra.review preview`" in result.err
+    assert "allowed is what `python -m review preview`" in result.err
     assert result.out == ""
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.review import github as api
-from infra.review.exits import Exit
+from review import github as api
+from review.exits import Exit
 from tests.support.fake_github import BOT, Failure, FakeGitHub
 from tests.unit.review.conftest import Review
 

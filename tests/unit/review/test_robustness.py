@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.review import __main__ as command_line
-from infra.review import commands, github
-from infra.review.exits import Exit
+from review import __main__ as command_line
+from review import commands, github
+from review.exits import Exit
 from tests.support.fake_github import FakeGitHub, fake_github
 from tests.unit.review.conftest import RECORDINGS, Review
 
