@@ -1,20 +1,21 @@
-"""What a secret looks like where nobody marked it: by its name, or by its form.
+"""Recognition of secrets that nothing marks as secret: by their name or by their form.
 
-Only Python's own library is imported, as the review uses this, too.
+The policy pack refuses them in plain sight, and the review hides them. Only the standard library is imported, because
+the review runs where nothing else is installed.
 """
 
 import re
 from typing import Final
 
-# The last word tells: PGPASSWORD, aws.secret_access_key, apiKey, but not PASSWORD_FILE or TOKEN_PATH, nor MONKEY.
+# The last word decides: PGPASSWORD, aws.secret_access_key, apiKey, but not PASSWORD_FILE or TOKEN_PATH, nor MONKEY.
 _NAME: Final = re.compile(
     r"((?i:password|passwd|passphrase)"
     r"|(^|[^A-Za-z]|(?<=[a-z])(?=[A-Z]))(?i:pass|pwd|secret|token|(api|access|secret)?key|credential))(?i:s?)$"
 )
-# Where only a part of what is found is the secret, that part is the group `secret`.
+# The group `secret` is the part of a match that is secret.
 _FORMS: Final = {
     "a URI with a password": re.compile(
-        # Not within a longer word, or a long text would be read again from each of its letters.
+        # Never starts inside a longer word: a long text would be scanned again from each of its letters.
         r"(?<![a-z0-9+.-])[a-z0-9+.-]+://[^\s/:@]*:(?P<secret>(?!\$\(\w+\)@)[^\s/@]+)@",
         re.IGNORECASE,
     ),
@@ -27,7 +28,7 @@ _FORMS: Final = {
     ),
     # https://developer.hashicorp.com/vault/docs/concepts/tokens#token-prefixes
     "a token of Vault": re.compile(r"\b(?P<secret>hv[sb]\.[\w-]{20,})"),
-    # A line of INI or YAML, a member of JSON, an option, a parameter of a URI; a `$` begins what a shell fills in.
+    # A line of INI or YAML, a member of JSON, an option, or a parameter of a URI. A shell expands what follows a `$`.
     "a password": re.compile(
         r"""(password|passwd|passphrase|secret_?access_?key)["']?[ \t]*[:=][ \t]*["']?"""
         r"""(?P<secret>(?!/|(null|none|true|false)\b)[^\s"'(){}<>$,;&]+)(?=["'\s,;&}]|$)""",
@@ -37,17 +38,17 @@ _FORMS: Final = {
 
 
 def is_named_like_a_secret(name: str) -> bool:
-    """Tell whether a variable of this name holds a secret."""
+    """Tell whether the name of a variable says that it holds a secret."""
     return bool(_NAME.search(name))
 
 
 def forms_in(text: str) -> list[str]:
-    """Return what a text holds that has the form of a secret, in words."""
-    return [what for what, form in _FORMS.items() if form.search(text)]
+    """Return descriptions of the secrets in a text, such as "a private key"."""
+    return [description for description, form in _FORMS.items() if form.search(text)]
 
 
 def without_forms(text: str, instead: str) -> str:
-    """Return a text with `instead` in the place of whatever has the form of a secret."""
+    """Return a text with each secret replaced by `instead`."""
     for form in _FORMS.values():
         text = form.sub(lambda found: _replaced(found, instead), text)
     return text

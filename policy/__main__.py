@@ -1,9 +1,10 @@
-"""Wiring only: the pack of all rules, served to the engine."""
+"""The entry point: serves all rules to the engine."""
 
 import sys
 from pathlib import Path
 
-# Pulumi puts this folder on the path, where its modules would hide Python's own: the repository's root takes its place.
+# Pulumi puts this folder first on the path, where its modules would hide Python's own. Put the repository's root there
+# instead, so that modules are imported as everywhere else.
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

@@ -1,4 +1,4 @@
-"""IAM policy documents, as text or as an object, read into statements.
+"""A reader of IAM policy documents, in text or as objects.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from policy.known import UNKNOWN, Value, dig, holds_unknown, known_items
+from policy.resources import UNKNOWN, Value, dig, holds_unknown, known_items
 
-# AWS reads these in any case.
+# AWS reads these names in any case.
 _ELEMENTS: Final = {
     name.lower(): name
     for name in (
@@ -23,29 +23,29 @@ _ELEMENTS: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Statement:
-    """One statement: what is one text or a list of them in the document is a list here, of what is known."""
+    """One statement, with its known values. A single text of the document is a list of one here."""
 
     label: str
     effect: Any = "Allow"
     actions: list[str]
     resources: list[str]
-    # The kind of a principal (AWS, Service, Federated), or `*` for anybody, with the principals.
+    # Principals by kind: AWS, Service or Federated, or `*` for anyone.
     principals: Mapping[str, list[str]]
     condition: Value = None
-    # Elements that allow all but what they list: NotAction, NotResource, NotPrincipal.
+    # The elements that allow everything except what they list: NotAction, NotResource, NotPrincipal.
     inverted: list[str]
 
-    def is_for_anybody(self) -> bool:
-        """Tell whether a principal is everybody."""
+    def is_for_anyone(self) -> bool:
+        """Tell whether the principals include everyone."""
         return any("*" in principals for principals in self.principals.values())
 
 
 def documents_in(value: Value) -> Iterator[dict[str, Value]]:
-    """Yield the policy documents in a value, however deep, whether they are objects or JSON in a text."""
+    """Yield the policy documents in a value at any depth, whether objects or JSON text."""
     if isinstance(value, str):
         value = _parsed(value) if "statement" in value.lower() else None
     if isinstance(value, dict):
-        # Other services have statements of their own, without an effect.
+        # The statements of other services have no effect.
         if any(member is not UNKNOWN and "Effect" in member for member in _members(value)):
             yield value
             return
@@ -56,7 +56,10 @@ def documents_in(value: Value) -> Iterator[dict[str, Value]]:
 
 
 def statements(document: Value) -> list[Statement]:
-    """Return the statements of a document; an unknown one has none, nor has what is no document: AWS refuses it."""
+    """Return the statements of a document.
+
+    An unknown document has none. Neither has a value that is not a document, which AWS refuses.
+    """
     return [_statement(index, member) for index, member in enumerate(_members(document)) if isinstance(member, dict)]
 
 
@@ -66,21 +69,21 @@ def allowed(document: Value) -> list[Statement]:
 
 
 def may_deny(document: Value) -> bool:
-    """Tell whether any denial may turn out to be in a document, as not all of it is known."""
+    """Tell whether an unknown part of a document may turn out to be a denial."""
     return any(
         holds_unknown(member) for member in _members(document) if member is UNKNOWN or member.get("Effect") != "Allow"
     )
 
 
 def texts(value: Value) -> list[str]:
-    """Return the known texts of what is one text or a list of them."""
+    """Return the known texts of a value that is one text or a list of texts."""
     return [item for item in (known_items(value) if isinstance(value, list) else [value]) if isinstance(item, str)]
 
 
 # Several rules look at each text.
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> Value:
-    # Python itself refuses JSON that is too deep, or has a number with too many digits.
+    # Python refuses JSON that is nested too deeply, and numbers with too many digits.
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -96,9 +99,9 @@ def _members(document: Value) -> list[Value]:
 
 
 def _spelled(element: Value) -> Value:
-    """Return an object with the names of a policy's elements as they are documented."""
+    """Return an object with the element names in their documented case."""
     return (
-        {_ELEMENTS.get(key.lower(), key): each for key, each in element.items()}
+        {_ELEMENTS.get(key.lower(), key): value for key, value in element.items()}
         if isinstance(element, dict)
         else element
     )

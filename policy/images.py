@@ -1,15 +1,27 @@
-"""Images by digest: what was tested is what runs."""
+"""Rules about container images: scanned, never replaced under the same name, and referred to by digest."""
 
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from policy.known import UNKNOWN
-from policy.pods import WORKLOADS, containers_of
-from policy.resource import Resource
+from policy.kubernetes import OBJECTS, containers_of
+from policy.resources import UNKNOWN, Resource, differs
 from policy.rule import each
 
+_REPOSITORY: Final = ("aws:ecr/repository:Repository",)
+_TEMPLATE: Final = ("aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate",)
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
+
+
+def _scan(repository: Resource) -> Iterator[str]:
+    if differs(repository.get("imageScanningConfiguration", "scanOnPush"), required=True):
+        yield "imageScanningConfiguration.scanOnPush is not true."
+
+
+def _tags(repository: Resource) -> Iterator[str]:
+    mutability = repository.get("imageTagMutability")
+    if differs(mutability, "IMMUTABLE"):
+        yield f"imageTagMutability is {mutability or 'not set'}."
 
 
 def _digest(workload: Resource) -> Iterator[str]:
@@ -21,10 +33,22 @@ def _digest(workload: Resource) -> Iterator[str]:
 
 RULES: Final = (
     each(
+        "repository-scans-images",
+        "A repository scans images for known vulnerabilities. Set imageScanningConfiguration.scanOnPush to true.",
+        _REPOSITORY,
+        _scan,
+    ),
+    each(
+        "repository-tags-are-immutable",
+        "A tag always names the same image. Set imageTagMutability to IMMUTABLE.",
+        (*_REPOSITORY, *_TEMPLATE),
+        _tags,
+    ),
+    each(
         "image-by-digest",
-        "A container's image can't be exchanged behind its name. Refer to it as NAME@sha256:DIGEST. An environment "
-        "whose images are its own node's opens this rule in its policy file.",
-        WORKLOADS,
+        "A container runs the image that was tested. Refer to it as NAME@sha256:DIGEST. An environment that uses "
+        "images from its own node relaxes this rule in its policy file.",
+        OBJECTS,
         _digest,
     ),
 )

@@ -1,6 +1,6 @@
-"""Secrets lie in Secrets: not in ConfigMaps, and not in a pod's spec, which everybody may read who may list pods.
+"""The rule about secrets outside of Secrets: in ConfigMaps, and in pod specs, which anyone who lists pods can read.
 
-What counts as a secret is told by its name or by its form. A breach names where it is, and never what it is.
+A secret is recognised by its name or by its form. A breach names the place, never the secret.
 """
 
 import base64
@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from policy.documents import texts
-from policy.known import Value, known_objects
-from policy.pods import WORKLOADS, containers_of
-from policy.resource import Resource
+from policy.kubernetes import OBJECTS, containers_of
+from policy.resources import Resource, Value, known_objects
 from policy.rule import each
 from secret_forms import forms_in, is_named_like_a_secret
 
 _CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
-# Where a secret is, or which one, is no secret: a path, an ARN, a variable that Kubernetes fills in.
+# A reference to a secret isn't secret: a path, an ARN, or a variable that Kubernetes expands.
 _REFERENCE: Final = re.compile(r"^(/\S*|arn:\S+|\$\(\w+\))?$")
 
 
@@ -36,12 +35,12 @@ def _plain(resource: Resource) -> Iterator[str]:
                 yield from _forms(f"{container.get('name')}: {part}", text)
 
 
-def _variable(where: str, name: Value, value: Value) -> Iterator[str]:
+def _variable(place: str, name: Value, value: Value) -> Iterator[str]:
     if not isinstance(value, str):
         return
     if isinstance(name, str) and is_named_like_a_secret(name) and not _REFERENCE.match(value):
-        yield f"{where} is named like a secret."
-    yield from _forms(where, value)
+        yield f"{place} is named like a secret."
+    yield from _forms(place, value)
 
 
 def _decoded(value: Value) -> Value:
@@ -51,15 +50,15 @@ def _decoded(value: Value) -> Value:
         return value
 
 
-def _forms(where: str, text: str) -> Iterator[str]:
-    yield from (f"{where} holds {what}." for what in forms_in(text))
+def _forms(place: str, text: str) -> Iterator[str]:
+    yield from (f"{place} holds {form}." for form in forms_in(text))
 
 
 RULES: Final = (
     each(
         "no-plain-secret",
-        "A secret lies in a Secret. Move it there, and refer to it by secretKeyRef or secretRef.",
-        WORKLOADS,
+        "A secret belongs in a Secret. Move it there, and refer to it by secretKeyRef or secretRef.",
+        OBJECTS,
         _plain,
     ),
 )

@@ -1,7 +1,7 @@
-"""What a rule is: its name, what to change where it is broken, and a function that tells the breaches.
+"""The two kinds of rule: about one resource, and about resources that belong together.
 
-A rule about one resource is judged before that resource is made, in a preview and in an update. A rule about resources
-that belong together is judged at the end of a preview, and of an update, when all of them are known.
+The engine judges a rule about one resource before it makes that resource, in a preview and in an update. It judges a
+rule about several resources at the end of a preview or an update, when it knows all of them.
 """
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
@@ -17,9 +17,8 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
-from policy.known import plain
-from policy.resource import Resource
-from policy.siblings import judged
+from policy.kubernetes import judged
+from policy.resources import Resource, plain
 
 Rule = ResourceValidationPolicy | StackValidationPolicy
 
@@ -31,12 +30,14 @@ class Stack:
     resources: Collection[PolicyResource]
 
     def all(self) -> list[Resource]:
-        """Return the resources, the components and providers too."""
-        return [_resource(each, _sources(each)) for each in self.resources]
+        """Return all resources, including components and providers."""
+        return [_resource(resource, _sources(resource)) for resource in self.resources]
 
     def of(self, *types: str) -> list[Resource]:
         """Return the resources of these types."""
-        return [_resource(each, _sources(each)) for each in self.resources if each.resource_type in types]
+        return [
+            _resource(resource, _sources(resource)) for resource in self.resources if resource.resource_type in types
+        ]
 
 
 def each(
@@ -46,9 +47,10 @@ def each(
     check: Callable[..., Iterable[str]],
     options: PolicyConfigSchema | None = None,
 ) -> ResourceValidationPolicy:
-    """Return the rule that `check` yields no breach for any resource of `types`, nor for any that says the same.
+    """Return a rule about each resource of `types`, for which `check` yields the breaches.
 
-    The rule's `options`, as an environment sets them, are keyword arguments of `check`.
+    It also applies to the patches and lists of these types, see `policy.kubernetes`. `options` is the schema of what an
+    environment may set for the rule, which `check` gets as keyword arguments.
     """
 
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
@@ -66,7 +68,10 @@ def together(
     check: Callable[..., Iterable[tuple[Resource, str]]],
     options: PolicyConfigSchema | None = None,
 ) -> StackValidationPolicy:
-    """Return the rule that `check` yields no breach, and by which resource, for the stack; `options` as in `each`."""
+    """Return a rule about a whole stack, for which `check` yields each breach with its resource.
+
+    `options` works as in `each`.
+    """
 
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         for resource, breach in check(Stack(resources=args.resources), **plain(args.get_config())):
@@ -76,18 +81,18 @@ def together(
 
 
 def _resource(
-    given: ResourceValidationArgs | PolicyResource, sources: Mapping[str, frozenset[str]] | None = None
+    shown: ResourceValidationArgs | PolicyResource, sources: Mapping[str, frozenset[str]] | None = None
 ) -> Resource:
     return Resource(
-        type=given.resource_type,
-        name=given.name,
-        urn=given.urn,
-        properties=plain(given.props),
-        protect=given.opts.protect,
+        type=shown.resource_type,
+        name=shown.name,
+        urn=shown.urn,
+        properties=plain(shown.props),
+        protect=shown.opts.protect,
         sources=sources or {},
-        provider=plain(given.provider.props) if given.provider else {},
+        provider=plain(shown.provider.props) if shown.provider else {},
     )
 
 
-def _sources(given: PolicyResource) -> dict[str, frozenset[str]]:
-    return {key: frozenset(each.urn for each in of) for key, of in given.property_dependencies.items()}
+def _sources(resource: PolicyResource) -> dict[str, frozenset[str]]:
+    return {key: frozenset(source.urn for source in of) for key, of in resource.property_dependencies.items()}

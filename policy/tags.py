@@ -1,14 +1,13 @@
-"""Tags: whose each AWS resource is, and who pays for it."""
+"""The rule about tags: each AWS resource names its environment, its owner and its cost centre."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from policy.known import UNKNOWN, dig
-from policy.resource import Resource
+from policy.resources import UNKNOWN, Resource, dig
 from policy.rule import each
 
 REQUIRED: Final = ("Environment", "Owner", "CostCenter")
-# Of the types that take tags, those that this program makes or may come to make.
+# The types with tags that this program makes or may make one day.
 TAGGED: Final = (
     "aws:cloudwatch/logGroup:LogGroup",
     "aws:ec2/instance:Instance",
@@ -44,7 +43,7 @@ def _tags(resource: Resource) -> Iterator[str]:
 RULES: Final = (
     each(
         "aws-resource-is-tagged",
-        f"An AWS resource tells whose it is. Set the tags {', '.join(REQUIRED)}.",
+        f"An AWS resource names its owner. Set the tags {', '.join(REQUIRED)}.",
         TAGGED,
         _tags,
     ),
