@@ -1,5 +1,5 @@
-"""The review of a change before it reaches an environment: `python -m review`, which the workflows run.
+"""The review of a change before it reaches an environment: `python -m review`, as the workflows run it.
 
-A preview of the engine becomes one comment on the pull request and one exit code. Only Python's own library is
-imported, so that it starts at once and runs where Pulumi isn't installed.
+The review turns the engine's preview into one comment on the pull request and one exit code. It imports only the
+standard library, so it starts at once and runs without Pulumi.
 """

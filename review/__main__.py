@@ -1,4 +1,4 @@
-"""The command line of the review: `python -m review COMMAND`, or a recorded preview alone for its comment."""
+"""The command line of the review: `python -m review COMMAND`, or only a recorded preview to print its comment."""
 
 import argparse
 import io
@@ -11,11 +11,11 @@ from review.exits import Exit, ReviewError
 from review.verdict import LABEL
 
 EXITS = f"""exit codes:
-  {Exit.OK:d}  nothing stands against the change
-  {Exit.USAGE:d}  bad usage or input
+  {Exit.OK:d}  the change may go on
+  {Exit.USAGE:d}  invalid usage or input
   {Exit.FAILED:d}  the preview or the update failed, or violates a mandatory policy
-  {Exit.DATA_LOSS:d}  data would be replaced or deleted, and no label {LABEL} allows it
-  {Exit.DRIFT:d}  the environment has drifted
+  {Exit.DATA_LOSS:d}  data would be lost, and no label {LABEL} allows it
+  {Exit.DRIFT:d}  the environment differs from its stack
   {Exit.GITHUB:d}  GitHub refused or didn't answer
 """
 
@@ -24,8 +24,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = argparse.ArgumentParser(
         prog="python -m review",
-        description="Review what a change would do to an environment, before it is done. "
-        "A recorded preview in the place of the command is shown as `comment` does.",
+        description="Review the effect of a change on an environment before the change is made. "
+        "Give a recorded preview instead of a command to run `comment` on it.",
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -37,29 +37,29 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    preview = command("preview", commands.preview, "Record what `pulumi up` would do, and what the policies say of it")
+    preview = command("preview", commands.preview, "Record a preview of `pulumi up`, with its policy violations")
     _add_stack(preview)
-    preview.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the recording goes")
+    preview.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write the recording to")
 
     comment = command("comment", commands.show_comment, "Print a recorded preview as the comment on a pull request")
     _add_recording(comment)
-    comment.add_argument("--stack", help="the stack that it must be of; default: the one that it names")
+    comment.add_argument("--stack", help="the required stack of the recording; default: any")
     _add_allowance(comment)
 
-    post = command("post", commands.post, "Write that comment to the pull request of the running workflow, or edit it")
+    post = command("post", commands.post, "Create or edit that comment on the pull request of the running workflow")
     _add_recording(post)
-    post.add_argument("--stack", required=True, help="the stack that it must be of")
+    post.add_argument("--stack", required=True, help="the required stack of the recording")
 
-    deploy = command("deploy", commands.deploy, "Preview a stack, and update it if nothing stands against that")
+    deploy = command("deploy", commands.deploy, "Preview a stack, and update it if the preview allows it")
     _add_stack(deploy)
     _add_allowance(deploy)
 
-    drift = command("drift", commands.drift, "Report how an environment differs from its stack; nothing is changed")
+    drift = command("drift", commands.drift, "Report how an environment differs from its stack, and change nothing")
     _add_stack(drift)
-    drift.add_argument("--recording", type=Path, metavar="FILE", help="read this instead of the environment")
+    drift.add_argument("--recording", type=Path, metavar="FILE", help="read this recording instead of the environment")
 
-    for each in (preview, comment, post, drift):
-        each.add_argument("--json", action="store_true", help="print one JSON object")
+    for reporting in (preview, comment, post, drift):
+        reporting.add_argument("--json", action="store_true", help="print one JSON object")
     return top
 
 
@@ -73,12 +73,12 @@ def _add_recording(command: argparse.ArgumentParser) -> None:
         "recording",
         type=Path,
         metavar="PREVIEW.json",
-        help="what `preview`, or `pulumi preview --json`, wrote; - for stdin",
+        help="the output of `preview` or of `pulumi preview --json`; - for stdin",
     )
 
 
 def _add_allowance(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--allow-data-loss", action="store_true", help=f"as the label {LABEL} does")
+    command.add_argument("--allow-data-loss", action="store_true", help=f"allow data loss, as the label {LABEL} does")
 
 
 def _with_command(argv: Sequence[str]) -> Sequence[str]:
@@ -87,9 +87,9 @@ def _with_command(argv: Sequence[str]) -> Sequence[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; a `ReviewError` becomes one line on stderr and its exit code."""
+    """Run one command. A `ReviewError` becomes one line on stderr and its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        # A recording may hold half of a character, and a terminal may know few.
+        # A recording may hold characters that the terminal's encoding lacks, or half of one.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     arguments = parser().parse_args(_with_command(sys.argv[1:] if argv is None else argv))

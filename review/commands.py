@@ -1,4 +1,4 @@
-"""What each command of the review does; all return their exit code."""
+"""The commands of the review. Each returns its exit code."""
 
 import json
 import os
@@ -8,15 +8,14 @@ from pathlib import Path
 
 from review import comment, engine, recording, workflow
 from review.exits import Exit, ReviewError
-from review.preview import Preview
-from review.steps import Action
+from review.preview import Action, Preview
 from review.verdict import LABEL, Verdict, judge
 
 PROJECT = Path(__file__).resolve().parents[1]
 
 
 def preview(arguments: Namespace) -> Exit:
-    """Record what the engine would do to a stack."""
+    """Record a preview of a stack."""
     engine.preview(PROJECT, arguments.stack, arguments.out)
     found = recording.read(arguments.out, arguments.stack)
     verdict = judge(found, allow_data_loss=False)
@@ -25,7 +24,7 @@ def preview(arguments: Namespace) -> Exit:
 
 
 def show_comment(arguments: Namespace) -> Exit:
-    """Print the comment that a recorded preview makes."""
+    """Print the comment on a recorded preview."""
     found = recording.read(arguments.recording, arguments.stack)
     pull_request = workflow.pull_request(os.environ)
     verdict = judge(found, allow_data_loss=arguments.allow_data_loss or _labelled(pull_request))
@@ -37,7 +36,7 @@ def show_comment(arguments: Namespace) -> Exit:
 
 
 def post(arguments: Namespace) -> Exit:
-    """Write the comment to the pull request that the workflow runs for."""
+    """Write the comment to the pull request of the workflow."""
     found = recording.read(arguments.recording, arguments.stack)
     pull_request = workflow.pull_request(os.environ)
     if pull_request is None:
@@ -54,7 +53,7 @@ def post(arguments: Namespace) -> Exit:
 
 
 def deploy(arguments: Namespace) -> Exit:
-    """Preview, judge, and only then update, as the judged preview planned it."""
+    """Preview a stack, judge the preview, and update by its plan if nothing forbids it."""
     with tempfile.TemporaryDirectory() as folder:
         file, plan = Path(folder) / "preview.json", Path(folder) / "plan.json"
         engine.preview(PROJECT, arguments.stack, file, plan)
@@ -70,7 +69,7 @@ def deploy(arguments: Namespace) -> Exit:
 
 
 def drift(arguments: Namespace) -> Exit:
-    """Compare an environment with its stack."""
+    """Report the drift of an environment from its stack."""
     with tempfile.TemporaryDirectory() as folder:
         file = arguments.recording or Path(folder) / "refresh.json"
         if arguments.recording is None:
@@ -93,7 +92,7 @@ def _labelled(pull_request: workflow.PullRequest | None) -> bool:
 
 
 def _merged_with_label() -> bool:
-    """Whether the commit that a workflow deploys came with a pull request that allows the loss."""
+    """Tell whether the deployed commit came from a pull request with the label."""
     commit = os.environ.get("GITHUB_SHA")
     return commit is not None and LABEL in workflow.api(os.environ).labels_of_commit(commit)
 
@@ -104,9 +103,10 @@ def _facts(found: Preview, verdict: Verdict) -> dict[str, object]:
         "verdict": verdict.sentence,
         "exit": int(verdict.code),
         "counts": {str(action): found.count(action) for action in Action} | {"unchanged": found.unchanged},
-        "losses": [{"urn": each.step.urn, "action": each.step.action, "what": each.words} for each in verdict.losses],
+        "losses": [{"urn": loss.step.urn, "action": loss.step.action, "what": loss.words} for loss in verdict.losses],
         "errors": found.errors,
         "violations": [
-            {"policy": each.policy, "urn": each.urn, "mandatory": each.mandatory} for each in found.violations
+            {"policy": violation.policy, "urn": violation.urn, "mandatory": violation.mandatory}
+            for violation in found.violations
         ],
     }

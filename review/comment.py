@@ -1,50 +1,51 @@
-"""The comment on a pull request: verdict, complaints, and a table of the changes, within what GitHub takes."""
+"""The comment on a pull request: verdict, errors, violations and a table of the changes, within GitHub's size limit."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from review import table
+from review import confidential, values
 from review.exits import Exit
 from review.markdown import block, code, left_out, plain, row
-from review.preview import Preview, Violation
-from review.steps import Action, Step
+from review.preview import Action, Difference, Preview, Step, Violation
 from review.verdict import LABEL, Verdict
 
-# Of a comment's body, in characters (https://github.com/orgs/community/discussions/27190); counted in bytes, so that
-# it holds whatever GitHub takes for a character.
+# The most characters of a comment's body (https://github.com/orgs/community/discussions/27190). Counted in bytes, which
+# is safe however GitHub counts characters.
 LIMIT: Final = 65_536
-# For what comes after the table, and the empty lines.
+# For the lines after the table, and the empty lines.
 _ROOM_TO_END: Final = 500
-# Enough to find out what is wrong; all of it is in the log.
+# Enough to find the cause. The log has all of them.
 _MOST_ERRORS: Final = 10
 _ERROR_CHARACTERS: Final = 2_000
 _MOST_VIOLATIONS: Final = 30
 _VIOLATION_CHARACTERS: Final = 300
+_MOST_DIFFERENCES: Final = 10
+_HEADING: Final = (row(["Change", "Resource", "Type", "What changes"]), row(["---"] * 4))
 _DRIFT: Final = {Action.UPDATE: "changed", Action.DELETE: "gone", Action.CREATE: "came back"}
 
 
 def marker(stack: str) -> str:
-    """Return the invisible last line by which the comment of a stack is found again."""
+    """Return the invisible last line that identifies the comment of a stack."""
     return f"<!-- aegis review: {stack} -->"
 
 
 def of_preview(preview: Preview, verdict: Verdict, commit: str = "") -> str:
-    """Return the comment for a preview; `commit` is what was previewed."""
-    lost = {_order(each.step): each.step for each in verdict.losses}
+    """Return the comment for a preview of `commit`."""
+    lost = {_order(loss.step): loss.step for loss in verdict.losses}
     others = sorted((step for step in preview.steps if _order(step) not in lost), key=_order)
     head = [verdict.headline, *_advice(preview, verdict), _counts(preview, commit)]
     return _within_limit(
         [*head, *_errors(preview), *_violations(preview.violations)],
         [
-            *(table.row_of(step, step.action, bold=True) for step in lost.values()),
-            *(table.row_of(step, step.action) for step in others),
+            *(_row(step, step.action, bold=True) for step in lost.values()),
+            *(_row(step, step.action) for step in others),
         ],
         marker(preview.stack),
     )
 
 
 def of_drift(preview: Preview) -> str:
-    """Return the report of a refresh: what is no longer as the stack's state says."""
+    """Return the report of a refresh: the resources that differ from the stack's state."""
     steps = sorted(preview.steps, key=_order)
     if preview.failed:
         sentence = "The environment could not be read"
@@ -53,7 +54,7 @@ def of_drift(preview: Preview) -> str:
     headline = f"**{sentence} (stack {plain(preview.stack)})**"
     return _within_limit(
         [headline, *_errors(preview)],
-        [table.row_of(step, _DRIFT.get(step.action, step.action), bold=step.action is Action.DELETE) for step in steps],
+        [_row(step, _DRIFT.get(step.action, step.action), bold=step.action is Action.DELETE) for step in steps],
         marker(preview.stack),
     )
 
@@ -67,13 +68,13 @@ def _advice(preview: Preview, verdict: Verdict) -> list[str]:
     advice = []
     if verdict.code is Exit.DATA_LOSS:
         advice.append(
-            "What these hold would be lost. If that is meant, back it up and label the pull request "
-            f"{code(LABEL)}; until then this check fails."
+            "The data in these would be lost. If you mean to lose it, make a backup and label the pull request "
+            f"{code(LABEL)}. Until then this check fails."
         )
     elif verdict.losses:
-        advice.append(f"What these hold would be lost; {code(LABEL)} allows it.")
+        advice.append(f"The data in these would be lost; {code(LABEL)} allows it.")
     if preview.failed and not preview.errors and not preview.violations:
-        advice.append("The preview failed without saying why: see its log.")
+        advice.append("The preview failed without an error message: see its log.")
     elif preview.failed and verdict.losses:
         advice.append("The preview failed as well.")
     return advice
@@ -94,9 +95,9 @@ def _violations(violations: Sequence[Violation]) -> list[str]:
     if not violations:
         return []
     # Those that stop the update first.
-    ordered = sorted(violations, key=lambda each: not each.mandatory)
+    ordered = sorted(violations, key=lambda violation: not violation.mandatory)
     shown = ordered[:_MOST_VIOLATIONS]
-    lines = [row(["Policy", "Resource", "What it says"]), row(["---"] * 3), *(_violation_row(each) for each in shown)]
+    lines = [row(["Policy", "Resource", "Message"]), row(["---"] * 3), *map(_violation_row, shown)]
     return ["\n".join(lines), *left_out(len(ordered) - len(shown), "violation")]
 
 
@@ -107,24 +108,61 @@ def _violation_row(violation: Violation) -> str:
     return row([f"**{name} (mandatory)**" if violation.mandatory else name, code(resource), text])
 
 
+def _row(step: Step, action: str, *, bold: bool = False) -> str:
+    """Return the row of a step; `action` is its first cell."""
+    cells = [action, code(step.name)]
+    if bold:
+        cells = [f"**{cell}**" for cell in cells]
+    return row([*cells, code(step.type), _changes(step)])
+
+
+def _changes(step: Step) -> str:
+    # Properties that force a replacement first.
+    ordered = sorted(step.differences.items(), key=lambda item: (not item[1].replaces, item[0]))
+    shown = [_change(step, path, difference) for path, difference in ordered[:_MOST_DIFFERENCES]]
+    return "<br>".join([*shown, *left_out(len(ordered) - len(shown), "difference")])
+
+
+def _change(step: Step, path: str, difference: Difference) -> str:
+    old, new = _sides(step, path, difference)
+    forces = " (forces the replacement)" if difference.replaces else ""
+    return f"{code(path)}: {code(values.shown(old))} → {code(values.shown(new))}{forces}"
+
+
+def _sides(step: Step, path: str, difference: Difference) -> tuple[object, object]:
+    """Return the old and the new value of a property, without secrets."""
+    trees = (step.old.inputs, step.new.inputs, step.old.outputs, step.new.outputs)
+    sides = [values.at(tree, path) for tree in trees]
+    # A secret on one side is a secret on all sides: the mark may be new, or gone, or only the provider's.
+    entries = [values.around(tree, path) for tree in trees]
+    old_input, new_input, old_output, new_output = (
+        confidential.shown(step.type, path, values.blinded(side, sides), entry)
+        for side, entry in zip(sides, entries, strict=True)
+    )
+    if difference.of_inputs:
+        return old_input, new_input
+    # The output differs from the program's input or, in a refresh, from the output in the state.
+    return old_output, new_output if new_input in (None, old_output) else new_input
+
+
 def _within_limit(head: Iterable[str], rows: Sequence[str], last: str) -> str:
-    """Join the parts; rows that don't fit are counted instead."""
+    """Join the parts, with a count in place of the rows that don't fit."""
     opening = _clipped("\n\n".join(head), LIMIT - _ROOM_TO_END)
     if not rows:
         return f"{opening}\n\n{last}\n"
-    room = LIMIT - _ROOM_TO_END - sum(_size(part) for part in (opening, *table.HEADING))
+    room = LIMIT - _ROOM_TO_END - sum(_size(part) for part in (opening, *_HEADING))
     fitting = 0
-    for each in rows:
-        room -= _size(each)
+    for line in rows:
+        room -= _size(line)
         if room < 0:
             break
         fitting += 1
     rest = left_out(len(rows) - fitting, "change")
-    return "\n\n".join([opening, "\n".join([*table.HEADING, *rows[:fitting]]), *rest, last]) + "\n"
+    return "\n\n".join([opening, "\n".join([*_HEADING, *rows[:fitting]]), *rest, last]) + "\n"
 
 
 def _clipped(text: str, most: int) -> str:
-    """Cut text that is longer than any that people write."""
+    """Return at most `most` bytes of a text."""
     return text if _size(text) <= most else text.encode()[:most].decode(errors="ignore")
 
 

@@ -1,4 +1,4 @@
-"""What a comment must not show although nobody marked it as a secret: told by its type, its name or its form."""
+"""Detection of secrets that nothing marks as secret: by type, by name or by form."""
 
 import json
 import re
@@ -9,12 +9,12 @@ from review import values
 from review.values import SECRET, UNKNOWN
 from secret_forms import is_named_like_a_secret, without_forms
 
-# Every property of these, whatever its name: `kubectl apply` leaves a copy of a Secret in an annotation.
+# The types with only secret properties. `kubectl apply` leaves a copy of a Secret even in an annotation.
 _WHOLE: Final = re.compile(
     r"kubernetes:core/v\w+:Secret(Patch|List)?|vault:(kv|generic)/\w+:\w+|aws:secretsmanager/secretVersion:SecretVersion"
 )
-# What the SDKs of Pulumi mark as secret under a name that doesn't tell, and other places that hold what a program or
-# a user wrote. A test looks into the SDKs for more.
+# The properties that Pulumi's SDKs mark as secret although their names don't say so, and other properties that hold
+# arbitrary text of a program or a user. A test compares them with the SDKs.
 _PROPERTIES: Final[Mapping[str, str]] = {
     "aws:apigateway/apiKey:ApiKey": "value",
     "aws:appconfig/hostedConfigurationVersion:HostedConfigurationVersion": "content",
@@ -69,7 +69,7 @@ _PROPERTIES: Final[Mapping[str, str]] = {
     "vault:rabbitMq/secretBackend:SecretBackend": "username",
     "vault:terraformcloud/secretCreds:SecretCreds": "leaseId",
 }
-# The last words of a property's name: masterPassword, secretString, keyMaterialBase64, privateKeyPemPkcs8.
+# The last words of a secret property's name: masterPassword, secretString, keyMaterialBase64, privateKeyPemPkcs8.
 _NAME: Final = re.compile(
     r"(password|passwd|passphrase|pwd|secret|token|credential|jwt|bindpass|pem|plaintext|key_?material|"
     r"(api|access|secret|private|(pre)?shared|auth|client|encryption|signing|license|token|account|host|customer|"
@@ -77,16 +77,16 @@ _NAME: Final = re.compile(
     r"openssh))*$",
     re.IGNORECASE,
 )
-# Which key is no secret: hashKey, topologyKey, the `key` of a toleration.
+# Keys that aren't secret: hashKey, topologyKey, the `key` of a toleration.
 _WHICH: Final = re.compile(r"([a-z][A-Za-z0-9]*K|k)eys?")
-# With everything in them.
+# Names that make everything below them secret.
 _MANY: Final = re.compile(r"(passwords|credentials|stringData)$", re.IGNORECASE)
 
 
 def shown(type_: str, path: str, value: object, entry: object = None) -> object:
-    """Return a value with `SECRET` in the place of what may be one.
+    """Return a value with `SECRET` in place of each possible secret.
 
-    `entry` is what the last part of the path lies in, as the name of a variable stands beside its value.
+    `entry` is the object that holds the last part of the path: the name of a variable stands beside its value.
     """
     names = values.names(path)
     hidden = _PROPERTIES.get(type_, "").split()
@@ -100,9 +100,9 @@ def shown(type_: str, path: str, value: object, entry: object = None) -> object:
 
 def _hidden(name: str, value: Any) -> object:  # noqa: ANN401 - any JSON value
     if isinstance(value, Mapping):
-        return {key: _hidden(_name_of(key, value), each) for key, each in value.items()}
+        return {key: _hidden(_name_of(key, value), member) for key, member in value.items()}
     if isinstance(value, list):
-        return [_hidden(name, each) for each in value]
+        return [_hidden(name, member) for member in value]
     if value is None or isinstance(value, bool) or value in (SECRET, UNKNOWN):
         return value
     if _is_secret(name):
@@ -111,7 +111,7 @@ def _hidden(name: str, value: Any) -> object:  # noqa: ANN401 - any JSON value
 
 
 def _name_of(key: str, entry: Mapping[str, Any]) -> str:
-    """Return the name of a member; of a variable's value, that of the variable."""
+    """Return the name of a member. The value of a variable has the name of the variable."""
     variable = entry.get("name") if key == "value" else None
     return variable if isinstance(variable, str) else key
 
@@ -121,11 +121,11 @@ def _is_secret(name: str) -> bool:
 
 
 def _without_secrets(text: str) -> str:
-    """Return a text without what has the form of a secret; in JSON, without what is named like one, too."""
+    """Return a text without anything in the form of a secret, and JSON also without members named like one."""
     if text[:1] in ("{", "["):
         try:
             return json.dumps(_hidden("", json.loads(text)))
-        # Python itself refuses JSON that is too deep, or has a number with too many digits.
+        # Python refuses JSON that is nested too deeply, and numbers with too many digits.
         except (ValueError, RecursionError):
             pass
     return without_forms(text, SECRET)

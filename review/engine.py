@@ -1,4 +1,4 @@
-"""Runs the engine on a stack; what it writes is kept in a file, whole."""
+"""Runs of the engine on a stack, with its whole output kept in a file."""
 
 import json
 import os
@@ -8,19 +8,19 @@ from typing import Final
 
 from review.exits import Exit, ReviewError
 
-# Of the project: the policies of every stack, and what a stack sets for them.
+# The policy pack's folder in the project. A stack may have a configuration for it beside the stack's file.
 POLICY_PACK: Final = "policy"
 _POLICY_CONFIG: Final = "policy.{stack}.json"
-# Events instead of one document: only they tell of policies.
+# Has the engine write events instead of one document. Only events report policies.
 _EVENTS: Final = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 # The exit code of --expect-no-changes: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/util/cmdutil/exit.go
 _CHANGES_FOUND: Final = 7
 
 
 def preview(project: Path, stack: str, recording: Path, plan: Path | None = None) -> None:
-    """Write what `pulumi up` would do, and what the policies say of it; a failure is a part of that.
+    """Record a preview of `pulumi up` with its policy violations. A failed preview is recorded, too.
 
-    `plan` is where the engine writes the same for `up`, its secrets encrypted as in the state.
+    The engine also writes an update plan for `up` to the file `plan`, with secrets encrypted as in the state.
 
     Raises:
         ReviewError: The engine can't be started, or `recording` can't be written.
@@ -30,7 +30,7 @@ def preview(project: Path, stack: str, recording: Path, plan: Path | None = None
 
 
 def refresh(project: Path, stack: str, recording: Path) -> None:
-    """Write how the environment differs from the stack's state; nothing is changed.
+    """Record how the environment differs from the stack's state, without changing either.
 
     Raises:
         ReviewError: The engine can't be started, or `recording` can't be written.
@@ -39,7 +39,7 @@ def refresh(project: Path, stack: str, recording: Path) -> None:
 
 
 def up(project: Path, stack: str, plan: Path) -> None:
-    """Do what a preview planned, with the engine's own output; a step that the plan doesn't have fails.
+    """Update a stack by the plan of a preview, showing the engine's output. A step outside of the plan fails.
 
     https://www.pulumi.com/docs/iac/operations/update-plans/
 
@@ -48,7 +48,7 @@ def up(project: Path, stack: str, plan: Path) -> None:
     """
     argv = _argv("up", stack, "--yes", "--skip-preview", "--plan", str(plan), *_policies(project, stack))
     if _run(project, argv).returncode:
-        raise ReviewError(f"the update of the stack {stack} failed: see above", Exit.FAILED)
+        raise ReviewError(f"the update of the stack {stack} failed, see above", Exit.FAILED)
 
 
 def _argv(command: str, stack: str, *arguments: str) -> list[str]:
@@ -62,14 +62,14 @@ def _policies(project: Path, stack: str) -> list[str]:
 
 
 def _record(project: Path, argv: list[str], recording: Path) -> None:
-    """Keep the engine's output, and what it says beside it when it fails, as one more of its events."""
+    """Write the engine's output to a file, with its stderr as one more event if it fails."""
     try:
-        # Unbuffered: the engine and this process write one after the other.
+        # Unbuffered, because the engine and this process both write to it.
         with recording.open("wb", buffering=0) as output:
             done = _run(project, argv, stdout=output.fileno(), stderr=subprocess.PIPE)
-            complaint = (done.stderr or b"").decode(errors="replace").strip()
-            if done.returncode not in (0, _CHANGES_FOUND) and complaint:
-                event = {"sequence": -1, "diagnosticEvent": {"severity": "error", "message": complaint}}
+            stderr = (done.stderr or b"").decode(errors="replace").strip()
+            if done.returncode not in (0, _CHANGES_FOUND) and stderr:
+                event = {"sequence": -1, "diagnosticEvent": {"severity": "error", "message": stderr}}
                 output.write(f"\n{json.dumps(event)}\n".encode())
     except OSError as error:
         raise ReviewError(f"{recording} can't be written ({error.strerror})", Exit.USAGE) from error

@@ -1,59 +1,64 @@
-"""The pieces that both forms of a recorded preview share: steps, diagnostics, policy events."""
+"""The parts that both forms of a recorded preview share: steps, diagnostics and policy events."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from review.preview import Violation
-from review.steps import ACTIONS, Action, Difference, State, Step
+from review.preview import ACTIONS, Action, Difference, State, Step, Violation
 from review.values import SECRET
 from secret_forms import without_forms
 
 Json = Mapping[str, Any]
 _Kind = TypeVar("_Kind")
 _STACK_TYPE = "pulumi:pulumi:Stack"
-# The engine's last word on any failure: its reason, if it is not a policy's, is told before it.
 _URN = re.compile(r"urn:pulumi:[\w.-]+::[^:]+::.+?::", re.ASCII)
+# The engine's operations have such names. Any other text may be a secret in the wrong place.
+_OPERATION = re.compile(r"[a-z-]{1,40}")
+# The engine's last error in any failed preview. Unless a policy is the reason, an earlier error tells it.
 _NO_REASON = "preview failed"
-# As the engine itself writes colours, and as a terminal takes them.
+# Colours in the engine's own notation, and in a terminal's.
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[\d;]*m")
+# The types of JSON values, by the type that Python reads them as.
+_JSON_TYPES: Final[Mapping[type, str]] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+}
 
 
 class FormError(Exception):
-    """The text isn't what the engine writes."""
+    """The text isn't output of the engine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawStep:
-    """One step as it was written, with the states before and after, which the two forms call differently."""
+    """One step as the engine wrote it, with the states before and after it, which the two forms name differently."""
 
     step: Json
     old: Json | None
     new: Json | None
 
 
-def checked(value: object, kind: type[_Kind], what: str) -> _Kind:
-    """Return `value` if it is of that kind, and refuse it otherwise."""
+def checked(value: object, kind: type[_Kind], name: str) -> _Kind:
+    """Return `value` if it has the type `kind`.
+
+    Raises:
+        FormError: It has another type. The message never shows the value, which may hold a secret.
+    """
     if not isinstance(value, kind):
-        raise FormError(f"{what} is {json.dumps(_without_texts(value, kind), ensure_ascii=False)[:40]}")
+        raise FormError(f"{name} must be {_JSON_TYPES[kind]}, got {_JSON_TYPES[type(value)]}")
     return value
-
-
-def _without_texts(value: object, instead_of: type) -> object:
-    """Return a value without the texts that may be secrets: those in the place of a state, or in one."""
-    if isinstance(value, str):
-        return value if instead_of in (int, str) else "…"
-    if isinstance(value, list):
-        return [_without_texts(each, dict) for each in value]
-    return {key: _without_texts(each, dict) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def merged(raw_steps: Iterable[RawStep]) -> tuple[Step, ...]:
     """Return one step for each change of a resource.
 
-    Events tell of a step as it begins and as it ends, and of a replacement as three: the one that tells most stays.
+    Events report a step when it begins and when it ends, and a replacement as three steps. The most detailed one stays.
     """
     changes: dict[tuple[str, Action], Step] = {}
     for raw in raw_steps:
@@ -68,8 +73,8 @@ def merged(raw_steps: Iterable[RawStep]) -> tuple[Step, ...]:
             new=_state(raw.new),
             differences=_differences(raw.step),
         )
-        known = changes.get((step_urn, action))
-        if known is None or _told(step) >= _told(known):
+        earlier = changes.get((step_urn, action))
+        if earlier is None or _detail(step) >= _detail(earlier):
             changes[step_urn, action] = step
     return tuple(changes.values())
 
@@ -78,20 +83,20 @@ def urn(step: Json) -> str:
     """Return a step's URN, `urn:pulumi:STACK::PROJECT::TYPE::NAME`."""
     found = checked(step.get("urn"), str, "the urn of a step")
     if not _URN.match(found):
-        raise FormError(f"the urn of a step is {found[:40]!r}")
+        raise FormError("the urn of a step must be urn:pulumi:STACK::PROJECT::TYPE::NAME, got another text")
     return found
 
 
 def errors(diagnostics: Iterable[Json]) -> Iterator[str]:
-    """Yield what the engine or the program complained about."""
-    for each in diagnostics:
-        message = _message(each).removeprefix("error: ")
-        if each.get("severity") == "error" and message != _NO_REASON:
+    """Yield the errors of the engine and of the program."""
+    for diagnostic in diagnostics:
+        message = _message(diagnostic).removeprefix("error: ")
+        if diagnostic.get("severity") == "error" and message != _NO_REASON:
             yield message
 
 
 def violation(event: Json) -> Violation:
-    """Return the violation of a policy event."""
+    """Return the violation that a policy event reports."""
     return Violation(
         policy=str(event.get("policyName", "")),
         urn=str(event.get("resourceUrn", "")),
@@ -101,27 +106,31 @@ def violation(event: Json) -> Violation:
 
 
 def _message(event: Json) -> str:
-    # The engine blanks the secrets that it knows; a library's error may hold one that it doesn't.
+    # The engine hides the secrets that it knows. The error of a library may hold another one.
     return without_forms(_COLOUR.sub("", str(event.get("message", ""))).strip(), SECRET)
 
 
-def _told(step: Step) -> tuple[int, int]:
+def _detail(step: Step) -> tuple[int, int]:
     return len(step.differences), len(step.old.inputs)
 
 
 def _action(step: Json) -> Action | None:
-    """Return what a step does; an operation that isn't known might destroy data, so it is refused."""
+    """Return the action of a step. An unknown operation is refused, because it might destroy data."""
     op = checked(step.get("op"), str, "the op of a step")
     if op not in ACTIONS:
-        raise FormError(f"the op of a step is {op[:40]!r}, and the known ones are {', '.join(ACTIONS)}")
+        shown = op if _OPERATION.fullmatch(op) else "another text"
+        raise FormError(f"the op of a step must be one of {', '.join(ACTIONS)}, got {shown}")
     return ACTIONS[op]
 
 
 def _custom(raw: RawStep) -> bool:
-    """Whether a provider has the resource: a component only groups others. Without a state nobody can tell."""
-    states = [checked(each, dict, "the state of a step") for each in (raw.old, raw.new) if each is not None]
-    # Events leave `custom` out where it is false; such a resource has no provider either.
-    return not states or any(each.get("custom", bool(each.get("provider", True))) for each in states)
+    """Tell whether a provider has the resource. A component doesn't count: it only groups others.
+
+    A resource without a state counts.
+    """
+    states = [checked(state, dict, "the state of a step") for state in (raw.old, raw.new) if state is not None]
+    # Events leave out a `custom` that is false. Such a resource has no provider either.
+    return not states or any(state.get("custom", bool(state.get("provider", True))) for state in states)
 
 
 def _state(state: Json | None) -> State:
@@ -135,16 +144,16 @@ def _state(state: Json | None) -> State:
 
 
 def _differences(step: Json) -> dict[str, Difference]:
-    """Return what differs by path; a provider that tells no paths at least tells the properties."""
+    """Return the differences of a step by property path, or by property if the provider gives no paths."""
     detailed = checked(step.get("detailedDiff") or {}, dict, "the detailedDiff of a step")
     if detailed:
-        return {path: _difference(checked(each, dict, "a detailedDiff")) for path, each in detailed.items()}
+        return {path: _difference(checked(detail, dict, "a detailedDiff")) for path, detail in detailed.items()}
     replacing = checked(step.get("replaceReasons") or step.get("keys") or [], list, "the replaceReasons of a step")
     differing = checked(step.get("diffReasons") or step.get("diffs") or [], list, "the diffReasons of a step")
     return {str(path): Difference(replaces=path in replacing) for path in [*replacing, *differing]}
 
 
 def _difference(detail: Json) -> Difference:
-    # The document calls it kind, the events diffKind.
+    # The document says kind, the events say diffKind.
     kind = str(detail.get("kind") or detail.get("diffKind"))
     return Difference(replaces=kind.endswith("-replace"), of_inputs=bool(detail.get("inputDiff")))

@@ -1,4 +1,4 @@
-"""GitHub's REST API, as far as a review needs it: one comment of its own, and the labels of a merged pull request."""
+"""A client of GitHub's REST API for the review: its comment, and the labels of a merged pull request."""
 
 import http.client
 import json
@@ -13,10 +13,10 @@ from typing import Any, Final, TypeVar
 from review.exits import Exit, ReviewError
 
 _Result = TypeVar("_Result")
-# Who writes with the token of a workflow, which can't ask who it is.
+# The author of comments with a workflow's token, which can't read its own user.
 ACTIONS_BOT: Final = "github-actions[bot]"
 _PAGE: Final = 100
-_TRIES: Final = 5
+_ATTEMPTS: Final = 5
 _LONGEST_WAIT_SECONDS: Final = 60
 _REQUEST_SECONDS: Final = 30
 _MOST_OF_AN_ANSWER: Final = 500
@@ -25,7 +25,7 @@ _TRANSIENT: Final = (429, 500, 502, 503, 504)
 
 
 class _TransientError(Exception):
-    """A failure that passes; `wait` are the seconds that GitHub asks for, None if it doesn't say."""
+    """A failure that is worth another attempt, after `wait` seconds if GitHub asks for a wait."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class _TransientError(Exception):
 
 
 class _RefusedError(Exception):
-    """A failure that stays."""
+    """A failure that another attempt won't change."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -42,29 +42,29 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GitHub:
-    """One repository, `owner/name`, with a token for it."""
+    """One repository, `OWNER/NAME`, and a token for it."""
 
     repository: str
     token: str
     api: str = "https://api.github.com"
-    # Between two tries, where GitHub doesn't say; doubled with each.
+    # The wait before the second attempt, unless GitHub asks for one. It doubles with each attempt.
     first_wait_seconds: float = 1
 
     def write_comment(self, number: int, marker: str, body: str) -> str:
-        """Edit our comment on a pull request, the one that ends with `marker`, or create it; return its address.
+        """Edit our comment on a pull request, the one that ends with `marker`, or create it, and return its address.
 
         Raises:
-            ReviewError: GitHub refused, or failed too often.
+            ReviewError: GitHub refused, or failed in every attempt.
         """
-        return self._trying(lambda: self._write_comment(number, marker, body))
+        return self._retried(lambda: self._write_comment(number, marker, body))
 
     def labels_of_commit(self, sha: str) -> set[str]:
-        """Return the labels of the pull requests that a commit came with.
+        """Return the labels of the merged pull requests that contain a commit.
 
         Raises:
-            ReviewError: GitHub refused, or failed too often.
+            ReviewError: GitHub refused, or failed in every attempt.
         """
-        return self._trying(lambda: self._labels_of_commit(sha))
+        return self._retried(lambda: self._labels_of_commit(sha))
 
     def _labels_of_commit(self, sha: str) -> set[str]:
         pulls = self._request("GET", f"/commits/{urllib.parse.quote(sha, safe='')}/pulls")
@@ -72,9 +72,9 @@ class GitHub:
 
     def _write_comment(self, number: int, marker: str, body: str) -> str:
         author = self._login()
-        # Searched again by each try: the one before may have created it, and lost only the answer.
+        # Each attempt searches again: an earlier one may have created the comment and lost only the answer.
         for comment in self._comments(number):
-            # The account that wrote a comment may be gone.
+            # The author's GitHub account may be deleted.
             if (comment["user"] or {}).get("login") == author and (comment["body"] or "").rstrip().endswith(marker):
                 return str(self._request("PATCH", f"/issues/comments/{comment['id']}", {"body": body})["html_url"])
         return str(self._request("POST", f"/issues/{number}/comments", {"body": body})["html_url"])
@@ -95,22 +95,22 @@ class GitHub:
                 return
             page += 1
 
-    def _trying(self, action: Callable[[], _Result]) -> _Result:
+    def _retried(self, action: Callable[[], _Result]) -> _Result:
         wait = self.first_wait_seconds
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(_ATTEMPTS)):
             try:
                 return action()
             except _RefusedError as error:
                 raise ReviewError(str(error), Exit.GITHUB) from error
             except (LookupError, TypeError, AttributeError) as error:
-                message = f"{self.api}: the answer isn't GitHub's ({type(error).__name__}: {error})"
+                message = f"{self.api}: unexpected answer ({type(error).__name__}: {error})"
                 raise ReviewError(message, Exit.GITHUB) from error
             except _TransientError as error:
                 if not left:
-                    raise ReviewError(f"{error}; gave up after {_TRIES} tries", Exit.GITHUB) from error
+                    raise ReviewError(f"{error}; gave up after {_ATTEMPTS} attempts", Exit.GITHUB) from error
                 time.sleep(min(wait if error.wait is None else error.wait, _LONGEST_WAIT_SECONDS))
                 wait *= 2
-        raise AssertionError("unreachable: the last try returns or raises")
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _request(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         return self._call(method, f"{self.api}/repos/{self.repository}{path}", body)
@@ -133,19 +133,19 @@ class GitHub:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             raise self._failure(what, error) from error
-        # What is no text, or no JSON that Python takes, was cut on its way.
+        # An answer that isn't text or JSON was cut off.
         except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             raise _TransientError(f"{what}: no answer ({error})") from error
 
     def _failure(self, what: str, error: urllib.error.HTTPError) -> _TransientError | _RefusedError:
-        """Return what an answer with an error code is; too many requests come as 403, too.
+        """Return the failure for an HTTP error. GitHub also answers 403 to too many requests.
 
         https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
         """
         try:
             answer = " ".join(error.read(_MOST_OF_AN_ANSWER).decode(errors="replace").split())
         except (OSError, http.client.HTTPException):
-            answer = "(the answer broke off)"
+            answer = "(the answer was cut off)"
         message = f"{what}: {error.code} {answer.replace(self.token, '[secret]')}"
         wait = error.headers.get("Retry-After")
         limited = wait is not None or error.headers.get("X-RateLimit-Remaining") == "0"

@@ -1,17 +1,17 @@
-"""Property values as the engine writes them, for people: single places of a tree, and never a secret."""
+"""Property values in the engine's notation: lookup by path, and display without marked secrets."""
 
 import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-SECRET: Final = "[secret]"  # noqa: S105 - what the engine itself writes in a secret's place
+SECRET: Final = "[secret]"  # noqa: S105 - the engine's own placeholder
 UNKNOWN: Final = "(known after the update)"
 ABSENT: Final = "(none)"
 LONGEST: Final = 60
 
-# The marks of https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go and, for values that a
-# preview doesn't know yet, of https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go.
+# The marks of a secret, https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go, and of a value
+# that a preview doesn't know, https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 _SECRET_MARK: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a public constant
 _UNKNOWN_MARKS: Final = frozenset(
@@ -23,23 +23,23 @@ _UNKNOWN_MARKS: Final = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
-# `spec.ports[0]`, `labels["app.kubernetes.io/name"]`: a key, an index, or a quoted key.
+# A key, an index or a quoted key, as in `spec.ports[0]` and `labels["app.kubernetes.io/name"]`.
 _PART: Final = re.compile(r'\.?(?P<key>[^.\[\]"]+)|\[(?P<index>\d+)\]|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]')
 
 
 def names(path: str) -> list[str]:
-    """Return the keys of a property path, without its indices."""
+    """Return the keys of a property path, without indices."""
     return [key for part in _PART.finditer(path) if (key := _key(part)) is not None]
 
 
 def around(tree: object, path: str) -> object:
-    """Return the value that the last part of a property path lies in."""
+    """Return the value that holds the last part of a property path."""
     last = max((part.start() for part in _PART.finditer(path)), default=0)
     return at(tree, path[:last])
 
 
 def at(tree: object, path: str) -> object:
-    """Return the value at a property path; None where there is none, `SECRET` where it is in a secret."""
+    """Return the value at a property path; None if it is missing, `SECRET` if it is inside a secret."""
     for part in _PART.finditer(path):
         tree = _bare(tree)
         if tree == SECRET:
@@ -49,23 +49,24 @@ def at(tree: object, path: str) -> object:
 
 
 def blinded(value: object, beside: Iterable[object] = ()) -> object:
-    """Return a value with `SECRET` at every place, however deep, where it or one of those beside it has a secret."""
+    """Return a value with `SECRET` wherever it, or one of the values `beside` it, has a secret at any depth."""
     bare, *others = map(_bare, (value, *beside))
     if SECRET in (bare, *others):
         return SECRET
     if isinstance(bare, Mapping):
         alike = [other for other in others if isinstance(other, Mapping)]
-        return {key: blinded(each, [other.get(key) for other in alike]) for key, each in bare.items()}
+        return {key: blinded(member, [other.get(key) for other in alike]) for key, member in bare.items()}
     if isinstance(bare, list):
         lists = [other for other in others if isinstance(other, list)]
         return [
-            blinded(each, [other[index] for other in lists if index < len(other)]) for index, each in enumerate(bare)
+            blinded(member, [other[index] for other in lists if index < len(other)])
+            for index, member in enumerate(bare)
         ]
     return bare
 
 
 def shown(value: object) -> str:
-    """Return a value in one short line, secrets blinded at any depth."""
+    """Return a value on one short line, without its marked secrets."""
     bare = blinded(value)
     if bare is None:
         return ABSENT

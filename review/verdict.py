@@ -1,12 +1,11 @@
-"""What a preview amounts to: the sentence that its comment begins with, and whether the change may go on."""
+"""The verdict on a preview: the first sentence of its comment, and whether the change may go on."""
 
 from dataclasses import dataclass
 
 from review.data import Loss, losses
 from review.exits import Exit
 from review.markdown import plain
-from review.preview import Preview
-from review.steps import Action
+from review.preview import Action, Preview
 
 LABEL = "allow-data-loss"
 _MOST_NAMED = 5
@@ -28,7 +27,7 @@ class Verdict:
 
 
 def judge(preview: Preview, *, allow_data_loss: bool) -> Verdict:
-    """Weigh a preview: lost data first, then failures, then the number of changes."""
+    """Judge a preview by its data losses first, then its failures, then its number of changes."""
     lost = losses(preview)
     code = Exit.FAILED if preview.failed else Exit.OK
     if lost and not allow_data_loss:
@@ -38,7 +37,7 @@ def judge(preview: Preview, *, allow_data_loss: bool) -> Verdict:
 
 def _sentence(preview: Preview, lost: tuple[Loss, ...]) -> str:
     if lost:
-        named = [f"{_VERBS[each.step.action]} {plain(each.words)}" for each in lost[:_MOST_NAMED]]
+        named = [f"{_VERBS[loss.step.action]} {plain(loss.words)}" for loss in lost[:_MOST_NAMED]]
         more = [f"and {len(lost) - _MOST_NAMED} more with data"] if len(lost) > _MOST_NAMED else []
         return _capitalised("; ".join([*named, *more]))
     if preview.mandatory:

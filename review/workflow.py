@@ -1,4 +1,4 @@
-"""What a GitHub workflow tells the commands that it runs, by its environment."""
+"""The GitHub workflow that runs a command, read from its environment variables."""
 
 import json
 import os
@@ -11,7 +11,8 @@ from typing import Any, Final
 from review.exits import Exit, ReviewError
 from review.github import GitHub
 
-# The forms of GitHub's tokens, older ones too: https://github.blog/engineering/behind-githubs-new-authentication-token-formats/
+# Old and new forms of GitHub's tokens:
+# https://github.blog/engineering/behind-githubs-new-authentication-token-formats/
 _TOKEN: Final = re.compile(r"[\w.-]+", re.ASCII)
 _REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _ADDRESS: Final = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[\w./-]*)?", re.ASCII)
@@ -19,7 +20,7 @@ _ADDRESS: Final = re.compile(r"https?://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PullRequest:
-    """The pull request that a workflow runs for, as it was when the workflow began."""
+    """The pull request of a workflow, as of the workflow's start."""
 
     number: int
     commit: str
@@ -27,10 +28,10 @@ class PullRequest:
 
 
 def pull_request(environment: Mapping[str, str]) -> PullRequest | None:
-    """Return the pull request of the event; None where the workflow runs for something else, or there is none.
+    """Return the pull request of the workflow's event; None for any other event, and outside a workflow.
 
     Raises:
-        ReviewError: The event's file isn't GitHub's.
+        ReviewError: The file isn't an event of GitHub.
     """
     file = environment.get("GITHUB_EVENT_PATH")
     if not file:
@@ -40,40 +41,48 @@ def pull_request(environment: Mapping[str, str]) -> PullRequest | None:
         if found is None:
             return None
         return PullRequest(
-            number=int(found["number"]),
+            number=_integer(found["number"]),
             commit=str(found["head"]["sha"]),
             labels=frozenset(label["name"] for label in found["labels"]),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        message = f"GITHUB_EVENT_PATH is {file}, which is no event of GitHub ({type(error).__name__}: {error})"
+        message = f"GITHUB_EVENT_PATH must name an event of GitHub, got {file} ({type(error).__name__}: {error})"
         raise ReviewError(message, Exit.USAGE) from error
 
 
+def _integer(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError("the number of the pull request isn't an integer")
+    return value
+
+
 def api(environment: Mapping[str, str]) -> GitHub:
-    """Return the API for the repository that a workflow runs in.
+    """Return the API for the workflow's repository.
 
     Raises:
-        ReviewError: Not in a workflow, or without a token.
+        ReviewError: An environment variable of the workflow is missing or malformed.
     """
     missing = [name for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN") if not environment.get(name)]
     if missing:
-        raise ReviewError(f"{' and '.join(missing)} must be set, as they are in a workflow of GitHub", Exit.USAGE)
-    # Never the value: the one with a newline at its end is still the token.
+        raise ReviewError(f"{' and '.join(missing)} must be set, as in a workflow of GitHub", Exit.USAGE)
+    # The message doesn't show the value: a token with a stray character is still a secret.
     if not _TOKEN.fullmatch(token := environment["GITHUB_TOKEN"].strip()):
-        raise ReviewError(
-            "GITHUB_TOKEN holds a character that no token has; allowed are letters, digits and _.-", Exit.USAGE
-        )
+        raise ReviewError("GITHUB_TOKEN must consist of letters, digits and _.-, got another character", Exit.USAGE)
     repository = environment["GITHUB_REPOSITORY"]
     if not _REPOSITORY.fullmatch(repository):
-        raise ReviewError(f"GITHUB_REPOSITORY is {repository!r}; allowed is OWNER/NAME", Exit.USAGE)
+        raise ReviewError(f"GITHUB_REPOSITORY must be OWNER/NAME, got {repository!r}", Exit.USAGE)
     address = environment.get("GITHUB_API_URL") or GitHub.api
     if not _ADDRESS.fullmatch(address):
-        raise ReviewError(f"GITHUB_API_URL is {address!r}; allowed is https://HOST, with a path", Exit.USAGE)
+        # The part before an @ may be a password.
+        shown = address.rpartition("@")[2]
+        raise ReviewError(
+            f"GITHUB_API_URL must be https://HOST, optionally with a port and a path, got {shown!r}", Exit.USAGE
+        )
     return GitHub(repository=repository, token=token, api=address)
 
 
 def summarize(markdown: str) -> None:
-    """Add to the summary of the running job; nothing outside a workflow.
+    """Append to the summary of the running job. Outside a workflow, do nothing.
 
     Raises:
         ReviewError: The summary can't be written.
@@ -83,4 +92,6 @@ def summarize(markdown: str) -> None:
             with Path(file).open("a", encoding="utf-8") as summary:
                 summary.write(markdown)
         except (OSError, ValueError) as error:
-            raise ReviewError(f"GITHUB_STEP_SUMMARY is {file}, which can't be written ({error})", Exit.USAGE) from error
+            raise ReviewError(
+                f"GITHUB_STEP_SUMMARY must name a writable file, got {file} ({error})", Exit.USAGE
+            ) from error

@@ -110,7 +110,7 @@ def test_a_failure_that_stays_is_given_up_on(review: Review, github: FakeGitHub)
     result = review(*POST)
     assert result.code is Exit.GITHUB
     assert "503" in result.err
-    assert "gave up after 5 tries" in result.err
+    assert "gave up after 5 attempts" in result.err
     assert len(github.requests) == 5
 
 

@@ -221,5 +221,5 @@ def test_a_token_that_is_none_is_named_and_not_shown(
     monkeypatch.setenv("GITHUB_TOKEN", f"{TOKEN}\n{TOKEN}")
     result = review("post", "updates.json", "--stack", "prod")
     assert result.code is Exit.USAGE
-    assert result.err.startswith("error: GITHUB_TOKEN holds a character that no token has")
+    assert result.err.startswith("error: GITHUB_TOKEN must consist of letters, digits and _.-, got another character")
     assert TOKEN not in result.err
