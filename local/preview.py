@@ -29,7 +29,7 @@ EPILOG = """Other options are passed on to `pulumi preview`, whose exit code thi
 
 examples:
   python -m local.preview --stack prod --json
-  python -m local.preview --stack dev --policy-pack infra/policy"""
+  python -m local.preview --stack dev --policy-pack policy"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The policy pack as the real engine runs it, on small programs: `--policy-pack infra/policy`."""
+"""The policy pack as the real engine runs it, on small programs: `--policy-pack policy`."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from local.servers import Kubernetes
 from tests.engine.stack import EngineError, Stack
 from tests.support.aws_server import ACCOUNT, REGION, SERVICES, Aws
 
-PACK = Path(__file__).parents[2] / "infra" / "policy"
+PACK = Path(__file__).parents[2] / "policy"
 
 BUCKET = """
     import json

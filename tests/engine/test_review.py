@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from infra.review import __main__ as command_line
-from infra.review import commands, engine
-from infra.review.exits import Exit
+from review import __main__ as command_line
+from review import commands, engine
+from review.exits import Exit
 from tests.engine.stack import Stack
 
 STREAMING = "PULUMI_ENABLE_STREAMING_JSON_PREVIEW"
@@ -62,7 +62,7 @@ def test_a_policy_pack_that_cannot_be_loaded_stops_the_deployment(
     reviewed.program(PROGRAM.format(length=30))
     before = reviewed.state()
     assert command_line.main(["deploy", "--stack", "test", "--allow-data-loss"]) == Exit.FAILED
-    assert "infra/policy" in capsys.readouterr().out
+    assert str(reviewed.folder / "policy") in capsys.readouterr().out
     assert reviewed.state() == before
 
 

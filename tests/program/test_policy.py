@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.policy.rules import RULES
-from infra.policy.tags import TAGGED
+from policy.rules import RULES
+from policy.tags import TAGGED
 from tests.program.conftest import stack_graph, surround
 from tests.support.engine import ROOT, STACK_FILES, run_program, stack_config
 from tests.support.policies import Config, breaches, of_graph, takes_tags

@@ -116,8 +116,8 @@ CLAIMS: Sequence[Claim] = (
         after=f"{_ASK}; pulumi config rm --stack prod --path aegis:aws.emulated",
     ),
     Run(pattern=r"pulumi stack output image_repositories", world="account", answers=("mlflow", "trainer", "workloads")),
-    Run(pattern=r"python -m infra\.review (preview|drift) --stack prod( .*)?", world="account", before=_PROD),
-    Run(pattern=r"python -m infra\.review comment \S+( --json)?", world="account", answers=("prod",)),
+    Run(pattern=r"python -m review (preview|drift) --stack prod( .*)?", world="account", before=_PROD),
+    Run(pattern=r"python -m review comment \S+( --json)?", world="account", answers=("prod",)),
     NotHere(pattern=r"pulumi login s3://\S+", reason="needs a bucket of AWS"),
     # Workloads, by hand.
     Run(pattern=r"python -m workloads\.training\.train_deepspeed --out-dir out( .*)?", after="test -d out/model"),
@@ -175,7 +175,7 @@ CLAIMS: Sequence[Claim] = (
     # Commands that a sentence speaks of.
     Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
     Name(pattern=r"pulumi (up --refresh|preview --json|refresh --preview-only --expect-no-changes)"),
-    Name(pattern=r"python -m infra\.review"),
+    Name(pattern=r"python -m review"),
     Name(pattern=r"kubectl (patch|create -f \S+)"),
     Name(pattern=r"mlflow (gc|server)"),
     Name(pattern=r"cosign verify-blob --(bundle|signature)"),

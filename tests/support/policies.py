@@ -17,7 +17,7 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import unknown_checking_proxy
 
-from infra.policy.rules import RULES
+from policy.rules import RULES
 from tests.support.engine import Graph
 
 # A policy file: by the name of a rule its level, or an object of its level and its options.

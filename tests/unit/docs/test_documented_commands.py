@@ -22,16 +22,16 @@ from tests.support.document_claims import Elsewhere, claims_on
 from tests.support.documents import ROOT, Command
 
 COMMANDS = [command for document in documents.documents() for command in documents.commands(document)]
-_FOLDERS = "workloads|local|infra|benchmarks"
+_FOLDERS = "workloads|local|infra|review|benchmarks"
 OWN = re.compile(
     rf"(?:[A-Z_]+=\S+ +)*(?:python|torchrun [^|;&]*?) -m (?P<module>(?:{_FOLDERS})[\w.]*)(?P<rest>[^|;&>]*)"
 )
 # Each module with a command line of its own that a user types.
 PROGRAMS = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
-    for folder in ("workloads", "local", "infra/review")
+    for folder in ("workloads", "local", "review")
     for file in (ROOT / folder).rglob("*.py")
-    if "cli.run(main)" in file.read_text() or file.match("infra/review/__main__.py")
+    if "cli.run(main)" in file.read_text() or file.match("review/__main__.py")
 )
 
 

@@ -8,8 +8,8 @@ import pytest
 from tests.support import documents
 from tests.support.documents import ROOT
 
-FOLDERS = "benchmarks|docs|infra|local|stacks|tests|workloads"
-# A file or folder of the repository in a code span, such as `infra/review/data.py`.
+FOLDERS = "benchmarks|docs|infra|local|policy|review|stacks|tests|workloads"
+# A file or folder of the repository in a code span, such as `review/data.py`.
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]*)`")
 # [text](target), and the part of a heading after #.
 LINK = re.compile(r"\]\((?!https?:)(?P<file>[^)#]*)(?:#(?P<heading>[^)]*))?\)")

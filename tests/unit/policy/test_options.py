@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.policy.rules import RULES
-from infra.policy.tags import TAGGED
+from policy.rules import RULES
+from policy.tags import TAGGED
 from tests.support.policies import breaches, takes_tags
 from tests.unit.policy.world import ABSENT, BOUNDARY, world
 
-PACK = Path(__file__).parents[3] / "infra" / "policy"
+ROOT = Path(__file__).parents[3]
+PACK = ROOT / "policy"
 
 
 def rules_broken(*changes: tuple, **config: object) -> set[str]:
@@ -54,7 +55,7 @@ def test_the_names_of_the_rules_are_their_own() -> None:
 
 def test_the_pack_runs_in_the_environment_of_the_repository() -> None:
     runtime = yaml.safe_load((PACK / "PulumiPolicy.yaml").read_text())["runtime"]
-    assert (PACK / runtime["options"]["virtualenv"]).resolve() == PACK.parents[1] / ".venv"
+    assert (PACK / runtime["options"]["virtualenv"]).resolve() == (ROOT / ".venv").resolve()
 
 
 @pytest.mark.parametrize("type_", TAGGED)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.policy.rules import RULES
+from policy.rules import RULES
 from tests.support.policies import breaches
 from tests.unit.policy.world import ABSENT, ISSUER, WORLD, document, statement, world
 

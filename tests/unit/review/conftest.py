@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.review import __main__ as command_line
-from infra.review.exits import Exit
+from review import __main__ as command_line
+from review.exits import Exit
 from tests.support.fake_github import FakeGitHub, fake_github
 
 RECORDINGS = Path(__file__).parent / "recordings"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.review.exits import Exit
+from review.exits import Exit
 from tests.support.sdk import types_of
 from tests.unit.review.conftest import RECORDINGS, Review
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.review import commands
-from infra.review.exits import Exit
+from review import commands
+from review.exits import Exit
 from tests.support.fake_github import FakeGitHub
 from tests.unit.review.conftest import RECORDINGS, Review
 
@@ -66,7 +66,7 @@ def test_a_preview_is_recorded_whole_with_the_policies(
     assert (tmp_path / "preview.json").read_bytes() == (RECORDINGS / "updates.ndjson").read_bytes()
     [arguments] = asked()
     assert arguments[:3] == ["preview", "--stack", "prod"]
-    assert arguments[arguments.index("--policy-pack") + 1] == str(project / "infra" / "policy")
+    assert arguments[arguments.index("--policy-pack") + 1] == str(project / "policy")
     assert "--policy-pack-config" not in arguments
     assert "--json" in arguments
     assert "--show-secrets" not in arguments
@@ -238,14 +238,14 @@ def test_an_environment_that_cannot_be_read_is_no_drift(review: Review, engine: 
 
 
 def test_the_commands_start_with_nothing_but_python() -> None:
-    code = "import sys, infra.review.__main__; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    code = "import sys, review.__main__; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     argv = [sys.executable, "-S", "-c", code]
     loaded = set(subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
-    assert loaded - set(sys.stdlib_module_names) - {"__main__", "_virtualenv"} == {"infra"}
+    assert loaded - set(sys.stdlib_module_names) - {"__main__", "_virtualenv"} == {"review", "secret_forms"}
 
 
 def test_the_help_does_not_run_the_program() -> None:
-    argv = [sys.executable, "-S", "-m", "infra.review", "--help"]
+    argv = [sys.executable, "-S", "-m", "review", "--help"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
     for command in ("preview", "comment", "post", "deploy", "drift", "exit codes:"):
         assert command in done.stdout

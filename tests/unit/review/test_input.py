@@ -2,11 +2,14 @@
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra.review.exits import Exit
+from review.exits import Exit
+from review.preview import ACTIONS
 from tests.unit.review.conftest import RECORDINGS, Review
 
 URN = "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"
@@ -15,31 +18,46 @@ URN = "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("Previewing update (prod):\n", "line 1 is no JSON"),
-        ("[1, 2]", "it is [1, 2]"),
-        ("null", "it is null"),
-        ("{}", "it is an object with nothing in it"),
-        ('{"version": 3, "deployment": {}}', "it is an object with version, deployment"),
-        ('{"steps": {}}', "steps is {}"),
-        ('{"steps": [1]}', "a step is 1"),
-        ('{"steps": [{"op": "same"}]}', "the urn of a step is null"),
-        ('{"steps": [{"op": "same", "urn": "artifacts"}]}', "the urn of a step is 'artifacts'"),
-        (json.dumps({"steps": [{"op": "obliterate", "urn": URN}]}), "the op of a step is 'obliterate'"),
-        (json.dumps({"steps": [{"op": "delete", "urn": URN, "oldState": []}]}), "the state of a step"),
+        ("Previewing update (prod):\n", "line 1 isn't JSON"),
+        ("[1, 2]", "the document must be an object, got an array"),
+        ("null", "the document must be an object, got null"),
+        ("{}", "the document must have one of the keys steps, diagnostics, changeSummary, config, got none"),
+        (
+            '{"version": 3, "deployment": {}}',
+            "the document must have one of the keys steps, diagnostics, changeSummary, config, got version, deployment",
+        ),
+        ('{"steps": {}}', "steps must be an array, got an object"),
+        ('{"steps": [1]}', "a step must be an object, got an integer"),
+        ('{"steps": [{"op": "same"}]}', "the urn of a step must be a string, got null"),
+        (
+            '{"steps": [{"op": "same", "urn": "artifacts"}]}',
+            "the urn of a step must be urn:pulumi:STACK::PROJECT::TYPE::NAME, got another text",
+        ),
+        (
+            json.dumps({"steps": [{"op": "obliterate", "urn": URN}]}),
+            f"the op of a step must be one of {', '.join(ACTIONS)}, got obliterate",
+        ),
+        (
+            json.dumps({"steps": [{"op": "delete", "urn": URN, "oldState": []}]}),
+            "the state of a step must be an object, got an array",
+        ),
         (
             json.dumps({"steps": [{"op": "delete", "urn": URN, "oldState": {"custom": True, "inputs": 1}}]}),
-            "the inputs of a step is 1",
+            "the inputs of a step must be an object, got an integer",
         ),
-        ('{"steps": [], "changeSummary": {"same": "x"}}', 'the number of unchanged resources is "x"'),
-        ('{"sequence": 1, "summaryEvent": {}}\n{"other": 1}', "line 2 is an object without a sequence number"),
-        ('{"sequence": 1, "resourcePreEvent": 1}', "the resourcePreEvent of line 1 is 1"),
-        ('{"sequence": 1, "resourcePreEvent": {}}', "the metadata of a resourcePreEvent is null"),
-        ('{"sequence": 1, "diagnosticEvent": {}}\n{"sequence": 2, "resOut', "line 2 is no JSON"),
+        (
+            '{"steps": [], "changeSummary": {"same": "x"}}',
+            "the number of unchanged resources must be an integer, got a string",
+        ),
+        ('{"sequence": 1, "summaryEvent": {}}\n{"other": 1}', "line 2 must have the key sequence"),
+        ('{"sequence": 1, "resourcePreEvent": 1}', "the resourcePreEvent of line 1 must be an object, got an integer"),
+        ('{"sequence": 1, "resourcePreEvent": {}}', "the metadata of a resourcePreEvent must be an object, got null"),
+        ('{"sequence": 1, "diagnosticEvent": {}}\n{"sequence": 2, "resOut', "line 2 isn't JSON"),
         ("[" * 100_000, "maximum recursion depth exceeded"),
         (f'{{"steps": [], "changeSummary": {{"same": {"9" * 5_000}}}}}', "Exceeds the limit (4300 digits)"),
         (
             json.dumps({"steps": [{"op": "same", "urn": URN}, {"op": "same", "urn": URN.replace("prod", "dev")}]}),
-            "its steps are of several stacks: prod, dev",
+            "the steps must be of one stack, got prod, dev",
         ),
     ],
 )
@@ -51,8 +69,68 @@ def test_what_is_no_preview_is_refused_with_what_it_is(
     result = review("comment", file, "--stack", "prod")
     assert result.code is Exit.USAGE
     assert f"given.json isn't a preview: {reason}" in result.err
-    assert "allowed is what `python -m infra.review preview`" in result.err
+    assert "give the output of `python -m review preview`" in result.err
     assert result.out == ""
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (SECRET, "line 1"),
+        ([{"password": SECRET}], "the document"),
+        ({"steps": SECRET}, "steps"),
+        ({"steps": {"password": SECRET}}, "steps"),
+        ({"steps": [[SECRET]]}, "a step"),
+        ({"steps": [{"op": "same", "urn": SECRET}]}, "the urn of a step"),
+        ({"steps": [{"op": "same", "urn": {"password": SECRET}}]}, "the urn of a step"),
+        ({"steps": [{"op": SECRET, "urn": URN}]}, "the op of a step"),
+        ({"steps": [{"op": [SECRET], "urn": URN}]}, "the op of a step"),
+        ({"steps": [{"op": "delete", "urn": URN, "oldState": SECRET}]}, "the state of a step"),
+        ({"steps": [{"op": "delete", "urn": URN, "oldState": {"inputs": [SECRET]}}]}, "the inputs of a step"),
+        ({"steps": [], "changeSummary": SECRET}, "the summary of the changes"),
+        ({"steps": [], "changeSummary": {"same": SECRET}}, "the number of unchanged resources"),
+        ({"steps": [], "diagnostics": {"message": SECRET}}, "diagnostics"),
+        ({"sequence": 1, "diagnosticEvent": SECRET}, "the diagnosticEvent of line 1"),
+    ],
+)
+def test_a_refusal_names_the_place_and_never_shows_the_value(
+    review: Review, tmp_path: Path, content: Any, place: str
+) -> None:
+    file = tmp_path / "given.json"
+    file.write_text(content if content is SECRET else json.dumps(content))
+    result = review("comment", file, "--stack", "prod")
+    assert result.code is Exit.USAGE
+    assert f"given.json isn't a preview: {place} " in result.err
+    assert SECRET not in result.err + result.out
+
+
+def test_an_event_with_a_text_for_a_number_is_refused_without_the_text(
+    review: Review, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {"number": SECRET, "head": {"sha": "c0ffee"}, "labels": []}
+    (tmp_path / "event.json").write_text(json.dumps({"pull_request": about}))
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
+    result = review("comment", RECORDINGS / "updates.json")
+    assert result.code is Exit.USAGE
+    assert "the number of the pull request isn't an integer" in result.err
+    assert SECRET not in result.err
+
+
+def test_a_password_in_the_address_of_the_api_is_not_shown(
+    review: Review, pull_request: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull_request()
+    monkeypatch.setenv("GITHUB_TOKEN", "token")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/aegis")
+    monkeypatch.setenv("GITHUB_API_URL", f"https://bot:{SECRET}@ghe.example.com/api/v3")
+    result = review("post", "updates.json", "--stack", "prod")
+    assert result.code is Exit.USAGE
+    assert "GITHUB_API_URL must be https://HOST" in result.err
+    assert "ghe.example.com/api/v3" in result.err
+    assert SECRET not in result.err
 
 
 def test_a_missing_file_is_named(review: Review, tmp_path: Path) -> None:
@@ -66,13 +144,13 @@ def test_a_file_that_is_no_text_is_named(review: Review, tmp_path: Path) -> None
     file.write_bytes(b"\x1f\x8b\xff")
     result = review("comment", file)
     assert result.code is Exit.USAGE
-    assert "archive.json is no text" in result.err
+    assert "archive.json isn't UTF-8 text" in result.err
 
 
 def test_a_preview_of_another_stack_is_refused(review: Review) -> None:
     result = review("comment", "updates.ndjson", "--stack", "dev")
     assert result.code is Exit.USAGE
-    assert "is of the stack prod, and --stack says dev" in result.err
+    assert "must be of the stack dev (--stack), got prod" in result.err
 
 
 def test_a_preview_that_wrote_nothing_is_a_failed_one(review: Review, tmp_path: Path) -> None:
@@ -86,7 +164,7 @@ def test_without_any_resource_the_stack_must_be_said(review: Review, tmp_path: P
     (tmp_path / "empty.json").touch()
     result = review("comment", tmp_path / "empty.json")
     assert result.code is Exit.USAGE
-    assert "names no resource, and so no stack: say --stack" in result.err
+    assert "names no resource and therefore no stack: give --stack" in result.err
 
 
 def test_a_stack_without_a_file_is_refused_with_those_that_have_one(review: Review, tmp_path: Path) -> None:
@@ -103,7 +181,8 @@ def test_an_event_that_is_not_githubs_is_refused(
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
     result = review("comment", RECORDINGS / "updates.json")
     assert result.code is Exit.USAGE
-    assert "event.json, which is no event of GitHub (KeyError: 'head')" in result.err
+    event = tmp_path / "event.json"
+    assert f"GITHUB_EVENT_PATH must name an event of GitHub, got {event} (KeyError: 'head')" in result.err
 
 
 def test_no_command_prints_the_usage(review: Review) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.review import github as api
-from infra.review.exits import Exit
+from review import github as api
+from review.exits import Exit
 from tests.support.fake_github import BOT, Failure, FakeGitHub
 from tests.unit.review.conftest import Review
 
@@ -110,7 +110,7 @@ def test_a_failure_that_stays_is_given_up_on(review: Review, github: FakeGitHub)
     result = review(*POST)
     assert result.code is Exit.GITHUB
     assert "503" in result.err
-    assert "gave up after 5 tries" in result.err
+    assert "gave up after 5 attempts" in result.err
     assert len(github.requests) == 5
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.review import __main__ as command_line
-from infra.review import commands, github
-from infra.review.exits import Exit
+from review import __main__ as command_line
+from review import commands, github
+from review.exits import Exit
 from tests.support.fake_github import FakeGitHub, fake_github
 from tests.unit.review.conftest import RECORDINGS, Review
 
@@ -221,5 +221,5 @@ def test_a_token_that_is_none_is_named_and_not_shown(
     monkeypatch.setenv("GITHUB_TOKEN", f"{TOKEN}\n{TOKEN}")
     result = review("post", "updates.json", "--stack", "prod")
     assert result.code is Exit.USAGE
-    assert result.err.startswith("error: GITHUB_TOKEN holds a character that no token has")
+    assert result.err.startswith("error: GITHUB_TOKEN must consist of letters, digits and _.-, got another character")
     assert TOKEN not in result.err
