@@ -1,7 +1,8 @@
-"""The platform's capabilities: a folder holds all that one of them is, and none imports another.
+"""The platform's capabilities, one folder each. No capability imports another.
 
-`settings` is a capability's section of the stack file, with its own checks, flows and workloads; `make` turns it into
-components; `grants` says what its workloads may do in AWS.
+`settings` is the capability's section of the stack file, with its checks, network flows and workloads. `make` creates
+its components and exports its outputs. `grants` lists what its workloads may do in AWS. The other modules are its
+components, each named for what it creates, and the rules that only this capability needs.
 """
 
 import pkgutil
@@ -9,6 +10,6 @@ from importlib import import_module
 
 
 def import_all() -> None:
-    """Import what every capability is made with: most of the time of a start goes into the SDKs that this imports."""
+    """Import every capability's `make`, and with it the provider SDKs: most of the program's start-up time."""
     for capability in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{capability.name}.make")

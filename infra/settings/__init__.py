@@ -1,5 +1,5 @@
-"""The settings of a stack: typed, checked before any resource, and the only place that reads `pulumi.Config`.
+"""The settings of a stack: typed, and checked before any resource is created. Only `load` reads `pulumi.Config`.
 
-`model.Settings` is all of them, `load.load()` reads and checks them. Each capability's section is in its own folder.
-`docs/settings.md` is made from the types.
+`load.load()` returns a `model.Settings`. Its sections are those of the capabilities, each in its capability's folder,
+and the ones in this package that no single capability owns. `docs/settings.md` is generated from the types.
 """

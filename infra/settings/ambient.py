@@ -1,7 +1,7 @@
-"""What a stack file may leave to the machine that runs Pulumi: where the cluster and the images are.
+"""Settings that a stack file may leave to environment variables: the cluster, the images and the emulated AWS API.
 
-The stack file always wins. An EKS cluster is reached by what AWS says of it and never by a kubeconfig that happens to
-be in the environment, unless the AWS API is an emulated one, whose clusters are nowhere else.
+The stack file always wins. An EKS cluster is reached by its name in AWS, never by a kubeconfig that happens to be set,
+unless the AWS API is emulated, and its EKS clusters stand for the one of the kubeconfig.
 """
 
 import json
@@ -13,74 +13,74 @@ import contracts
 
 
 class ImagesFileError(Exception):
-    """The file of image references that the environment names can't be read."""
+    """The file of image references that AEGIS_IMAGES names can't be read."""
 
 
-def fill_in(given: dict[str, Any], environment: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
-    """Return the settings `given`, with what they leave open and `environment` knows.
+def fill_in(settings: dict[str, Any], variables: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
+    """Return the unchecked `settings` of a stack file, completed from the environment `variables`.
 
-    A preview of any stack may be sent to an emulated AWS; an update only where the stack file says so, so that no
-    variable left over in a shell can redirect it.
+    A preview of any stack may use an emulated AWS API. An update uses one only if the stack file says so, so that a
+    variable left over in a shell can't redirect it.
 
     Raises:
         ImagesFileError: Names the file.
     """
-    # The schema's default, {}, means that the stack file leaves the section out.
+    # `{}`, the default in Pulumi.yaml, means that the stack file leaves the section out.
     optional = ("environment", "aws", "localhost")
-    written = {key: value for key, value in given.items() if value != {} or key not in optional}
-    filled = _images(_cluster(_aws(written, environment, preview=preview), environment), environment)
+    written = {key: value for key, value in settings.items() if value != {} or key not in optional}
+    filled = _images(_cluster(_aws(written, variables, preview=preview), variables), variables)
     if _emulated(filled):
-        return _section(filled, "database", {"authorities": environment.get(contracts.DATABASE_AUTHORITIES_ENV)})
+        return _section(filled, "database", {"authorities": variables.get(contracts.DATABASE_AUTHORITIES_ENV)})
     return filled
 
 
-def _aws(given: dict[str, Any], environment: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
-    section = given.get("aws")
+def _aws(settings: dict[str, Any], variables: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
+    section = settings.get("aws")
     if not isinstance(section, dict) or not (preview or section.get("emulated") is True):
-        return given
-    return _section(given, "aws", {"endpoint": environment.get(contracts.AWS_ENDPOINT_ENV)})
+        return settings
+    return _section(settings, "aws", {"endpoint": variables.get(contracts.AWS_ENDPOINT_ENV)})
 
 
-def _cluster(given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    named_by_aws = isinstance(given.get("cluster"), dict) and "eksName" in given["cluster"]
-    if named_by_aws and not _emulated(given):
-        return given
-    context = environment.get(contracts.CONTEXT_ENV)
-    # Who names a context has chosen a cluster; without one, the usual file could hold anybody's.
-    usual = str(Path.home() / ".kube" / "config") if context else None
+def _cluster(settings: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    named_by_aws = isinstance(settings.get("cluster"), dict) and "eksName" in settings["cluster"]
+    if named_by_aws and not _emulated(settings):
+        return settings
+    context = variables.get(contracts.CONTEXT_ENV)
+    # Naming a context chooses a cluster. Without one, the default kubeconfig could point to any cluster.
+    default = str(Path.home() / ".kube" / "config") if context else None
     ambient = {
-        "kubeconfig": environment.get("KUBECONFIG") or usual,
+        "kubeconfig": variables.get("KUBECONFIG") or default,
         "context": context,
-        "storageClass": environment.get(contracts.STORAGE_CLASS_ENV) if context else None,
+        "storageClass": variables.get(contracts.STORAGE_CLASS_ENV) if context else None,
     }
-    return _section(given, "cluster", ambient)
+    return _section(settings, "cluster", ambient)
 
 
-def _images(given: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    if given.get("images"):
-        return given
-    rest = {key: value for key, value in given.items() if key != "images"}
-    images_file = environment.get(contracts.IMAGES_FILE_ENV)
+def _images(settings: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    if settings.get("images"):
+        return settings
+    rest = {key: value for key, value in settings.items() if key != "images"}
+    images_file = variables.get(contracts.IMAGES_FILE_ENV)
     return rest | {"images": _read_images(Path(images_file))} if images_file else rest
 
 
 def _read_images(path: Path) -> Any:  # noqa: ANN401 - checked with the rest
     try:
-        given = json.loads(path.read_text())
+        images = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
-        message = f"{contracts.IMAGES_FILE_ENV} is {path}, which is not a readable JSON file: {error}"
+        message = f"{contracts.IMAGES_FILE_ENV} must be the path of a readable JSON file, got {path}: {error}"
         raise ImagesFileError(message) from None
-    # The embedded platform has images of its own beside the stack's.
-    return {name: given[name] for name in contracts.IMAGES if name in given} if isinstance(given, dict) else given
+    # The file also lists the embedded platform's own images.
+    return {name: images[name] for name in contracts.IMAGES if name in images} if isinstance(images, dict) else images
 
 
-def _emulated(given: Mapping[str, Any]) -> bool:
-    section = given.get("aws")
+def _emulated(settings: Mapping[str, Any]) -> bool:
+    section = settings.get("aws")
     return isinstance(section, dict) and bool(section.get("endpoint"))
 
 
-def _section(given: dict[str, Any], name: str, ambient: Mapping[str, str | None]) -> dict[str, Any]:
-    section = given.get(name, {})
+def _section(settings: dict[str, Any], name: str, ambient: Mapping[str, str | None]) -> dict[str, Any]:
+    section = settings.get(name, {})
     if not isinstance(section, dict):
-        return given
-    return given | {name: {key: value for key, value in ambient.items() if value} | section}
+        return settings
+    return settings | {name: {key: value for key, value in ambient.items() if value} | section}

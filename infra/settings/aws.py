@@ -1,4 +1,4 @@
-"""The environment that a stack is, its AWS account and region, and the networks that its pods may reach."""
+"""Settings that no single capability owns: the environment, its AWS account and region, and the pods' egress."""
 
 import ipaddress
 from typing import Annotated, Final
@@ -11,10 +11,10 @@ from infra.limits.account import Account
 from infra.settings.names import Region, Tag
 from infra.settings.section import Network, Section
 
-# S3 buckets, IAM roles, repositories and RDS instances have it in their names, so it must satisfy all of their rules.
-# Its greatest length follows from those names: see `aws_names`.
+# It is part of the names of S3 buckets, IAM roles, repositories and RDS instances, so it must satisfy all of their
+# rules. `aws_names` checks its length by checking those names.
 _NAME: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-# By the prefix of their regions' names; all other regions are in AWS's public partition:
+# By the prefix of a region's name. All other regions are in the partition `aws`:
 # https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
 _PARTITIONS: Final = {
     "cn-": "aws-cn",
@@ -32,30 +32,30 @@ def _endpoint(value: str) -> str:
     address = urlsplit(value)
     ipaddress.IPv4Address(address.hostname or "")
     if not address.port:
-        raise ValueError("no port")
+        raise ValueError("not a port")
     return value
 
 
 class Environment(Section):
-    """The environment: its name is part of the names of its resources in AWS, and all three are their tags."""
+    """The environment. Its name is part of the names of its AWS resources; all but `protected` are their tags."""
 
     name: str = Field(
         pattern=_NAME,
-        description="lower-case letters and digits with single hyphens between them, such as prod or eu-prod, as long "
-        "as the names in AWS that contain it allow",
+        description="lower-case letters and digits with single inner hyphens, such as prod or eu-prod; AWS limits the "
+        "length of the names that contain it",
     )
     owner: Tag = Field(
-        description="the owning team, as a tag: 1 to 256 letters, digits, inner spaces or _.:/=+@-, not beginning with "
+        description="the owning team, for tags: 1 to 256 letters, digits, inner spaces or _.:/=+@-, not starting with "
         "aws:",
     )
     cost_center: Tag = Field(
-        description="the cost center, as a tag: 1 to 256 letters, digits, inner spaces or _.:/=+@-, not beginning with "
+        description="the cost center, for tags: 1 to 256 letters, digits, inner spaces or _.:/=+@-, not starting with "
         "aws:",
     )
     protected: bool = Field(
         default=True,
-        description="true or false: whether the data in AWS outlives the stack (Pulumi's and AWS's deletion "
-        "protection, a final snapshot)",
+        description="true or false: whether data in AWS outlives the stack (deletion protection by Pulumi and AWS, and "
+        "a final snapshot)",
     )
 
 
@@ -64,36 +64,36 @@ class Aws(Section):
 
     account_id: str = Field(
         pattern=r"^[0-9]{12}$",
-        description="the 12 digits of the account, in quotes; credentials of another account are refused",
+        description="the 12 digits of the AWS account ID, in quotes; credentials of other accounts are refused",
     )
-    region: Region = Field(default="us-west-2", description="a region, such as us-west-2")
+    region: Region = Field(default="us-west-2", description="an AWS region, such as us-west-2")
     permissions_boundary: str | None = Field(
         default=None,
         pattern=r"^arn:aws[-a-z]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+$",
-        description="the ARN of an IAM policy that bounds every role that the stack makes; default: none",
+        description="the ARN of an IAM policy, the permissions boundary of every role that the stack creates; default: "
+        "none",
     )
     endpoint: Annotated[str, Field(pattern=r"^https?://[0-9.]+:[0-9]{1,5}$"), AfterValidator(_endpoint)] | None = Field(
         default=None,
-        description="the address of an emulated AWS API by IPv4 address and port, such as http://127.0.0.1:5555 (the "
-        "environment variable AEGIS_AWS_ENDPOINT fills in for a preview, and where emulated is true); default: AWS "
-        "itself",
+        description="the URL of an emulated AWS API with an IPv4 address and a port, such as http://127.0.0.1:5555 "
+        "(defaults to the environment variable AEGIS_AWS_ENDPOINT in a preview, or if emulated is true); default: AWS",
     )
     only_repositories: bool = Field(
         default=False,
-        description="true or false: whether the stack has only the image repositories, as before the first images are "
-        "pushed; deletion protection refuses it once the stack has more",
+        description="true or false: whether to create only the image repositories, before the first images are pushed; "
+        "deletion protection blocks this once a protected stack has more",
     )
     emulated: bool = Field(
-        default=False, description="true or false: whether an update goes to an emulated AWS API instead of AWS"
+        default=False, description="true or false: whether updates, too, go to an emulated AWS API instead of AWS"
     )
 
     @property
     def api(self) -> AwsApi:
-        """The API that the stack's calls go to."""
+        """The AWS API that the stack calls."""
         return AwsApi(endpoint=self.endpoint, updates=self.emulated)
 
     def account(self, project: str, environment: Environment) -> Account:
-        """Return the account, with the tags of every resource in it."""
+        """Return the AWS account, with the tags that all of its resources get."""
         return Account(
             project=project,
             environment=environment.name,
@@ -112,19 +112,20 @@ class Aws(Section):
 
 
 class Egress(Section):
-    """The networks outside of the cluster that pods may reach, beside the database's."""
+    """The networks outside the cluster that pods may reach, in addition to the database's."""
 
     aws: list[Network] = Field(
         default=[],
-        description="a list of IPv4 addresses and networks, /8 at the widest, in which AWS's API (S3, STS) is reached, "
-        "such as those of VPC endpoints; default: everywhere but link-local addresses, on port 443",
+        description="a list of IPv4 addresses and networks, /8 at the widest, where pods reach the AWS API (S3, STS), "
+        "such as those of VPC endpoints; default: all but link-local addresses, on port 443",
     )
     vault: list[Network] = Field(
         default=[],
-        description="a list of IPv4 addresses and networks, /8 at the widest, in which an external Vault is reached",
+        description="a list of IPv4 addresses and networks, /8 at the widest, where pods reach an external Vault "
+        "server",
     )
 
 
 def partition(region: str) -> str:
-    """Return the partition of a region."""
+    """Return the AWS partition of a region."""
     return next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")

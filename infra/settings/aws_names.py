@@ -1,4 +1,4 @@
-"""The check of every name that a stack gives in AWS: the same calls make the names of what is deployed."""
+"""Checks every name that a stack uses in AWS, by the same calls that name the deployed resources."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,12 +10,12 @@ from infra.limits.aws_names import RefusedNameError
 from infra.limits.buckets import LOGS, PURPOSES
 from infra.settings.model import Settings
 
-# A setting's key and value, and the call that makes a name of it, which raises `RefusedNameError`.
+# A setting's key and value, and the call that builds a name from it or raises `RefusedNameError`.
 Name = tuple[str, str, Callable[[], str]]
 
 
 def problems(settings: Settings, account: Account) -> Iterator[str]:
-    """Yield a line for each setting and kind of name, about the name that is furthest over its limit."""
+    """Yield a line for each setting and kind of name, about the name that exceeds its limit the most."""
     worst: dict[tuple[str, str], tuple[str, RefusedNameError]] = {}
     for key, value, make in names(settings, account):
         try:
@@ -29,7 +29,7 @@ def problems(settings: Settings, account: Account) -> Iterator[str]:
 
 
 def names(settings: Settings, account: Account) -> Iterator[Name]:
-    """Yield each name that the stack gives in AWS, with the setting that it is made of."""
+    """Yield each name that the stack uses in AWS, with the setting that is part of it."""
     if settings.environment is None:
         return
     environment = "environment.name", settings.environment.name
@@ -37,7 +37,8 @@ def names(settings: Settings, account: Account) -> Iterator[Name]:
         yield *environment, partial(make, *arguments)
     for workload in settings.identities():
         if workload.granted(settings.stores_in_aws):
-            yield *(workload.setting or environment), partial(account.role_name, workload.role_purpose)
+            key, value = workload.setting or environment
+            yield key, value, partial(account.role_name, workload.role_purpose)
 
 
 def _of_resources(settings: Settings, account: Account) -> Iterator[tuple[Callable[..., str], *tuple[str, ...]]]:

@@ -1,4 +1,4 @@
-"""The base of a capability's section: what the capability adds to the checks, flows and workloads of the whole."""
+"""The base of a capability's section of the stack file: its checks, network flows and workloads."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 
 
 class Capability(Section):
-    """A section of the stack file that belongs to a capability; each method sees the settings of the whole stack."""
+    """A capability's section of the stack file. Each method gets the settings of the whole stack."""
 
-    def problems(self, settings: "Settings") -> Iterator[str]:  # noqa: ARG002 - for those that check something
+    def problems(self, settings: "Settings") -> Iterator[str]:  # noqa: ARG002 - for overrides
         """Yield a line for each problem: `section.key: got VALUE; allowed: VALUES`."""
         yield from ()
 
-    def flows(self, settings: "Settings") -> Iterator[Flow]:  # noqa: ARG002 - for those whose pods talk
-        """Yield the flows of the capability's pods and servers, as they are switched on."""
+    def flows(self, settings: "Settings") -> Iterator[Flow]:  # noqa: ARG002 - for overrides
+        """Yield the network flows of the capability's pods and servers that the settings switch on."""
         yield from ()
 
-    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - for those with identities
+    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - for overrides
         """Yield the capability's workloads that have an identity."""
         yield from ()
 
 
-def only_with(section: str, given: Section, kind: str, keys: tuple[str, ...]) -> Iterator[str]:
-    """Yield a line for each of `keys` that was set although it means nothing with another `kind` than this one."""
-    actual = getattr(given, "kind")  # noqa: B009 - not every section has one
+def only_with(section: str, settings: Section, kind: str, keys: tuple[str, ...]) -> Iterator[str]:
+    """Yield a line for each of `keys` that `settings` changes from its default although it applies to `kind` only."""
+    actual = getattr(settings, "kind")  # noqa: B009 - not every section has one
     if actual == kind:
         return
-    fields = type(given).model_fields
+    fields = type(settings).model_fields
     for key in keys:
-        if key in given.model_fields_set and getattr(given, key) != fields[key].default:
-            yield f"{section}.{fields[key].alias or key}: given with kind {actual}; allowed with kind {kind} only"
+        if key in settings.model_fields_set and getattr(settings, key) != fields[key].default:
+            yield f"{section}.{fields[key].alias or key}: set with kind {actual}; allowed only with kind {kind}"

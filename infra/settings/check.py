@@ -1,7 +1,7 @@
-"""The check of the whole: settings that are valid one by one and can't work together, found before anything is made.
+"""Checks that the settings of a stack work together, before any resource is created.
 
-Each problem names a key, the values that clash, and what would be allowed. What concerns one capability is in its own
-folder.
+Each problem names a key, the conflicting values, and the allowed ones. The checks of a single capability are in its own
+section.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ from infra.settings import aws_names
 from infra.settings.aws import partition
 from infra.settings.model import Settings
 
-# What stands for the account in the ARN of a policy that AWS manages.
+# The account ID in the ARN of a policy that AWS manages.
 _AWS_MANAGED: Final = "aws"
 
 
@@ -31,20 +31,18 @@ def _account(settings: Settings) -> Iterator[str]:
     if not settings.uses_aws:
         if settings.only_repositories:
             yield (
-                "aws.onlyRepositories: got true; allowed with something in AWS only, such as cluster.eksName: this "
+                "aws.onlyRepositories: got true; allowed only with a resource in AWS, such as cluster.eksName, as this "
                 "stack would be emptied"
             )
         return
     if settings.environment is None:
-        yield (
-            "environment: not set; allowed: an object with name, owner and costCenter (this stack has something in AWS)"
-        )
+        yield "environment: not set; allowed: an object with name, owner and costCenter (this stack uses AWS)"
     if settings.aws is None:
-        yield "aws: not set; allowed: an object with accountId (this stack has something in AWS)"
+        yield "aws: not set; allowed: an object with accountId (this stack uses AWS)"
     elif settings.aws.emulated and settings.aws.endpoint is None:
         yield (
-            "aws.endpoint: not set, with emulated true; allowed: the address of the emulated AWS API (the environment "
-            "variable AEGIS_AWS_ENDPOINT fills in), as everything would go to AWS itself otherwise"
+            "aws.endpoint: not set, with emulated true; allowed: the URL of the emulated AWS API (default: the "
+            "environment variable AEGIS_AWS_ENDPOINT), as the update would go to AWS otherwise"
         )
 
 
@@ -71,11 +69,11 @@ def _localhost(settings: Settings) -> Iterator[str]:
         "postgres": settings.database.kind == "in-cluster",
     }
     holders: dict[int, str] = {}
-    for server in (name for name, is_there in in_cluster.items() if is_there):
+    for server in (name for name, is_in_cluster in in_cluster.items() if is_in_cluster):
         port = getattr(settings.localhost, server)
         holder = holders.setdefault(port, server)
         if holder != server:
-            yield f"localhost.{_camel(server)}: got {port}, which {_camel(holder)} has; allowed: one for each server"
+            yield f"localhost.{_camel(server)}: got {port}, the port of {_camel(holder)}; allowed: a different port"
 
 
 def _networks(settings: Settings) -> Iterator[str]:

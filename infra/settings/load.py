@@ -1,4 +1,4 @@
-"""Reads a stack's settings and checks them: each by itself, and then all of them together."""
+"""Reads and checks the settings of a stack: each one alone, then all of them together."""
 
 import json
 import os
@@ -15,36 +15,43 @@ from infra.settings.problems import describe
 
 
 class SettingsError(pulumi.RunError):
-    """The settings of the stack are wrong: the engine prints the message, without a traceback, and stops."""
+    """The settings of the stack are invalid. The engine prints the message without a traceback, and stops."""
 
 
 def load() -> Settings:
     """Return the settings of the current stack.
 
     Raises:
-        SettingsError: Something is unknown, missing, of a wrong type, out of range or at odds with the rest; it lists
-            every problem at once.
+        SettingsError: Lists all problems: keys that are unknown or missing, and values that have the wrong type, are
+            out of range or conflict with other settings.
     """
     try:
-        given = ambient.fill_in(_given(pulumi.get_project()), os.environ, preview=pulumi.runtime.is_dry_run())
+        unchecked = ambient.fill_in(_read(pulumi.get_project()), os.environ, preview=pulumi.runtime.is_dry_run())
     except ambient.ImagesFileError as error:
         raise SettingsError(str(error)) from None
-    wanted = parse(given, pulumi.get_project(), pulumi.get_stack())
-    if wanted.aws is not None and wanted.aws.endpoint is not None and not wanted.aws.emulated:
-        # A variable left over in a shell is enough for a preview of what is nowhere.
-        pulumi.log.warn(f"Sent to the emulated AWS at {wanted.aws.endpoint}, and not to {wanted.aws.account_id}.")
-    return wanted
+    settings = parse(unchecked, pulumi.get_project(), pulumi.get_stack())
+    if settings.aws is not None and settings.aws.endpoint is not None and not settings.aws.emulated:
+        # A variable left over in a shell is enough to preview against the wrong API.
+        pulumi.log.warn(
+            f"Calls go to the emulated AWS API at {settings.aws.endpoint}, not to AWS account "
+            f"{settings.aws.account_id}."
+        )
+    return settings
 
 
-def parse(given: Mapping[str, Any], namespace: str, stack: str) -> Settings:
-    """Check the settings `given` for `stack`; `namespace` is how the stack file's keys begin."""
+def parse(unchecked: Mapping[str, Any], namespace: str, stack: str) -> Settings:
+    """Check the settings of `stack`; `namespace` is the prefix of the stack file's keys.
+
+    Raises:
+        SettingsError: Lists every problem.
+    """
     try:
-        wanted = Settings.model_validate(dict(given))
+        settings = Settings.model_validate(dict(unchecked))
     except ValidationError as error:
         raise _refusal(stack, describe(Settings, error, namespace)) from None
-    if problems := check.problems(wanted, namespace):
+    if problems := check.problems(settings, namespace):
         raise _refusal(stack, [f"{namespace}:{problem}" for problem in problems])
-    return wanted
+    return settings
 
 
 def _refusal(stack: str, problems: list[str]) -> SettingsError:
@@ -52,8 +59,8 @@ def _refusal(stack: str, problems: list[str]) -> SettingsError:
     return SettingsError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
 
 
-def _given(namespace: str) -> dict[str, Any]:
-    # pulumi.Config reads keys that one knows; an unknown one shows only in the whole map.
+def _read(namespace: str) -> dict[str, Any]:
+    # pulumi.Config only looks up known keys. Unknown ones show only in the whole map.
     config = pulumi.Config(namespace)
     keys = [key.removeprefix(f"{namespace}:") for key in CONFIG.get() if key.startswith(f"{namespace}:")]
     return {key: _value(config.require(key)) for key in keys}

@@ -1,4 +1,4 @@
-"""The ports of the machine that runs Pulumi at which the servers in the cluster answer."""
+"""The ports on the machine that runs Pulumi where the servers in the cluster answer."""
 
 from typing import Annotated, Final, Literal
 
@@ -9,29 +9,29 @@ from infra.settings.section import Section
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 ServerName = Literal["mlflow", "s3", "s3_console", "vault", "postgres"]
-_ALLOWED: Final = "an integer from 1024 to 65535, another one for each server"
+_ALLOWED: Final = "an integer from 1024 to 65535, different for each server"
 
 
 class Localhost(Section):
-    """The ports of `localhost` at which the servers answer: `make up` opens them and forwards connections."""
+    """The ports of `localhost` where the servers answer. `make up` opens them and forwards connections."""
 
     mlflow: Port = Field(default=contracts.LOCALHOST_PORTS["mlflow"], description=f"MLflow: {_ALLOWED}")
     s3: Port = Field(
-        default=contracts.LOCALHOST_PORTS["s3"], description=f"the S3 server, where the cluster has one: {_ALLOWED}"
+        default=contracts.LOCALHOST_PORTS["s3"], description=f"the S3 server, if it is in the cluster: {_ALLOWED}"
     )
     s3_console: Port = Field(
-        default=contracts.LOCALHOST_PORTS["s3_console"], description=f"the S3 server's own web page: {_ALLOWED}"
+        default=contracts.LOCALHOST_PORTS["s3_console"], description=f"the S3 server's web page: {_ALLOWED}"
     )
     vault: Port = Field(
-        default=contracts.LOCALHOST_PORTS["vault"], description=f"Vault, where the cluster has one: {_ALLOWED}"
+        default=contracts.LOCALHOST_PORTS["vault"], description=f"Vault, if it is in the cluster: {_ALLOWED}"
     )
     postgres: Port = Field(
-        default=contracts.LOCALHOST_PORTS["postgres"], description=f"PostgreSQL, where the cluster has one: {_ALLOWED}"
+        default=contracts.LOCALHOST_PORTS["postgres"], description=f"PostgreSQL, if it is in the cluster: {_ALLOWED}"
     )
 
     def url(self, server: ServerName) -> str:
-        """Return the address of a server.
+        """Return the URL of a server.
 
-        It stays the same over all changes of the cluster; the address of a Service changes when it is replaced.
+        It never changes, while the address of a Service changes when the Service is replaced.
         """
         return f"http://localhost:{getattr(self, server)}"

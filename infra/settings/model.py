@@ -1,4 +1,4 @@
-"""All sections of a stack's settings, and what the whole of them says."""
+"""`Settings`: all sections of a stack file, and what follows from all of them together."""
 
 from collections.abc import Iterator
 
@@ -23,12 +23,12 @@ from infra.settings.section import Section
 
 
 class Settings(Section):
-    """Everything that a stack file may set."""
+    """All settings of a stack file."""
 
-    environment: Environment | None = Field(default=None, description="an object; needed by everything in AWS")
-    aws: Aws | None = Field(default=None, description="an object; needed by everything in AWS")
+    environment: Environment | None = Field(default=None, description="an object, required for resources in AWS")
+    aws: Aws | None = Field(default=None, description="an object, required for resources in AWS")
     cluster: Cluster = Field(description="an object")
-    images: Images = Field(description="an object of image references (AEGIS_IMAGES fills in when it is not set)")
+    images: Images = Field(description="an object of image references (default: the JSON file that AEGIS_IMAGES names)")
     database: Database = Field(default=Database(), description="an object")
     artifact_store: ArtifactStore = Field(default=ArtifactStore(), description="an object")
     egress: Egress = Field(default=Egress(), description="an object")
@@ -38,34 +38,34 @@ class Settings(Section):
     trainer: Trainer = Field(default=Trainer(), description="an object")
     release: Release = Field(default=Release(), description="an object")
     localhost: Localhost | None = Field(
-        default=None, description="an object; default: the servers are named by their addresses in the cluster"
+        default=None, description="an object; default: servers are reached by their addresses in the cluster"
     )
     teams: list[Team] = Field(default=[], max_length=100, description="a list of at most 100 objects")
 
     @property
     def only_repositories(self) -> bool:
-        """Whether the stack is at its first step, before there are images to run."""
+        """Whether the stack has only image repositories, because no images have been pushed yet."""
         return self.aws is not None and self.aws.only_repositories
 
     @property
     def uses_aws(self) -> bool:
-        """Whether anything of the stack is in AWS."""
+        """Whether the stack has resources in AWS."""
         return self.database.kind == "rds" or self.artifact_store.kind == "s3" or self.cluster.eks_name is not None
 
     @property
     def has_emulated_aws(self) -> bool:
-        """Whether calls to AWS go to an emulated API, in a preview at least."""
+        """Whether calls to AWS go to an emulated API, at least in this preview."""
         return self.aws is not None and self.aws.api.is_emulated
 
     @property
     def stores_in_aws(self) -> frozenset[Store]:
-        """What grants can be about."""
-        there = {
+        """The stores in AWS to which grants apply."""
+        in_aws = {
             Store.BUCKETS: self.artifact_store.kind == "s3",
             Store.DATABASE_LOGIN: self.database.auth == "iam",
             Store.DATABASE_SECRET: self.database.kind == "rds",
         }
-        return frozenset(store for store, is_there in there.items() if is_there)
+        return frozenset(store for store, is_in_aws in in_aws.items() if is_in_aws)
 
     def capabilities(self) -> Iterator[Capability]:
         """Yield the section of each capability."""
@@ -76,7 +76,7 @@ class Settings(Section):
             )
 
     def flows(self) -> tuple[Flow, ...]:
-        """Return every flow of the platform's pods and servers."""
+        """Return every network flow between the platform's pods and servers."""
         return tuple(flow for capability in self.capabilities() for flow in capability.flows(self))
 
     def identities(self) -> tuple[Workload, ...]:

@@ -1,4 +1,4 @@
-"""Names that a stack file gives, as those that hold them take them: AWS, Vault, MLflow."""
+"""Types of names in a stack file, with the rules of the system that uses each name: AWS, Vault or MLflow."""
 
 import posixpath
 import re
@@ -6,20 +6,20 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-# What Vault keeps for itself, https://developer.hashicorp.com/vault/docs/enterprise/namespaces#namespace-naming-restrictions
-# and the constant `protectedMounts` of its source; an auth method can't be where tokens are made.
+# Names that Vault reserves: https://developer.hashicorp.com/vault/docs/enterprise/namespaces#namespace-naming-restrictions
+# and the constant `protectedMounts` in its source. `token` is the path of the built-in token auth method.
 _RESERVED_MOUNTS: Final = ("audit", "auth", "cubbyhole", "identity", "sys")
 _RESERVED_METHODS: Final = (*_RESERVED_MOUNTS, "token")
 _RESERVED_NAMESPACES: Final = (*_RESERVED_MOUNTS, "root")
 _DOTS: Final = (".", "..")
-# https://docs.aws.amazon.com/general/latest/gr/rande.html, those of other partitions included.
+# https://docs.aws.amazon.com/general/latest/gr/rande.html, including the regions of other partitions.
 REGION: Final = r"^[a-z]{2,4}(-[a-z]+)+-[1-9][0-9]?$"
-# Vault's own pattern of a key's name, `framework.GenericNameRegex`.
+# Vault's pattern for key names, `framework.GenericNameRegex`.
 _KEY: Final = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 _METRIC: Final = re.compile(r"[/\w.\- :]+")
-# The columns of MLflow's database.
+# Characters: the width of the columns in MLflow's database.
 LONGEST_IN_MLFLOW: Final = 256
-# In bytes, on Linux.
+# Bytes, the limit of Linux.
 LONGEST_FILE_NAME: Final = 255
 
 
@@ -39,14 +39,14 @@ def _method(value: str) -> str:
 
 
 def _namespace(value: str) -> str:
-    # No part of the path may be one of them, as each is the name of a namespace in the one before it.
+    # Each part of the path is the name of a namespace, so none may be a reserved name.
     for segment in value.split("/"):
         _segments(segment, _RESERVED_NAMESPACES)
     return value
 
 
 def _tag(value: str) -> str:
-    # AWS keeps the prefix, in any case; its services cut spaces off or don't.
+    # AWS reserves the prefix, in upper or lower case. Only some of its services strip outer spaces.
     if value.strip() != value or value.lower().startswith("aws:"):
         raise ValueError("reserved")
     return value
@@ -54,19 +54,19 @@ def _tag(value: str) -> str:
 
 def _text(value: str) -> str:
     if not value.strip() or not value.isprintable():
-        raise ValueError("nothing to read")
+        raise ValueError("empty or not printable")
     return value
 
 
 def _path(value: str) -> str:
-    """Check what MLflow also takes for a path: it refuses one that can be written in another way."""
+    """Check a name that MLflow also uses as a path: it refuses any path that isn't in normal form."""
     if posixpath.normpath(value) != value or value == "." or value.startswith(("..", "/")):
-        raise ValueError("no path")
+        raise ValueError("not a normalized relative path")
     return value
 
 
 def _file_name(value: str) -> str:
-    # A release packs a model in a folder of its name.
+    # A release packs the model in a folder with this name.
     if len(value.encode()) > LONGEST_FILE_NAME:
         raise ValueError("too long")
     return value
@@ -74,21 +74,21 @@ def _file_name(value: str) -> str:
 
 def _metric(value: str) -> str:
     if _METRIC.fullmatch(value) is None:
-        raise ValueError("MLflow takes other characters")
+        raise ValueError("MLflow refuses these characters")
     return _path(value)
 
 
-# What AWS takes as the value of a tag: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
+# The values that AWS accepts for a tag: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
 Tag = Annotated[str, Field(max_length=256, pattern=r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$"), AfterValidator(_tag)]
 Region = Annotated[str, Field(pattern=REGION)]
 Mount = Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"), AfterValidator(_mount)]
-# In lower case: a policy is named after it, and Vault doesn't tell `A` from `a` in those.
+# Lower case only: a policy is named after it, and Vault's policy names ignore case.
 AuthMount = Annotated[str, Field(max_length=255, pattern=r"^[a-z0-9_.-]+(/[a-z0-9_.-]+)*$"), AfterValidator(_method)]
 VaultNamespace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"), AfterValidator(_namespace)]
 TransitKey = Annotated[str, Field(max_length=128, pattern=_KEY)]
 Experiment = Annotated[str, Field(max_length=LONGEST_IN_MLFLOW), AfterValidator(_text)]
 Metric = Annotated[str, Field(max_length=250), AfterValidator(_metric)]
-# Without a quote: filters of the model registry are written with one.
+# No quotes: the filters of the model registry put the name in quotes.
 Model = Annotated[
     str, Field(pattern=r"^[^/:']+$"), AfterValidator(_text), AfterValidator(_path), AfterValidator(_file_name)
 ]

@@ -1,7 +1,7 @@
-"""Turns pydantic's findings about a stack's settings into lines that a platform engineer can act on.
+"""Turns pydantic's validation errors into lines that a platform engineer can act on.
 
-Each line names the key as the stack file spells it, what it got, and what is allowed. What is allowed is the
-description of the field, so that the check, its message and the reference can't drift apart.
+Each line names the key as the stack file spells it, the value, and the allowed values. The allowed values come from the
+field's description, so the check, its message and `docs/settings.md` always agree.
 """
 
 import difflib
@@ -14,21 +14,21 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 _LONGEST_VALUE = 80
-# How pydantic marks that the key of an object is wrong, and not its value.
+# Pydantic's mark for an invalid key of an object, as opposed to its value.
 _OF_A_KEY = "[key]"
 
 
 def describe(model: type[BaseModel], error: ValidationError, namespace: str) -> list[str]:
-    """Return one line per problem of `error`, which came from validating the settings of `namespace` with `model`."""
+    """Return one line per problem in `error`, raised when `model` validated the settings of `namespace`."""
     return [_line(model, problem, namespace) for problem in error.errors(include_url=False)]
 
 
 def _line(model: type[BaseModel], problem: ErrorDetails, namespace: str) -> str:
     location = problem["loc"]
     if problem["type"] == "extra_forbidden":
-        *section, given = location
-        key = _key(model, namespace, section, as_given=str(given))
-        return f"{key}: unknown key; {_known_keys(_model_at(model, section), str(given))}"
+        *section, unknown = location
+        key = _key(model, namespace, section, unknown=str(unknown))
+        return f"{key}: unknown key; {_known_keys(_model_at(model, section), str(unknown))}"
     key = _key(model, namespace, location)
     field = _field_at(model, location)
     allowed = field.description if field is not None and field.description else problem["msg"]
@@ -37,8 +37,8 @@ def _line(model: type[BaseModel], problem: ErrorDetails, namespace: str) -> str:
     return f"{key}: got {_shown(problem['input'])}; allowed: {allowed}"
 
 
-def _key(model: type[BaseModel], namespace: str, location: Sequence[int | str], as_given: str = "") -> str:
-    """Return the key of a problem as the stack file spells it; what no section knows stays `as_given`."""
+def _key(model: type[BaseModel], namespace: str, location: Sequence[int | str], unknown: str = "") -> str:
+    """Return the key of a problem as the stack file spells it, with an `unknown` last part added as it is."""
     path = ""
     section: type[BaseModel] | None = model
     for part in location:
@@ -47,15 +47,15 @@ def _key(model: type[BaseModel], namespace: str, location: Sequence[int | str], 
         elif part != _OF_A_KEY:
             field = _by_alias(section, part) if section is not None else None
             section = _section(field) if field is not None else None
-            # A default that doesn't fit the other settings is located by its Python name, which the file doesn't know.
+            # Pydantic locates an invalid default by the field's Python name, which the stack file doesn't use.
             path += f".{part if field is None else field.alias}"
-    path += f".{as_given}" if as_given else ""
+    path += f".{unknown}" if unknown else ""
     return f"{namespace}:{path.removeprefix('.')}"
 
 
-def _known_keys(model: type[BaseModel], given: str) -> str:
+def _known_keys(model: type[BaseModel], unknown: str) -> str:
     known = [field.alias or name for name, field in model.model_fields.items()]
-    close = difflib.get_close_matches(given, known, n=1)
+    close = difflib.get_close_matches(unknown, known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{hint}known keys: {', '.join(known)}"
 
@@ -66,7 +66,7 @@ def _shown(value: object) -> str:
 
 
 def _field_at(model: type[BaseModel], location: Sequence[int | str]) -> FieldInfo | None:
-    """Return the innermost field on the way to `location`: a plain item of a list is described by its list."""
+    """Return the innermost field on the path to `location`: the description of a list covers its plain items."""
     found = None
     current: type[BaseModel] | None = model
     for part in location:

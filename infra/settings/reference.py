@@ -1,6 +1,6 @@
 """Writes `docs/settings.md`, the reference of every setting, from the types that check them.
 
-`python -m infra.settings.reference` writes it, and `--check` only says whether it is current.
+`python -m infra.settings.reference` writes it; with `--check` it only reports whether the file is current.
 """
 
 import argparse
@@ -19,14 +19,14 @@ PATH = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 
 _HEAD = """# Settings
 
-Every setting of a stack file, `stacks/Pulumi.<environment>.yaml`, under `config:` with the prefix `aegis:`. Made from
-the types in `infra/settings` by `make settings`. An unknown key, a wrong type or a value out of range fails the
-preview, and so do settings that can't work together. A setting without a default is required in its section.
+All settings of a stack file, `stacks/Pulumi.<environment>.yaml`, under `config:` with the prefix `aegis:`. `make
+settings` generates this file from the types that check them. The preview fails on an unknown key, a wrong type, a value
+out of range, or settings that conflict. A setting marked as required must be set if its section is.
 """
 
 
 def text() -> str:
-    """Return the reference, as Markdown."""
+    """Return the reference as Markdown."""
     return "\n".join(
         [_HEAD, *(line for name, field in Settings.model_fields.items() for line in _section(name, field))]
     )
@@ -69,7 +69,7 @@ def _sentence(model: type[BaseModel]) -> str:
 def _model(field: FieldInfo) -> type[BaseModel]:
     model = _model_or_none(field)
     if model is None:
-        raise TypeError(f"{field} is not a section.")
+        raise TypeError(f"{field} isn't a section.")
     return model
 
 
@@ -84,16 +84,18 @@ def _model_or_none(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the reference, or check it."""
+    """Write the reference, or check that it is current; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.settings.reference", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 1 where docs/settings.md is not current")
+    parser.add_argument(
+        "--check", action="store_true", help="only check: exit with 1 if docs/settings.md isn't current"
+    )
     arguments = parser.parse_args(argv)
     if not arguments.check:
         PATH.write_text(text())
         return 0
     if PATH.exists() and PATH.read_text() == text():
         return 0
-    print(f"{PATH.name} is not current: run `make settings`.", file=sys.stderr)
+    print(f"docs/{PATH.name} isn't current: run `make settings`.", file=sys.stderr)
     return 1
 
 

@@ -1,6 +1,6 @@
-"""The base of all sections of a stack's settings, and the types that several sections use.
+"""The base of all sections of a stack file, and types that several sections use.
 
-The description of each field says what is allowed. The messages of the checks and `docs/settings.md` are made from it.
+The description of a field states its allowed values, for the error messages and for `docs/settings.md`.
 """
 
 import ipaddress
@@ -15,24 +15,24 @@ from pydantic.alias_generators import to_camel
 
 from infra.limits.quantities import MOST_VOLUME_GIB, gibibytes, mebibytes
 
-# RFC 1123 label: what Kubernetes takes as the name of a namespace. A subdomain, the name of a host or of most other
-# objects, is labels with dots between them.
+# An RFC 1123 label: the form of a namespace's name. Hosts and most other objects are named by subdomains, which are
+# labels joined by dots.
 _PART: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _LABEL: Final = rf"^{_PART}$"
 _NAME: Final = rf"{_PART}(\.{_PART})*"
 _LONGEST_NAME: Final = 253
 _PORT: Final = r"(:[0-9]{1,5})?"
-# What Kubernetes takes as the key and the value of a label of a node:
+# The form of the key and value of a node label:
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 _WORD: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _NODE_LABEL: Final = rf"^({_NAME}/)?{_WORD}$"
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
-# A wider network than this would allow almost everything.
+# A wider network would allow almost everything.
 _WIDEST_PREFIX: Final = 8
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, strict about types, camelCase in the stack file, and no unknown keys."""
+    """Base of every section: frozen, strict types, camelCase keys in the stack file, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", validate_default=True, alias_generator=to_camel)
 
@@ -49,9 +49,9 @@ def _memory_size(value: str) -> str:
 
 
 def _port(value: str) -> str:
-    """Check the port of a host or a URL, which a pattern can't; `urlsplit` refuses those beyond the last."""
+    """Check the port of a host or a URL, which a pattern can't. `urlsplit` itself refuses ports above 65535."""
     if urlsplit(f"//{value.rpartition('//')[2]}").port == 0:
-        raise ValueError("no port")
+        raise ValueError("not a port")
     return value
 
 
@@ -62,19 +62,19 @@ def _existing_file(value: str) -> str:
 
 
 def _certificates(value: str) -> str:
-    """Return the path as the program and its providers see it: relative to the folder in which they run."""
+    """Return the path relative to the working directory, where the program and its providers open it."""
     path = value if Path(value).is_absolute() else os.path.relpath(_REPOSITORY / value)
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:
-        raise ValueError("no file of certificates") from error
+        raise ValueError("not a file of certificates") from error
     if "PRIVATE KEY" in Path(path).read_text():
         raise ValueError("pods would read the private key")
     return path
 
 
 def _name(value: str) -> str:
-    """Check the length of a name, and that one that looks like an IPv4 address is one."""
+    """Check the length of a host name, and that a name that looks like an IPv4 address is one."""
     host = value.rpartition("//")[2].partition(":")[0]
     if len(host) > _LONGEST_NAME:
         raise ValueError("too long")
@@ -90,9 +90,9 @@ def _node_label(value: str) -> str:
 
 
 def _network(value: str) -> str:
-    """Return the network as Kubernetes takes it, an address and a prefix: an address alone is a network of its own.
+    """Return the network in the form that Kubernetes accepts, `address/prefix`; an address alone gets `/32`.
 
-    Bits beyond the prefix are refused, as they say that either the address or the prefix is a mistake.
+    Bits beyond the prefix are refused: they show that the address or the prefix is a mistake.
     """
     network = ipaddress.IPv4Network(value)
     if network.prefixlen < _WIDEST_PREFIX:

@@ -1,4 +1,4 @@
-"""A stack's surroundings: an Output in a string is an error, and the files that the environment names are there."""
+"""Fixtures: the files and environment variables that a stack needs, and the graph of each stack file."""
 
 import functools
 import json
@@ -15,15 +15,16 @@ IMAGES = {name: f"localhost/aegis/{name}:0123456789ab" for name in contracts.IMA
 
 
 def surround(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Set what `make env` would set."""
+    """Set the environment variables that `make env` sets, and create the files that they name."""
     kubeconfig, images = folder / "kubeconfig", folder / "images.json"
     kubeconfig.write_text("apiVersion: v1\nkind: Config\n")
-    # The file of the embedded platform lists its own images as well.
+    # The embedded platform's file also lists the images of the platform itself.
     images.write_text(json.dumps(IMAGES | {"pause": "localhost/aegis/pause:1"}))
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv(contracts.IMAGES_FILE_ENV, str(images))
     monkeypatch.setenv(contracts.AWS_ENDPOINT_ENV, "http://127.0.0.1:5555")
     monkeypatch.delenv(contracts.CONTEXT_ENV, raising=False)
+    # Formatting an Output as a string is an error instead of a warning in the text.
     monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "true")
 
 
@@ -41,7 +42,7 @@ def module_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 @functools.cache
 def stack_graph(stack_file: Path) -> Graph:
-    """The whole program, run once for each stack file: the tests only read what it registered."""
+    """Run the whole program once for each stack file, as the tests only read the graph."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
         surround(monkeypatch, Path(folder))
         return run_program(stack_config(stack_file), stack=stack_file.name.split(".")[1])
@@ -49,5 +50,5 @@ def stack_graph(stack_file: Path) -> Graph:
 
 @pytest.fixture(params=STACK_FILES, ids=lambda path: path.name.split(".")[1])
 def graph(request: pytest.FixtureRequest) -> Graph:
-    """The whole program, for each stack file."""
+    """Return the graph of the whole program, for each stack file."""
     return stack_graph(request.param)

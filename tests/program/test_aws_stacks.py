@@ -1,4 +1,4 @@
-"""The AWS environments, each by its stack file: how much there is of them, what is protected, and who may do what."""
+"""The AWS environments, each from its stack file: resource counts, protection, and the rights of workloads."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ import contracts
 from tests.program.conftest import stack_graph
 from tests.support.engine import ROOT, Graph, Registered, run_program, stack_config
 
-# Resources of each provider that an environment has: a change here is a change of what is paid for and kept up.
+# Resources of each environment by provider. A change here changes costs and upkeep.
 COUNTS = {
     "ci": {"aws": 66, "kubernetes": 47, "random": 4, "vault": 7},
     "dev": {"aws": 64, "kubernetes": 37, "random": 3, "vault": 5},
@@ -19,7 +19,7 @@ COUNTS = {
     "prod": {"aws": 104, "kubernetes": 39, "random": 3, "vault": 5},
 }
 PROTECTED = ("staging", "prod")
-# What holds data, and what guards it: a destroy must stop at all of them.
+# Kinds that hold or guard data. `pulumi destroy` must stop at each of them.
 KEPT = {
     "Bucket",
     "BucketPolicy",
@@ -35,7 +35,7 @@ TAGS = {"Project", "Environment", "Owner", "CostCenter", "ManagedBy"}
 
 @pytest.fixture
 def environments() -> dict[str, Graph]:
-    """The whole program, for each AWS environment."""
+    """Return the graph of the whole program, for each AWS environment."""
     return {name: stack_graph(_file(name)) for name in COUNTS}
 
 
@@ -48,19 +48,19 @@ def in_aws(graph: Graph) -> list[Registered]:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_an_environment_has_as_many_resources_as_before(environments: dict[str, Graph], name: str) -> None:
+def test_the_number_of_resources_of_an_environment(environments: dict[str, Graph], name: str) -> None:
     assert Counter(each.type.partition(":")[0] for each in environments[name].custom()) == COUNTS[name]
 
 
 @pytest.mark.parametrize("name", PROTECTED)
-def test_what_holds_data_is_protected(environments: dict[str, Graph], name: str) -> None:
+def test_resources_that_hold_data_are_protected(environments: dict[str, Graph], name: str) -> None:
     unprotected = [each.name for each in environments[name].of_kind(*KEPT) if not each.protect]
     assert unprotected == []
     database = environments[name].one("Instance").inputs
     assert (database["deletionProtection"], database["skipFinalSnapshot"]) == (True, False)
 
 
-def test_a_setting_and_no_other_code_lets_a_test_destroy_its_data(environments: dict[str, Graph]) -> None:
+def test_a_setting_alone_makes_an_environment_destroyable_with_its_data(environments: dict[str, Graph]) -> None:
     graph = environments["ci"]
     assert [each.name for each in in_aws(graph) if each.protect] == []
     database = graph.one("Instance").inputs
@@ -68,7 +68,7 @@ def test_a_setting_and_no_other_code_lets_a_test_destroy_its_data(environments: 
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_everything_that_takes_tags_says_whose_it_is(environments: dict[str, Graph], name: str) -> None:
+def test_every_resource_that_takes_tags_has_them(environments: dict[str, Graph], name: str) -> None:
     tagged = [
         each for each in in_aws(environments[name]) if each.kind in {"Bucket", "Key", "Role", "Instance", "LogGroup"}
     ]
@@ -99,11 +99,11 @@ def test_each_role_trusts_one_service_account_that_exists(environments: dict[str
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_no_pod_gets_a_key_of_aws_or_a_password_of_the_database(environments: dict[str, Graph], name: str) -> None:
+def test_no_pod_gets_an_aws_key_or_a_database_password(environments: dict[str, Graph], name: str) -> None:
     for secret in environments[name].of_kind("Secret"):
-        held = secret.inputs.get("stringData", {})
-        assert not held.keys() & {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"}, secret.name
-        assert "://mlflow:" not in str(held), secret.name
+        data = secret.inputs.get("stringData", {})
+        assert not data.keys() & {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"}, secret.name
+        assert "://mlflow:" not in str(data), secret.name
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -125,7 +125,7 @@ def test_a_pod_with_a_role_gets_the_token_for_it(environments: dict[str, Graph],
         assert volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] == "sts.amazonaws.com"
 
 
-def test_the_replica_is_made_in_its_own_region(environments: dict[str, Graph]) -> None:
+def test_the_replica_is_in_its_own_region(environments: dict[str, Graph]) -> None:
     providers = {
         each.name: each.inputs["region"]
         for each in environments["prod"].resources
@@ -137,7 +137,7 @@ def test_the_replica_is_made_in_its_own_region(environments: dict[str, Graph]) -
     assert len(replicas) == 4
 
 
-def test_gpu_trainers_run_on_the_nodes_that_are_kept_for_them(environments: dict[str, Graph]) -> None:
+def test_gpu_trainers_run_on_the_gpu_nodes(environments: dict[str, Graph]) -> None:
     pod = next(pod for workload, pod, _ in environments["dev"].pods() if workload.name == "trainer-run")
     assert pod["nodeSelector"] == {"karpenter.sh/nodepool": "gpu"}
     assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
@@ -153,7 +153,7 @@ def test_a_variable_left_in_the_shell_redirects_no_update(environments: dict[str
     assert all(endpoint is None for each in endpoints.values() for endpoint in each)
 
 
-def test_a_preview_that_is_sent_to_an_emulated_aws_shows_the_outputs_of_the_account(module_surroundings: None) -> None:
+def test_a_preview_against_an_emulated_aws_shows_the_outputs_of_the_account(module_surroundings: None) -> None:
     shown = {
         name: run_program(stack_config(_file(name)), stack=name, preview=True).outputs.get("s3_url")
         for name in ("ci", "staging")
@@ -161,17 +161,19 @@ def test_a_preview_that_is_sent_to_an_emulated_aws_shows_the_outputs_of_the_acco
     assert shown == {"ci": "http://127.0.0.1:5555", "staging": None}
 
 
-def test_a_preview_that_is_not_of_the_account_says_so(
+def test_a_preview_that_does_not_reach_the_account_warns(
     module_surroundings: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said = {}
+    warnings = {}
     for name, preview in (("ci", True), ("staging", True), ("staging", False)):
         caplog.clear()
         run_program(stack_config(_file(name)), stack=name, preview=preview)
-        said[name, preview] = [each.message for each in caplog.records if "emulated" in each.message]
-    assert said == {
+        warnings[name, preview] = [each.message for each in caplog.records if "emulated" in each.message]
+    assert warnings == {
         ("ci", True): [],
-        ("staging", True): ["Sent to the emulated AWS at http://127.0.0.1:5555, and not to 222222222222."],
+        ("staging", True): [
+            "Calls go to the emulated AWS API at http://127.0.0.1:5555, not to AWS account 222222222222."
+        ],
         ("staging", False): [],
     }
 
@@ -182,25 +184,33 @@ def test_another_eks_cluster_is_another_cluster_to_pulumi(environments: dict[str
 
 
 BAD = [
-    ("aegis:vault", {"kind": "in-cluster"}, 'aegis:vault.kind: got "in-cluster"; allowed with cluster.kubeconfig only'),
-    ("aegis:cluster", {"eksName": "e", "context": "c"}, "aegis:cluster.context: given with eksName; allowed: one"),
-    ("aegis:cluster", {"eksName": "e", "storageClass": "aegis-gp3"}, "allowed with gp3Class true only, which makes it"),
+    ("aegis:vault", {"kind": "in-cluster"}, 'aegis:vault.kind: got "in-cluster"; allowed only with cluster.kubeconfig'),
+    ("aegis:cluster", {"eksName": "e", "context": "c"}, "aegis:cluster.context: set with eksName; allowed: only one"),
+    ("aegis:cluster", {"eksName": "e", "storageClass": "aegis-gp3"}, "only with gp3Class true, which creates it"),
     ("aegis:database", {"kind": "rds", "storage": "20500Mi"}, "aegis:database.storage: got 20500Mi; allowed with"),
     ("aegis:aws", {"accountId": "123456789012", "region": "ap-southeast-5"}, 'aegis:aws.region: got "ap-southeast-5";'),
     ("aegis:environment", {"name": "Prod", "owner": "o", "costCenter": "c"}, 'aegis:environment.name: got "Prod"'),
     ("aegis:environment", {"name": "prod", "owner": "", "costCenter": "c"}, 'aegis:environment.owner: got ""'),
-    ("aegis:vault", {"kind": "external", "storage": "5Gi"}, "vault.storage: given with kind external; allowed with"),
-    ("aegis:aws", {"accountId": 333333333333}, "got 333333333333; allowed: the 12 digits of the account, in quotes"),
+    ("aegis:vault", {"kind": "external", "storage": "5Gi"}, "vault.storage: set with kind external; allowed only with"),
+    (
+        "aegis:aws",
+        {"accountId": 333333333333},
+        "got 333333333333; allowed: the 12 digits of the AWS account ID, in quotes",
+    ),
     ("aegis:aws", {"accountId": "1234"}, 'aegis:aws.accountId: got "1234"; allowed: the 12 digits'),
     ("aegis:aws", {"accountId": "123456789012", "region": "mars"}, 'aegis:aws.region: got "mars"'),
-    ("aegis:aws", {"accountId": "123456789012", "region": "us-east-2"}, 'replicaRegion: got "us-east-2", where the'),
+    (
+        "aegis:aws",
+        {"accountId": "123456789012", "region": "us-east-2"},
+        'replicaRegion: got "us-east-2", the same as aws.region; allowed: a different region',
+    ),
     ("aegis:database", {"kind": "rds", "instanceClass": "db.t4g.huge"}, "aegis:database.instanceClass:"),
     ("aegis:database", {"kind": "rds", "instanceClass": "db.t4g.micro"}, "and db.t4g.micro accepts 78; allowed: at"),
     ("aegis:database", {"kind": "rds", "storage": "10Gi"}, "aegis:database.storage: got 10Gi; allowed with kind"),
     ("aegis:database", {"kind": "rds", "storage": "95Gi"}, "maxStorage: got 100Gi with storage 95Gi; allowed: at"),
     ("aegis:database", {"kind": "rds", "backupDays": 3}, "aegis:database.backupDays: got 3 in a protected environment"),
-    ("aegis:database", {"kind": "rds", "logDays": 45}, "aegis:database.logDays: got 45; allowed: RDS only: days for"),
-    ("aegis:database", {"kind": "rds", "subnetIds": ["subnet-01234567"]}, "subnetIds: got subnet-01234567 alone;"),
+    ("aegis:database", {"kind": "rds", "logDays": 45}, "aegis:database.logDays: got 45; allowed: RDS only: days to"),
+    ("aegis:database", {"kind": "rds", "subnetIds": ["subnet-01234567"]}, "subnetIds: got only subnet-01234567;"),
     ("aegis:database", {"kind": "rds", "subnetIds": ["vpc-01234567"]}, 'database.subnetIds[0]: got "vpc-01234567"'),
     ("aegis:database", {"kind": "rds", "clientSecurityGroupIds": ["sg-one"]}, 'SecurityGroupIds[0]: got "sg-one"'),
     (
@@ -208,9 +218,9 @@ BAD = [
         {"kind": "rds", "clientSecurityGroupIds": ["sg-01234567", "sg-01234567"]},
         "aegis:database.clientSecurityGroupIds: got sg-01234567 2 times; allowed: each once",
     ),
-    ("aegis:artifactStore", {"kind": "s3", "backupLockDays": 60}, "backupLockDays: got 60, and"),
+    ("aegis:artifactStore", {"kind": "s3", "backupLockDays": 60}, "got 60 with backup.retentionDays 30; allowed: 1 to"),
     ("aegis:egress", {"vault": ["10.0.0.0/8", "10.1.0.0/16"]}, "egress.vault: got 10.0.0.0/8 and 10.1.0.0/16,"),
-    ("aegis:egress", {}, "aegis:egress.vault: not set; allowed: a list of the networks in which the external Vault"),
+    ("aegis:egress", {}, "aegis:egress.vault: not set; allowed: a list of the networks where pods reach"),
     (
         "aegis:teams",
         [{"name": "nlp"}, {"name": "a-team-with-a-very-long-name-ok"}],
@@ -229,7 +239,7 @@ BAD = [
     (
         "aegis:database",
         {"kind": "rds", "subnetIds": ["subnet-01234567", "subnet-01234567"]},
-        "aegis:database.subnetIds: got subnet-01234567 alone; allowed: 2 subnets or more",
+        "aegis:database.subnetIds: got only subnet-01234567; allowed: 2 or more subnets",
     ),
     ("aegis:database", {"kind": "rds", "storage": "21Gi", "maxStorage": "23Gi"}, "21Gi; allowed: at least 24Gi"),
     ("aegis:database", {"kind": "rds", "maxStorage": "65Ti"}, 'aegis:database.maxStorage: got "65Ti"; allowed: RDS'),
@@ -238,7 +248,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("key", "value", "line"), BAD, ids=[line for _, _, line in BAD])
-def test_what_cannot_work_in_aws_is_refused_with_numbers(
+def test_settings_that_cannot_work_in_aws_are_refused_with_numbers(
     module_surroundings: None, key: str, value: object, line: str
 ) -> None:
     with pytest.raises(Exception, match="The settings of stack prod have") as caught:
@@ -247,7 +257,7 @@ def test_what_cannot_work_in_aws_is_refused_with_numbers(
 
 
 @pytest.mark.parametrize(("storage", "most", "gib"), [("100Gi", "110Gi", 110), ("16Ti", "64Ti", 65_536)])
-def test_a_database_may_grow_by_ten_percent_and_to_all_that_rds_has(
+def test_a_database_may_grow_by_ten_percent_or_to_the_maximum_of_rds(
     module_surroundings: None, storage: str, most: str, gib: int
 ) -> None:
     database = {"kind": "rds", "auth": "iam", "instanceClass": "db.m7g.xlarge", "storage": storage, "maxStorage": most}
@@ -278,7 +288,7 @@ def test_workloads_log_in_to_rds_by_their_roles_where_the_buckets_are_in_the_clu
         for policy in graph.of_kind("RolePolicy")
     }
     assert actions.pop("database-setup") == ["secretsmanager:GetSecretValue", "kms:Decrypt"]
-    # Neither the signer nor a team's trainer has anything to do in AWS.
+    # The signer and the teams' trainers have no rights in AWS here.
     assert actions == {role: ["rds-db:connect"] for role in ("mlflow", "migration", "backup")}
     accounts = {workload.name: spec.get("serviceAccountName") for workload, spec, _ in graph.pods()}
     assert accounts["mlflow-server"] == "mlflow"
@@ -296,12 +306,12 @@ def test_an_emulated_stack_without_its_address_never_goes_to_aws(
         run_program(stack_config(_file("ci")), stack="ci")
 
 
-def test_the_provider_refuses_a_region_that_is_none_but_of_an_emulated_aws(environments: dict[str, Graph]) -> None:
+def test_the_provider_validates_the_region_except_for_an_emulated_aws(environments: dict[str, Graph]) -> None:
     skipped = {
         name: {each.inputs["skipRegionValidation"] for each in graph.resources if each.type == "pulumi:providers:aws"}
         for name, graph in environments.items()
     }
-    # A provider's inputs are JSON on the wire.
+    # Pulumi passes a provider's inputs as JSON text.
     assert skipped == {"ci": {"true"}, "dev": {"false"}, "staging": {"false"}, "prod": {"false"}}
 
 
@@ -314,7 +324,7 @@ def test_a_server_that_runs_in_the_cluster_has_a_repository_for_its_image(module
     }
 
 
-def test_before_the_first_images_there_are_their_repositories_and_nothing_else(module_surroundings: None) -> None:
+def test_before_the_first_images_there_are_only_their_repositories(module_surroundings: None) -> None:
     account = {"accountId": "333333333333", "onlyRepositories": True}
     graph = run_program(stack_config(_file("prod"), {"aegis:aws": account}), stack="prod")
     assert {each.kind for each in graph.custom()} == {"Repository", "LifecyclePolicy", "Key", "Alias"}

@@ -1,4 +1,4 @@
-"""Every value that an environment gives to AWS is one that AWS's own models allow."""
+"""AWS's own API models allow every value that an environment sends."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.support.aws_model import Recorder, breaches
 from tests.support.engine import ROOT, Graph, run_program, stack_config
 
 STACKS = ("ci", "dev", "staging", "prod")
-# What no stack file has, at the edges of what the settings take.
+# Values that no stack file has, at the limits of the settings.
 EDGES: dict[str, Any] = {
     "aegis:artifactStore": {"kind": "s3", "replicaRegion": "us-east-2", "coldAfterDays": 30, "backupLockDays": 1},
     "aegis:backup": {"retentionDays": 3650},
@@ -28,7 +28,7 @@ EDGES: dict[str, Any] = {
 
 
 def calls(graph: Graph) -> Recorder:
-    """Make everything of a graph in an AWS that only notes what it is asked for."""
+    """Record the API calls that create the AWS resources of a graph."""
     recorder = Recorder()
     for each in graph.custom():
         if each.type.startswith("aws:"):
@@ -36,13 +36,13 @@ def calls(graph: Graph) -> Recorder:
             inputs = kind.fields.complete(_integers(each.inputs))
             if kind.named and not inputs.get(kind.named):
                 inputs[kind.named] = kind.make_up(each.name, bytes(32))
-            kind.create(recorder, inputs)  # type: ignore[arg-type] - as much of an AWS as a creation needs
+            kind.create(recorder, inputs)  # type: ignore[arg-type] - has what creation needs
             kind.settle(recorder, "identity", inputs)  # type: ignore[arg-type]
     return recorder
 
 
 def _integers(tree: Any) -> Any:
-    """Return what the engine passes on: its numbers are all floating-point."""
+    """Turn whole floats back into integers, as the engine passes on all numbers as floats."""
     if isinstance(tree, dict):
         return {key: _integers(value) for key, value in tree.items()}
     if isinstance(tree, list):
@@ -51,13 +51,13 @@ def _integers(tree: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_an_environment_asks_for_nothing_that_aws_does_not_know(name: str) -> None:
+def test_an_environment_sends_only_what_aws_allows(name: str) -> None:
     recorder = calls(stack_graph(ROOT / "stacks" / f"Pulumi.{name}.yaml"))
     assert "rds CreateDBInstance" in recorder.operations
     assert recorder.breaches == []
 
 
-def test_the_edges_of_the_settings_are_within_those_of_aws(module_surroundings: None) -> None:
+def test_aws_allows_the_limits_of_the_settings(module_surroundings: None) -> None:
     graph = run_program(stack_config(ROOT / "stacks" / "Pulumi.prod.yaml", EDGES), stack="prod")
     assert calls(graph).breaches == []
 
@@ -72,5 +72,5 @@ def test_the_edges_of_the_settings_are_within_those_of_aws(module_surroundings: 
         ("rds", "CreateDBInstance", {"DBInstanceIdentifier": "d"}),
     ],
 )
-def test_what_aws_does_not_know_is_found(service: str, operation: str, arguments: dict[str, Any]) -> None:
+def test_what_aws_refuses_is_found(service: str, operation: str, arguments: dict[str, Any]) -> None:
     assert breaches(service, operation, arguments)

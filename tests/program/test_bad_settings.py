@@ -1,4 +1,4 @@
-"""A stack whose settings are wrong stops before its first resource and says which key, what it got, what is allowed."""
+"""A stack with invalid settings stops before its first resource and names the key, the value and what is allowed."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from infra.settings.model import Settings
 from tests.support.engine import ROOT, STACK_FILES, Graph, run_program, stack_config
 
 LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"
-# Any file of certificates will do.
+# Any PEM file of certificates.
 AUTHORITY = "infra/aws/authorities/eu-west-1.pem"
 
 BAD = [
@@ -28,13 +28,13 @@ BAD = [
     ("aegis:mlflow", {"workers": 17}, "aegis:mlflow.workers: got 17"),
     ("aegis:mlflow", {"minReplicas": 11}, "aegis:mlflow.maxReplicas: got 10; allowed: minReplicas (11) to 50"),
     ("aegis:mlflow", {"maxReplicas": 1}, "aegis:mlflow.maxReplicas: got 1; allowed: minReplicas (2) to 50"),
-    ("aegis:mlflow", {"maxReplicas": 18}, "got 18, for which 162 database connections are needed ((18 + 1"),
+    ("aegis:mlflow", {"maxReplicas": 18}, "got 18, which needs 162 database connections ((18 + 1"),
     ("aegis:mlflow", {"maxReplicas": 18}, "and the database in the cluster accepts 160; allowed: at most 17"),
     ("aegis:mlflow", {"pool": {"size": 5, "overflow": 10}}, "rollout) x 4 workers x (5 + 10)"),
     ("aegis:mlflow", {"pool": {"size": 0, "overflow": 1}}, "aegis:mlflow.pool.size: got 0; allowed: connections"),
     ("aegis:mlflow", {"minAvailable": 2}, "minAvailable: got 2 with minReplicas 2; allowed: 0 to 1, as"),
     ("aegis:mlflow", {"minReplicas": 1}, "aegis:mlflow.minAvailable: got 1 with minReplicas 1; allowed: 0 to 0"),
-    ("aegis:mlflow", {"largestArtifact": "2Gi"}, "tmpSize: got 4Gi, where 4 workers may stage an artifact of 2Gi"),
+    ("aegis:mlflow", {"largestArtifact": "2Gi"}, "tmpSize: got 4Gi, but each of 4 workers may stage an artifact of"),
     ("aegis:mlflow", {"clientNetworks": ["0.0.0.0/0"]}, 'clientNetworks[0]: got "0.0.0.0/0"; allowed: a list of IPv4'),
     ("aegis:mlflow", {"clientNetworks": ["10.0.0.1/8"]}, 'aegis:mlflow.clientNetworks[0]: got "10.0.0.1/8"'),
     ("aegis:teams", [{"name": "a b"}], 'aegis:teams[0].name: got "a b"; allowed: 1 to 58 lower-case letters'),
@@ -48,28 +48,28 @@ BAD = [
     ("aegis:mlflow", "text", 'aegis:mlflow: got "text"; allowed: an object'),
     ("aegis:localhost", {"mlflow": 80}, "aegis:localhost.mlflow: got 80; allowed: MLflow: an integer from 1024"),
     ("aegis:localhost", {"mlflow": "5000"}, 'aegis:localhost.mlflow: got "5000"'),
-    ("aegis:localhost", {"mlflow": 8200}, "localhost.vault: got 8200, which mlflow has; allowed: one for each server"),
-    ("aegis:localhost", {"s3": 7000, "s3Console": 7000}, "aegis:localhost.s3Console: got 7000, which s3 has"),
+    ("aegis:localhost", {"mlflow": 8200}, "localhost.vault: got 8200, the port of mlflow; allowed: a different port"),
+    ("aegis:localhost", {"s3": 7000, "s3Console": 7000}, "aegis:localhost.s3Console: got 7000, the port of s3;"),
     ("aegis:database", {"kind": "mysql"}, 'aegis:database.kind: got "mysql"; allowed: in-cluster'),
     ("aegis:database", {"kind": "rds"}, "aegis:aws: not set; allowed: an object with accountId"),
-    ("aegis:database", {"kind": "rds"}, 'database.kind: got "rds"; allowed with cluster.eksName only'),
+    ("aegis:database", {"kind": "rds"}, 'database.kind: got "rds"; allowed only with cluster.eksName'),
     ("aegis:database", {"version": "16"}, 'aegis:database.version: got "16"; allowed: "15", or with RDS one of its'),
     ("aegis:database", {"version": "16"}, "the image of the workloads has pg_dump 15, which can't dump a newer server"),
     ("aegis:database", {"version": "14"}, 'aegis:database.version: got "14"; allowed: "15"'),
     ("aegis:database", {"version": 15}, 'aegis:database.version: got 15; allowed: "15"'),
     ("aegis:database", {"version": "15."}, 'aegis:database.version: got "15."; allowed: "15"'),
     ("aegis:database", {"version": "15.8\n"}, 'aegis:database.version: got "15.8\\n"; allowed: "15"'),
-    ("aegis:database", {"version": "15.8"}, "aegis:database.version: given with kind in-cluster; allowed with kind"),
-    ("aegis:database", {"auth": "iam"}, 'aegis:database.auth: got "iam"; allowed with kind rds only'),
-    ("aegis:database", {"multiAz": False}, "multiAz: given with kind in-cluster; allowed with kind rds"),
+    ("aegis:database", {"version": "15.8"}, "aegis:database.version: set with kind in-cluster; allowed only with kind"),
+    ("aegis:database", {"auth": "iam"}, 'aegis:database.auth: got "iam"; allowed only with kind rds'),
+    ("aegis:database", {"multiAz": False}, "multiAz: set with kind in-cluster; allowed only with kind rds"),
     ("aegis:artifactStore", {"kind": "s3"}, "aegis:environment: not set; allowed: an object with name, owner"),
-    ("aegis:artifactStore", {"coldAfterDays": 90}, "coldAfterDays: given with kind in-cluster; allowed with kind s3"),
+    ("aegis:artifactStore", {"coldAfterDays": 90}, "coldAfterDays: set with kind in-cluster; allowed only with kind"),
     ("aegis:vault", {"kind": "external"}, "aegis:vault.address: not set; allowed: the https address of a Vault"),
     ("aegis:vault", {"address": "http://v"}, 'aegis:vault.address: got "http://v"; allowed: external only: the https'),
     ("aegis:vault", {"authorities": "nowhere.pem"}, 'aegis:vault.authorities: got "nowhere.pem"; allowed: external'),
     ("aegis:vault", {"authorities": "README.md"}, 'authorities: got "README.md"; allowed: external only: the path'),
-    ("aegis:vault", {"namespace": "ml"}, "vault.namespace: given with kind in-cluster; allowed with kind external"),
-    ("aegis:vault", {"authorities": AUTHORITY}, "vault.authorities: given with kind in-cluster; allowed with kind"),
+    ("aegis:vault", {"namespace": "ml"}, "vault.namespace: set with kind in-cluster; allowed only with kind external"),
+    ("aegis:vault", {"authorities": AUTHORITY}, "vault.authorities: set with kind in-cluster; allowed only with kind"),
     ("aegis:vault", {"namespace": "/ml"}, 'aegis:vault.namespace: got "/ml"; allowed: external only: the namespace of'),
     ("aegis:vault", {"namespace": "ml/"}, 'aegis:vault.namespace: got "ml/"; allowed: external only: the namespace of'),
     ("aegis:database", {"storage": "20G"}, 'aegis:database.storage: got "20G"; allowed: a volume size from 1Gi'),
@@ -88,14 +88,14 @@ BAD = [
     ("aegis:cluster", {"storageClass": "fast disks"}, 'aegis:cluster.storageClass: got "fast disks"'),
     ("aegis:cluster", {"dnsNetworks": ["169.254.20.10/16"]}, 'cluster.dnsNetworks[0]: got "169.254.20.10/16"; allowed'),
     ("aegis:cluster", {"dnsNetworks": ["fd00::a/128"]}, 'aegis:cluster.dnsNetworks[0]: got "fd00::a/128"; allowed'),
-    ("aegis:images", {"mlflow": "no-tag"}, 'aegis:images.mlflow: got "no-tag"; allowed: an image reference with a tag'),
+    ("aegis:images", {"mlflow": "no-tag"}, 'aegis:images.mlflow: got "no-tag"; allowed: the image of the tracking'),
     ("aegis:images", {"mlflow": "mlflow:1"}, "aegis:images.workloads: not set; allowed:"),
     ("aegis:images", {"mlflow": "m:1", "workloads": "w:1"}, "aegis:images.trainer: not set; allowed:"),
     ("aegis:mlflow", {"max_replicas": 3}, "aegis:mlflow.max_replicas: unknown key; did you mean maxReplicas?"),
     ("aegis:mlflow", {"workers": 16}, "accepts 160; allowed: at most 3, or fewer workers, or more database.memory"),
     ("aegis:mlflow", {"clientNetworks": ["10.0.0.0/16", "10.0.1.0/24"]}, "got 10.0.0.0/16 and 10.0.1.0/24, which"),
     ("aegis:mlflow", {"publicHosts": ["ml.example.com:65536"]}, 'publicHosts[0]: got "ml.example.com:65536"; allowed'),
-    ("aegis:cluster", {"storageClass": "aegis-gp3"}, 'storageClass: got "aegis-gp3"; allowed with gp3Class true only'),
+    ("aegis:cluster", {"storageClass": "aegis-gp3"}, 'storageClass: got "aegis-gp3"; allowed only with gp3Class true'),
     ("aegis:cluster", {"domain": "cluster.local:53"}, 'aegis:cluster.domain: got "cluster.local:53"; allowed: the DNS'),
     ("aegis:vault", {"address": "https://v:65536"}, 'aegis:vault.address: got "https://v:65536"; allowed: external'),
     ("aegis:vault", {"address": "https://v:0"}, 'aegis:vault.address: got "https://v:0"; allowed: external only: the'),
@@ -108,17 +108,17 @@ BAD = [
     (
         "aegis:aws",
         {"accountId": "111111111111", "onlyRepositories": True},
-        "aegis:aws.onlyRepositories: got true; allowed with something in AWS only",
+        "aegis:aws.onlyRepositories: got true; allowed only with a resource in AWS",
     ),
     (
         "aegis:aws",
         {"accountId": "111111111111", "endpoint": "http://127.0.0.1:65536"},
-        'aegis:aws.endpoint: got "http://127.0.0.1:65536"; allowed: the address of an emulated AWS API',
+        'aegis:aws.endpoint: got "http://127.0.0.1:65536"; allowed: the URL of an emulated AWS API',
     ),
     (
         "aegis:aws",
         {"accountId": "111111111111", "endpoint": "http://127.0.0.256:5555"},
-        'aegis:aws.endpoint: got "http://127.0.0.256:5555"; allowed: the address of an emulated AWS API',
+        'aegis:aws.endpoint: got "http://127.0.0.256:5555"; allowed: the URL of an emulated AWS API',
     ),
 ]  # fmt: skip
 
@@ -139,7 +139,7 @@ def test_a_bad_setting_is_refused_with_its_key_and_what_is_allowed(key: str, val
     assert line in refusal({key: value})
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     message = refusal(
         {"aegis:mlflow": {"workers": 0, "cpuTarget": 5}, "aegis:backup": {"schedule": 2}, "aegis:extra": 1}
     )
@@ -147,7 +147,7 @@ def test_every_problem_is_told_at_once() -> None:
     assert len(message.splitlines()) == 5
 
 
-def test_a_missing_part_hides_no_number_that_does_not_fit() -> None:
+def test_a_missing_setting_hides_no_other_problem() -> None:
     message = refusal({"aegis:vault": {"kind": "external"}, "aegis:mlflow": {"minAvailable": 2, "tmpSize": "1Gi"}})
     for key in ("vault.address", "vault.kind", "egress.vault", "mlflow.minAvailable", "mlflow.tmpSize"):
         assert f"aegis:{key}: " in message
@@ -168,16 +168,18 @@ def test_without_a_kubeconfig_the_message_names_the_variable(monkeypatch: pytest
     assert "KUBECONFIG" in message
 
 
-def test_who_names_a_context_gets_the_usual_kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    usual = tmp_path / ".kube" / "config"
-    usual.parent.mkdir()
-    usual.write_text("{}")
+def test_a_context_without_a_kubeconfig_is_one_of_the_default_kubeconfig(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    default = tmp_path / ".kube" / "config"
+    default.parent.mkdir()
+    default.write_text("{}")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv(contracts.CONTEXT_ENV, "kind-kind")
     graph = run_program(stack_config(LOCAL))
     provider = next(each for each in graph.resources if each.type == "pulumi:providers:kubernetes")
-    assert (provider.inputs["kubeconfig"], provider.inputs["context"]) == (str(usual), "kind-kind")
+    assert (provider.inputs["kubeconfig"], provider.inputs["context"]) == (str(default), "kind-kind")
 
 
 def test_without_images_the_message_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +188,7 @@ def test_without_images_the_message_names_the_variable(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("content", ["not json", None])
-def test_an_unreadable_file_of_images_is_named(
+def test_an_unreadable_images_file_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
 ) -> None:
     path = tmp_path / "other.json"
@@ -208,7 +210,7 @@ def test_the_reference_of_the_settings_is_current() -> None:
     assert reference.PATH.read_text() == reference.text(), "run `make settings`"
 
 
-def test_the_schema_of_the_project_knows_the_sections_and_no_others() -> None:
+def test_the_project_declares_exactly_the_sections_of_the_settings() -> None:
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     assert set(declared) == {field.alias or name for name, field in Settings.model_fields.items()}
 

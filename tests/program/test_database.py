@@ -1,4 +1,4 @@
-"""The managed database: who reaches it, what keeps its data, and what it is refused for."""
+"""The database on RDS: network access, encryption, logs, protection of its data, and refused arguments."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def server(graph: Graph) -> Registered:
     return graph.one("Instance")
 
 
-def test_only_the_clusters_security_group_comes_in_and_only_to_postgresql(graph: Graph) -> None:
+def test_only_the_clusters_security_group_may_connect_and_only_to_postgresql(graph: Graph) -> None:
     group, rule = graph.one("SecurityGroup"), graph.one("SecurityGroupIngressRule")
     assert not {"ingress", "egress"} & group.inputs.keys()
     allowed = {key: rule.inputs[key] for key in rule.inputs if key not in ("description", "tags")}
@@ -71,7 +71,7 @@ def test_only_the_clusters_security_group_comes_in_and_only_to_postgresql(graph:
     }
 
 
-def test_nothing_goes_out_of_the_databases_security_group(graph: Graph) -> None:
+def test_the_databases_security_group_has_no_egress(graph: Graph) -> None:
     assert graph.of_kind("SecurityGroupEgressRule", "SecurityGroupRule") == []
 
 
@@ -81,13 +81,13 @@ def test_the_server_is_in_that_security_group_alone_and_not_public(graph: Graph,
     assert server.inputs["dbSubnetGroupName"] == f"{graph.one('SubnetGroup').name}-0a1b2c3d"
 
 
-def test_descriptions_hold_the_characters_that_ec2_takes(graph: Graph) -> None:
+def test_descriptions_have_only_characters_that_ec2_allows(graph: Graph) -> None:
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html."""
     for each in graph.of_kind("SecurityGroup", "SecurityGroupIngressRule"):
         assert re.fullmatch(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}", each.inputs["description"])
 
 
-def test_everything_at_rest_is_encrypted_with_a_key_of_its_own(graph: Graph, server: Registered) -> None:
+def test_everything_at_rest_is_encrypted_with_the_databases_own_key(graph: Graph, server: Registered) -> None:
     arn = graph.outputs["key_arn"]
     assert server.inputs["storageEncrypted"] is True
     keys = ("kmsKeyId", "masterUserSecretKmsKeyId", "performanceInsightsKmsKeyId")
@@ -102,7 +102,7 @@ def test_the_servers_logs_expire_and_are_encrypted_with_its_key(graph: Graph) ->
     assert build(replace(ARGS, log_days=365)).of_kind("LogGroup")[0].inputs["retentionInDays"] == 365
 
 
-def test_cloudwatch_may_encrypt_those_logs_with_the_key_and_no_other(graph: Graph) -> None:
+def test_cloudwatch_may_use_the_key_only_for_those_logs(graph: Graph) -> None:
     statements = json.loads(graph.one("Key").inputs["policy"])["Statement"]
     (logs,) = [each for each in statements if each["Principal"] == {"Service": f"logs.{REGION}.amazonaws.com"}]
     arns = logs["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
@@ -110,14 +110,14 @@ def test_cloudwatch_may_encrypt_those_logs_with_the_key_and_no_other(graph: Grap
     assert set(arns) == {f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{name}" for name in names}
 
 
-def test_every_log_that_the_server_exports_has_a_group_before_it(graph: Graph, server: Registered) -> None:
+def test_the_log_group_of_every_exported_log_exists_before_the_server(graph: Graph, server: Registered) -> None:
     groups = graph.of_kind("LogGroup")
     exported = set(server.inputs["enabledCloudwatchLogsExports"])
     assert {each.inputs["name"].rpartition("/")[2] for each in groups} == exported
     assert {each.urn for each in groups} <= server.depends_on
 
 
-def test_the_password_is_made_and_kept_by_rds(graph: Graph, server: Registered) -> None:
+def test_rds_manages_the_administrators_password(graph: Graph, server: Registered) -> None:
     assert server.inputs["manageMasterUserPassword"] is True
     assert "password" not in server.inputs
     assert graph.of_kind("RandomPassword") == []
@@ -132,19 +132,19 @@ def test_connections_without_tls_or_by_md5_are_refused_and_all_are_logged(graph:
     assert values["log_connections"] == values["log_disconnections"] == "1"
 
 
-def test_statements_that_may_bear_a_password_are_not_logged(graph: Graph) -> None:
+def test_statements_that_may_contain_a_password_are_not_logged(graph: Graph) -> None:
     parameters: list[dict[str, Any]] = graph.one("ParameterGroup").inputs["parameters"]
     assert "log_statement" not in {each["name"] for each in parameters}
 
 
-def test_the_server_uses_that_parameter_group_and_a_certificate_of_the_regions_authorities(
+def test_the_server_uses_that_parameter_group_and_a_certificate_of_the_regions_authority(
     graph: Graph, server: Registered
 ) -> None:
     assert server.inputs["parameterGroupName"] == f"{graph.one('ParameterGroup').name}-0a1b2c3d"
     assert server.inputs["caCertIdentifier"] == "rds-ca-rsa2048-g1"
 
 
-def test_roles_of_aws_log_in_where_they_are_asked_to(server: Registered) -> None:
+def test_aws_roles_may_log_in_if_the_arguments_say_so(server: Registered) -> None:
     assert server.inputs["iamDatabaseAuthenticationEnabled"] is True
     by_password = build(replace(ARGS, iam_authentication=False)).one("Instance")
     assert by_password.inputs["iamDatabaseAuthenticationEnabled"] is False
@@ -157,7 +157,9 @@ def test_protected_data_survives_a_destroy(server: Registered) -> None:
     assert server.inputs["skipFinalSnapshot"] is False
 
 
-def test_a_server_leaves_its_snapshot_beside_that_of_the_one_before(graph: Graph, server: Registered) -> None:
+def test_the_final_snapshot_of_a_server_does_not_collide_with_that_of_its_predecessor(
+    graph: Graph, server: Registered
+) -> None:
     assert server.inputs["finalSnapshotIdentifier"] == final_snapshot("aegis-prod-mlflow", graph.outputs["key_arn"])
     key = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-"
     first, second = (final_snapshot("aegis-prod-mlflow", f"{key}{last}") for last in ("1234567890ab", "1234567890ac"))
@@ -166,18 +168,18 @@ def test_a_server_leaves_its_snapshot_beside_that_of_the_one_before(graph: Graph
     assert re.fullmatch(r"[A-Za-z](-?[A-Za-z0-9]){0,254}", first)
 
 
-def test_the_key_of_that_snapshot_is_left_with_it() -> None:
-    left = {
+def test_the_key_of_the_final_snapshot_is_retained() -> None:
+    retained = {
         protected: build(replace(ARGS, protected=protected)).one("Key").retain_on_delete for protected in (True, False)
     }
-    assert left == {True: True, False: False}
+    assert retained == {True: True, False: False}
 
 
 def test_the_snapshots_name_is_the_same_in_every_preview(server: Registered) -> None:
     assert build().one("Instance").inputs["finalSnapshotIdentifier"] == server.inputs["finalSnapshotIdentifier"]
 
 
-def test_data_that_is_not_protected_goes_with_the_stack() -> None:
+def test_unprotected_data_is_deleted_with_the_stack() -> None:
     graph = build(replace(ARGS, protected=False, backup_days=1))
     server = graph.one("Instance")
     assert [each.name for each in graph.resources if each.protect] == []
@@ -187,7 +189,7 @@ def test_data_that_is_not_protected_goes_with_the_stack() -> None:
     assert "finalSnapshotIdentifier" not in server.inputs
 
 
-def test_a_new_server_is_made_only_after_the_one_whose_name_it_takes_is_gone(server: Registered) -> None:
+def test_a_server_is_deleted_before_its_replacement_of_the_same_name_is_created(server: Registered) -> None:
     assert server.inputs["identifier"] == "aegis-prod-mlflow"
     assert server.delete_before_replace
 
@@ -205,50 +207,52 @@ def test_backups_maintenance_and_mlflows_own_backup_never_run_at_the_same_time(s
     assert all(before[1] <= after[0] for before, after in pairwise(windows))
 
 
-def test_minor_versions_come_by_themselves_and_major_ones_never(server: Registered) -> None:
+def test_minor_versions_are_upgraded_automatically_and_major_ones_never(server: Registered) -> None:
     assert server.inputs["engineVersion"] == "15"
     assert server.inputs["autoMinorVersionUpgrade"] is True
     assert server.inputs["allowMajorVersionUpgrade"] is False
 
 
-def test_a_minor_version_that_is_named_stays_and_has_the_parameters_of_its_major_one() -> None:
+def test_a_pinned_minor_version_stays_and_uses_the_parameters_of_its_major_version() -> None:
     graph = build(replace(ARGS, engine_version="15.8"))
     assert graph.one("Instance").inputs["engineVersion"] == "15.8"
     assert graph.one("Instance").inputs["autoMinorVersionUpgrade"] is False
     assert graph.one("ParameterGroup").inputs["family"] == "postgres15"
 
 
-def test_a_change_waits_for_the_maintenance_window_unless_it_is_asked_for_at_once(server: Registered) -> None:
+def test_a_change_waits_for_the_maintenance_window_unless_it_is_applied_immediately(server: Registered) -> None:
     assert server.inputs["applyImmediately"] is False
     assert build(replace(ARGS, apply_immediately=True)).one("Instance").inputs["applyImmediately"] is True
 
 
-def test_a_larger_class_changes_the_server_and_nothing_else(graph: Graph) -> None:
+def test_a_larger_class_changes_only_the_server(graph: Graph) -> None:
     larger = build(replace(ARGS, instance_class="db.m7g.xlarge"))
     before = {each.urn: each.inputs for each in graph.resources}
     assert [each.name for each in larger.resources if before[each.urn] != each.inputs] == ["database-server"]
 
 
-@pytest.mark.parametrize(("gib", "asked"), [(399, (None, None)), (400, (12_000, 500)), (4000, (12_000, 500))])
-def test_storage_that_rds_stripes_is_asked_for_with_what_it_includes(gib: int, asked: tuple[int | None, ...]) -> None:
+@pytest.mark.parametrize(("gib", "performance"), [(399, (None, None)), (400, (12_000, 500)), (4000, (12_000, 500))])
+def test_storage_that_rds_stripes_has_the_performance_that_it_includes(
+    gib: int, performance: tuple[int | None, ...]
+) -> None:
     """https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage."""
     server = build(replace(ARGS, storage_gib=gib, max_storage_gib=0)).one("Instance")
-    assert (server.inputs.get("iops"), server.inputs.get("storageThroughput")) == asked
+    assert (server.inputs.get("iops"), server.inputs.get("storageThroughput")) == performance
 
 
-def test_everything_that_takes_tags_has_those_of_the_environment(graph: Graph) -> None:
+def test_every_resource_that_takes_tags_has_those_of_the_environment(graph: Graph) -> None:
     untagged = [each.name for each in graph.custom() if each.kind != "Alias" and each.inputs["tags"] != ACCOUNT.tags]
     assert untagged == []
 
 
-def test_clients_learn_where_it_is_and_what_to_ask_for(graph: Graph) -> None:
+def test_the_component_gives_its_address_and_its_arns(graph: Graph) -> None:
     assert graph.outputs["host"].startswith("aegis-prod-mlflow.")
     assert graph.outputs["port"] == 5432
     assert graph.outputs["resource_id"].startswith("db-")
     assert graph.outputs["admin_secret_arn"].startswith(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:rds!db-")
 
 
-def test_the_first_preview_runs_though_nothing_is_known(graph: Graph) -> None:
+def test_the_first_preview_runs_although_nothing_is_known(graph: Graph) -> None:
     assert {each.urn for each in build(preview=True).resources} == {each.urn for each in graph.resources}
 
 
@@ -276,11 +280,13 @@ def test_the_first_preview_runs_though_nothing_is_known(graph: Graph) -> None:
         ({"account": replace(ACCOUNT, project="1st")}, "RDS instance name '1st-prod-mlflow' is not valid"),
     ],
 )
-def test_what_rds_would_refuse_is_refused_before_anything_is_made(changes: dict[str, Any], problem: str) -> None:
+def test_arguments_that_rds_would_refuse_are_refused_before_anything_is_created(
+    changes: dict[str, Any], problem: str
+) -> None:
     with pytest.raises(ValueError, match=problem):
         replace(ARGS, **changes)
 
 
 @pytest.mark.parametrize(("storage", "maximum"), [(20, 22), (20, 0), (65536, 0), (50, 55), (51, 57)])
-def test_the_least_and_the_most_storage_are_taken(storage: int, maximum: int) -> None:
+def test_the_limits_of_the_storage_are_accepted(storage: int, maximum: int) -> None:
     assert replace(ARGS, storage_gib=storage, max_storage_gib=maximum).storage_gib == storage

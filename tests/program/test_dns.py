@@ -1,4 +1,4 @@
-"""Where the pods of a closed namespace may look names up."""
+"""The network policy for DNS queries from a closed namespace."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ def _surroundings(surroundings: None) -> None:
     pass
 
 
-def look_ups(graph: Graph) -> dict[str | None, list[dict[str, Any]]]:
-    """The rules for name look-ups of each namespace."""
+def dns_rules(graph: Graph) -> dict[str | None, list[dict[str, Any]]]:
+    """Return the rules for DNS queries of each namespace."""
     policies = [each for each in graph.of_kind("NetworkPolicy") if each.object_name == "dns"]
     return {each.namespace: each.inputs["spec"]["egress"] for each in policies}
 
@@ -34,14 +34,14 @@ def prod(**cluster: object) -> Graph:
     return run_program(stack_config(PROD, {"aegis:cluster": settings}), stack="prod")
 
 
-def test_names_are_looked_up_at_the_clusters_dns_pods_alone() -> None:
-    assert look_ups(prod()) == {name: [SERVERS] for name in NAMESPACES}
+def test_pods_may_query_only_the_clusters_dns_pods() -> None:
+    assert dns_rules(prod()) == {name: [SERVERS] for name in NAMESPACES}
 
 
-def test_a_dns_cache_on_the_nodes_is_reached_on_its_port_from_every_namespace() -> None:
+def test_pods_of_every_namespace_may_also_query_a_dns_cache_on_its_port() -> None:
     caches = {
         "to": [{"ipBlock": {"cidr": "169.254.20.10/32"}}, {"ipBlock": {"cidr": "172.20.0.10/32"}}],
         "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
     }
     graph = prod(dnsNetworks=["169.254.20.10/32", "172.20.0.10/32"])
-    assert look_ups(graph) == {name: [SERVERS, caches] for name in NAMESPACES}
+    assert dns_rules(graph) == {name: [SERVERS, caches] for name in NAMESPACES}

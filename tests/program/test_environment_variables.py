@@ -1,4 +1,4 @@
-"""Every variable that the stack and the workloads agree on is set by the one and read by the other."""
+"""The stack sets every environment variable in `contracts.Env`, and a workload reads it."""
 
 import re
 
@@ -10,33 +10,33 @@ from tests.program.conftest import stack_graph, surround
 from tests.support.engine import ROOT, STACK_FILES, Graph, run_program, stack_config
 
 NAMES = {name: value for name, value in vars(contracts.Env).items() if name.isupper()}
-# Set by people and their tools alone, who work without a pod's identity.
+# Set only by people, who have no pod's identity.
 BY_PEOPLE = {"VAULT_TOKEN"}
-# Read by the workloads' library for Vault, when it is imported.
+# Read by hvac, the workloads' Vault library, on import.
 BY_HVAC = {"VAULT_CACERT"}
-# A Vault that others keep, with all that can be set of it.
+# An external Vault server with all of its settings.
 EXTERNAL_VAULT = {
     "kind": "external",
     "address": "https://vault.example.com:8200",
     "namespace": "admin/ml",
     "authorities": "infra/aws/authorities/eu-west-1.pem",
 }
-# A database of RDS whose owner has a password.
+# A database on RDS whose owner has a password.
 WITH_PASSWORD = {"kind": "rds", "auth": "password", "instanceClass": "db.m7g.large"}
 
 
 def set_in(graph: Graph) -> set[str]:
-    """The variables of all containers, with those that come whole from a ConfigMap or a Secret."""
+    """Return the names of all containers' variables, including those from ConfigMaps and Secrets."""
     named = {
         each["name"]
         for _, pod, _ in graph.pods()
         for container in pod["containers"]
         for each in container.get("env", [])
     }
-    kept = [
+    data = [
         each.inputs.get("data") or each.inputs.get("stringData") or {} for each in graph.of_kind("ConfigMap", "Secret")
     ]
-    return named.union(*kept)
+    return named.union(*data)
 
 
 @pytest.fixture(scope="module")
@@ -53,34 +53,37 @@ def texts(*patterns: str) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(NAMES.keys() - BY_PEOPLE))
-def test_the_stack_or_the_build_of_its_images_sets_what_a_workload_reads(by_stacks: set[str], name: str) -> None:
+def test_the_stack_or_an_image_build_sets_the_variable(by_stacks: set[str], name: str) -> None:
     built = texts("workloads/images/*/Containerfile", "local/images/*.py")
     assert NAMES[name] in by_stacks or NAMES[name] in built or f"Env.{name}" in built
 
 
 @pytest.mark.parametrize("name", sorted(NAMES.keys() - BY_HVAC))
-def test_a_workload_reads_what_the_stack_sets(name: str) -> None:
-    # Read where it is taken from the environment; a text for people, such as a command's help, names it in braces.
+def test_a_workload_reads_the_variable(name: str) -> None:
+    # Texts for people, such as a command's help, name a variable in braces, which doesn't count as reading it.
     code = re.sub(r"\{Env\.\w+\}", "", texts("workloads/**/*.py"))
     assert re.search(rf"\bEnv\.{name}\b", code)
 
 
 @pytest.mark.parametrize("name", sorted(BY_HVAC))
-def test_the_client_library_of_vault_reads_what_it_is_left_to_read(name: str) -> None:
+def test_hvac_reads_the_variable(name: str) -> None:
     assert hasattr(hvac.v1, NAMES[name])
 
 
-def test_the_signer_is_told_the_mounts_and_the_key_that_the_stack_makes() -> None:
+def test_the_signer_gets_the_mounts_and_the_key_that_the_stack_creates() -> None:
     graph = stack_graph(ROOT / "stacks" / "Pulumi.ci.yaml")
     pod = next(pod for workload, pod, _ in graph.pods() if workload.name == "release-run")
-    told = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    variables = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
     mount, key, method = (
         graph.one("Mount").inputs,
         graph.one("SecretBackendKey").inputs,
         graph.one("AuthBackend").inputs,
     )
-    assert (told[NAMES["VAULT_TRANSIT_MOUNT"]], told[NAMES["VAULT_TRANSIT_KEY"]]) == (mount["path"], key["name"])
-    assert told[NAMES["VAULT_AUTH_MOUNT"]] == method["path"]
+    assert (variables[NAMES["VAULT_TRANSIT_MOUNT"]], variables[NAMES["VAULT_TRANSIT_KEY"]]) == (
+        mount["path"],
+        key["name"],
+    )
+    assert variables[NAMES["VAULT_AUTH_MOUNT"]] == method["path"]
     assert f'path "{mount["path"]}/sign/{key["name"]}"' in graph.one("Policy").inputs["policy"]
     defaults = {contracts.TRANSIT_MOUNT, contracts.TRANSIT_KEY, contracts.KUBERNETES_AUTH_MOUNT}
     assert not defaults & {mount["path"], key["name"], method["path"]}

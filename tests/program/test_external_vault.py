@@ -1,4 +1,4 @@
-"""A Vault that others keep: its own authority and its namespace reach Pulumi's provider and the pod that signs."""
+"""An external Vault server: its CA certificate and namespace reach Pulumi's provider and the signing pod."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def _surroundings(surroundings: None) -> None:
 
 
 def dev(**vault: str) -> Graph:
-    """The environment dev, with more settings of its Vault."""
+    """Return the graph of dev with more settings of Vault."""
     settings = {"kind": "external", "address": "https://vault.example.com:8200", **vault}
     return run_program(stack_config(DEV, {"aegis:vault": settings}), stack="dev")
 
@@ -36,13 +36,13 @@ def variables(graph: Graph) -> dict[str, str]:
     return {each["name"]: each.get("value") for each in signer(graph)["containers"][0]["env"]}
 
 
-def test_everything_in_vault_is_made_and_used_in_its_namespace() -> None:
+def test_the_provider_and_the_signer_use_the_namespace() -> None:
     graph = dev(namespace="admin/ml")
     assert provider(graph)["namespace"] == "admin/ml"
     assert variables(graph)["VAULT_NAMESPACE"] == "admin/ml"
 
 
-def test_the_authority_is_what_the_provider_and_the_signer_check_vault_against(tmp_path: Path) -> None:
+def test_the_provider_and_the_signer_check_vault_against_its_authority(tmp_path: Path) -> None:
     authority, _ = self_signed(tmp_path)
     graph = dev(authorities=str(authority))
     assert provider(graph)["caCertFile"] == str(authority)
@@ -50,20 +50,20 @@ def test_the_authority_is_what_the_provider_and_the_signer_check_vault_against(t
     pod = signer(graph)
     mount = next(each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "vault-authorities")
     volume = next(each for each in pod["volumes"] if each["name"] == "vault-authorities")
-    made = graph.one("ConfigMap", "release-vault-authorities")
-    assert made.outputs["metadata"]["name"] == volume["configMap"]["name"]
-    held = {f"{mount['mountPath']}/{file}": text for file, text in made.inputs["data"].items()}
-    assert held == {contracts.VAULT_CA_PATH: authority.read_text()}
+    config_map = graph.one("ConfigMap", "release-vault-authorities")
+    assert config_map.outputs["metadata"]["name"] == volume["configMap"]["name"]
+    files = {f"{mount['mountPath']}/{file}": text for file, text in config_map.inputs["data"].items()}
+    assert files == {contracts.VAULT_CA_PATH: authority.read_text()}
 
 
 def test_a_relative_path_starts_at_the_root_of_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The folder in which the engine runs the program and its providers.
+    # The working directory of the program and its providers.
     monkeypatch.chdir(ROOT / "infra")
     graph = dev(authorities="infra/aws/authorities/eu-west-1.pem")
     assert provider(graph)["caCertFile"] == "aws/authorities/eu-west-1.pem"
 
 
-def test_a_vault_with_a_public_certificate_gets_neither() -> None:
+def test_without_these_settings_neither_is_set() -> None:
     graph = dev()
     assert not provider(graph).keys() & {"caCertFile", "namespace"}
     assert not variables(graph).keys() & {"VAULT_CACERT", "VAULT_NAMESPACE"}
@@ -77,5 +77,5 @@ def test_a_private_key_beside_the_authority_is_refused_as_pods_would_read_it(tmp
         dev(authorities=str(both))
 
 
-def test_the_audit_of_a_vault_that_others_keep_is_theirs() -> None:
+def test_an_external_vault_gets_no_audit_device() -> None:
     assert dev().of_kind("Audit") == []

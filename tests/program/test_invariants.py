@@ -1,4 +1,4 @@
-"""What holds for every stack file, whatever its settings."""
+"""Rules that hold for the graph of every stack file."""
 
 import re
 from collections import Counter
@@ -8,7 +8,7 @@ from infra.limits.quantities import mebibytes
 from tests.support.engine import Graph, Registered
 
 GENERATED = {"ConfigMap", "Secret", "Job", "ClusterRoleBinding"}
-# Objects that others refer to by name, or that people type the name of.
+# Kinds that other objects refer to by name, or whose names people type.
 NAMED = {
     "Namespace",
     "Service",
@@ -66,14 +66,14 @@ def test_children_are_named_after_their_component(graph: Graph) -> None:
     assert strangers == []
 
 
-def test_every_container_says_what_it_needs_and_what_it_may_use(graph: Graph) -> None:
+def test_every_container_has_requests_and_limits(graph: Graph) -> None:
     for name, container in containers(graph):
         for side in ("requests", "limits"):
             assert {"cpu", "memory", "ephemeral-storage"} <= set(container["resources"][side]), f"{name} {side}"
 
 
-def test_a_pod_may_fill_its_scratch_volumes_and_its_log_before_it_is_evicted(graph: Graph) -> None:
-    # The kubelet counts both, and holds them against the sum of the containers' limits; a log has 50Mi.
+def test_a_pod_may_fill_its_scratch_volumes_and_its_log_without_eviction(graph: Graph) -> None:
+    # The kubelet counts both against the sum of the containers' limits. A log may take 50Mi.
     for workload, pod, _ in graph.pods():
         on_disk = [
             volume["emptyDir"] for volume in pod["volumes"] if "medium" not in volume.get("emptyDir", {"medium": 1})
@@ -138,7 +138,7 @@ def test_every_long_running_container_is_probed(graph: Graph) -> None:
                 assert {"readinessProbe", "livenessProbe"} <= set(container), workload.name
 
 
-def test_what_makes_a_container_unready_is_not_what_kills_it(graph: Graph) -> None:
+def test_readiness_and_liveness_probes_differ(graph: Graph) -> None:
     for name, container in containers(graph):
         if "readinessProbe" in container:
             ready, alive = (
@@ -153,7 +153,7 @@ def test_every_namespace_enforces_the_restricted_standard(graph: Graph) -> None:
         assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_every_namespace_denies_what_nobody_allowed(graph: Graph) -> None:
+def test_every_namespace_denies_traffic_by_default(graph: Graph) -> None:
     for namespace in graph.of_kind("Namespace"):
         policy = graph.one("NetworkPolicy", "default-deny", namespace.object_name)
         assert policy.inputs["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
@@ -164,23 +164,23 @@ def test_every_pod_runs_in_a_namespace_of_the_stack(graph: Graph) -> None:
     assert {workload.namespace for workload, _, _ in graph.pods()} <= namespaces
 
 
-def test_every_kubernetes_object_takes_back_the_fields_that_it_states(graph: Graph) -> None:
+def test_every_kubernetes_object_forces_its_fields_in_conflicts(graph: Graph) -> None:
     objects = [each for each in graph.custom() if each.type.startswith("kubernetes:")]
     lax = [
         each.name
         for each in objects
         if each.inputs["metadata"].get("annotations", {}).get("pulumi.com/patchForce") != "true"
     ]
-    assert not lax, "a field of theirs that somebody patched would end the next preview with a conflict"
+    assert not lax, "a patch of one of their fields by another manager would fail the next preview with a conflict"
 
 
-def test_no_secret_is_given_an_empty_map_which_the_cluster_never_has(graph: Graph) -> None:
+def test_no_secret_has_an_empty_map_which_the_api_server_drops(graph: Graph) -> None:
     empty = [each.name for each in graph.of_kind("Secret") if each.inputs.get("stringData") == {}]
     assert not empty, "the official provider would replace it with every update"
 
 
 def test_every_network_policy_selects_pods_of_its_namespace(graph: Graph) -> None:
-    # The pods of a team's namespace are the team's own.
+    # The pods of a team's namespace aren't in the stack.
     for policy in (each for each in graph.of_kind("NetworkPolicy") if not (each.namespace or "").startswith("team-")):
         selected = [
             workload.name
@@ -200,15 +200,15 @@ def test_every_peer_of_a_network_policy_is_a_pod_of_the_stack(graph: Graph) -> N
                 assert component is None or (elsewhere or policy.namespace, component) in pods, policy.name
 
 
-def test_what_one_end_may_send_the_other_may_receive(graph: Graph) -> None:
+def test_egress_and_ingress_rules_match(graph: Graph) -> None:
     sent = {flow for policy in graph.of_kind("NetworkPolicy") for flow in flows(policy, "egress", "to")}
     received = {flow for policy in graph.of_kind("NetworkPolicy") for flow in flows(policy, "ingress", "from")}
     assert sent == received
 
 
 def flows(policy: Registered, direction: str, end: str) -> set[tuple[Any, ...]]:
-    """The flows between pods that a policy allows, as (namespace and name of the sender, of the receiver, port)."""
-    own = (policy.namespace, policy.inputs["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name"))
+    """Return the flows between pods that a policy allows, as (source, destination, port)."""
+    pods = (policy.namespace, policy.inputs["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name"))
     found = set()
     for rule in policy.inputs["spec"].get(direction, []):
         for peer in rule.get(end, []):
@@ -217,7 +217,7 @@ def flows(policy: Registered, direction: str, end: str) -> set[tuple[Any, ...]]:
             if (name is None and namespace is None) or namespace == "kube-system":
                 continue
             other = (namespace or policy.namespace, name)
-            pair = (own, other) if direction == "egress" else (other, own)
+            pair = (pods, other) if direction == "egress" else (other, pods)
             found |= {(*pair, port["port"]) for port in rule["ports"]}
     return found
 
@@ -251,13 +251,13 @@ def test_every_autoscaler_has_a_target_that_leaves_its_replicas_alone(graph: Gra
         assert "replicas" not in target.inputs["spec"]
 
 
-def test_what_others_name_has_a_fixed_name_and_the_rest_a_generated_one(graph: Graph) -> None:
+def test_kinds_that_are_referred_to_have_fixed_names_and_the_rest_generated_ones(graph: Graph) -> None:
     for resource in kubernetes(graph):
         assert resource.kind in NAMED | GENERATED, resource.name
         assert (resource.object_name is not None) == (resource.kind in NAMED), resource.name
 
 
-def test_no_secret_is_anywhere_but_in_secrets_and_where_vault_is_reached(graph: Graph) -> None:
+def test_secret_values_are_only_in_secrets_and_the_vault_provider(graph: Graph) -> None:
     leaks = [each.name for each in graph.custom() if each.secrets and each.kind != "Secret"]
     assert leaks == []
     assert {each.name for each in graph.resources if each.secrets and each.type.startswith("pulumi:providers:")} <= {
@@ -266,7 +266,7 @@ def test_no_secret_is_anywhere_but_in_secrets_and_where_vault_is_reached(graph: 
 
 
 def test_no_config_map_and_no_command_line_holds_a_generated_password(graph: Graph) -> None:
-    # The mocked passwords end in a row of x as long as the password.
+    # A mocked password ends in as many x as the password has characters.
     generated = re.compile("x{32}")
     for config in graph.of_kind("ConfigMap"):
         assert not generated.search(str(config.inputs)), config.name
@@ -282,29 +282,29 @@ def test_every_scheduled_job_runs_alone_and_in_utc(graph: Graph) -> None:
         assert spec["startingDeadlineSeconds"] > 0
 
 
-def test_every_job_ends_and_is_waited_for_until_then(graph: Graph) -> None:
+def test_pulumi_waits_for_a_job_beyond_its_deadline(graph: Graph) -> None:
     for job in graph.of_kind("Job"):
         deadline = job.inputs["spec"]["activeDeadlineSeconds"]
         assert "ttlSecondsAfterFinished" not in job.inputs["spec"]
         assert int(job.create_timeout.removesuffix("s")) > deadline, job.name
 
 
-def test_no_service_waits_for_pods_that_wait_for_it(graph: Graph) -> None:
+def test_pulumi_does_not_wait_for_the_pods_of_a_service(graph: Graph) -> None:
     assert all(
         each.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true" for each in graph.of_kind("Service")
     )
 
 
-def test_an_update_replaces_a_pod_that_cannot_get_ready(graph: Graph) -> None:
+def test_an_update_replaces_a_pod_that_is_not_ready(graph: Graph) -> None:
     assert all(each.inputs["spec"]["podManagementPolicy"] == "Parallel" for each in graph.of_kind("StatefulSet"))
 
 
-def test_what_has_a_fixed_name_and_immutable_parts_is_deleted_before_it_is_replaced(graph: Graph) -> None:
+def test_workloads_with_fixed_names_are_deleted_before_they_are_replaced(graph: Graph) -> None:
     for each in graph.of_kind("StatefulSet", "Deployment"):
         assert each.delete_before_replace, each.name
 
 
-def test_no_container_is_told_a_variable_twice(graph: Graph) -> None:
+def test_no_container_sets_a_variable_twice(graph: Graph) -> None:
     for name, container in containers(graph):
         counts = Counter(each["name"] for each in container["env"])
         assert [variable for variable, count in counts.items() if count > 1] == [], name

@@ -1,4 +1,4 @@
-"""The local stack in numbers, as the design sets them."""
+"""The graph of the local stack: sizes, credentials, order and outputs."""
 
 import json
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ class Build(Protocol):
 
 @pytest.fixture(scope="module")
 def build(module_surroundings: None) -> Build:
-    """Run the program with some settings; the same ones once for all tests, which only read the graph."""
+    """Run the program with other settings, once for each set of them, as the tests only read the graph."""
     built: dict[str, Graph] = {}
 
     def run(overrides: dict[str, object] | None = None, *, preview: bool = False) -> Graph:
@@ -36,15 +36,15 @@ def container_of(graph: Graph, kind: str, name: str) -> dict[str, Any]:
 
 
 def variables(graph: Graph, container: dict[str, Any]) -> dict[str, str]:
-    """Everything that the container's environment holds, by the ConfigMaps and Secrets that it reads."""
-    found = {entry["name"]: entry.get("value") for entry in container["env"]}
+    """Return the environment variables of the container, including those from ConfigMaps and Secrets."""
+    values = {entry["name"]: entry.get("value") for entry in container["env"]}
     for source in container["envFrom"]:
         kind, reference = ("ConfigMap", "configMapRef") if "configMapRef" in source else ("Secret", "secretRef")
-        read = next(
+        resource = next(
             each for each in graph.of_kind(kind) if source.get(reference, {}).get("name") == f"{each.name}-0a1b2c3d"
         )
-        found |= read.inputs.get("data") or read.inputs["stringData"]
-    return found
+        values |= resource.inputs.get("data") or resource.inputs["stringData"]
+    return values
 
 
 def test_mlflow_runs_in_two_to_ten_pods_by_cpu_and_memory(build: Build) -> None:
@@ -54,7 +54,7 @@ def test_mlflow_runs_in_two_to_ten_pods_by_cpu_and_memory(build: Build) -> None:
     assert targets == {"cpu": 70, "memory": 80}
 
 
-def test_mlflow_asks_for_memory_that_keeps_four_idle_workers_below_the_target(build: Build) -> None:
+def test_mlflow_requests_memory_that_keeps_four_idle_workers_below_the_target(build: Build) -> None:
     resources = container_of(build(), "Deployment", "mlflow")["resources"]
     assert resources == {
         "requests": {"cpu": "500m", "memory": "2048Mi", "ephemeral-storage": "64Mi"},
@@ -62,7 +62,7 @@ def test_mlflow_asks_for_memory_that_keeps_four_idle_workers_below_the_target(bu
     }
 
 
-def test_mlflow_keeps_one_pod_at_least_and_rolls_one_pod_at_a_time(build: Build) -> None:
+def test_mlflow_keeps_at_least_one_pod_and_rolls_one_pod_at_a_time(build: Build) -> None:
     graph = build()
     assert graph.one("PodDisruptionBudget").inputs["spec"]["minAvailable"] == 1
     strategy = graph.one("Deployment").inputs["spec"]["strategy"]
@@ -85,7 +85,7 @@ def test_mlflow_has_five_minutes_to_start_and_is_ready_when_its_database_is(buil
     assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
 
 
-def test_mlflow_is_configured_by_environment_alone(build: Build) -> None:
+def test_mlflow_is_configured_only_by_environment_variables(build: Build) -> None:
     graph = build()
     container = container_of(graph, "Deployment", "mlflow")
     assert container["command"][:2] == ["mlflow", "server"]
@@ -104,7 +104,7 @@ def test_mlflow_is_configured_by_environment_alone(build: Build) -> None:
     assert settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 
-def test_postgres_has_its_volume_and_its_share(build: Build) -> None:
+def test_postgres_has_its_volume_and_its_resources(build: Build) -> None:
     graph = build()
     claim = graph.one("StatefulSet", "postgres").inputs["spec"]["volumeClaimTemplates"][0]["spec"]
     assert claim["resources"]["requests"]["storage"] == "20Gi"
@@ -115,7 +115,7 @@ def test_postgres_has_its_volume_and_its_share(build: Build) -> None:
     }
 
 
-def test_postgres_takes_as_many_connections_as_its_memory_holds(build: Build) -> None:
+def test_postgres_accepts_as_many_connections_as_its_memory_allows(build: Build) -> None:
     small = container_of(build(), "StatefulSet", "postgres")["args"]
     large = container_of(build({"aegis:database": {"memory": "4Gi"}}), "StatefulSet", "postgres")["args"]
     assert small == ["-c", "max_connections=160", "-c", "shared_buffers=256MB"]
@@ -132,7 +132,7 @@ def test_a_pod_that_stops_asks_its_clients_to_leave_and_finishes_their_requests(
     assert int(hook.rpartition(" ")[2]) + finishing < pod["terminationGracePeriodSeconds"]
 
 
-def test_only_those_who_work_with_the_database_reach_it(build: Build) -> None:
+def test_only_workloads_that_use_the_database_reach_it(build: Build) -> None:
     policy = build().one("NetworkPolicy", "postgres")
     clients = [
         peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
@@ -142,7 +142,7 @@ def test_only_those_who_work_with_the_database_reach_it(build: Build) -> None:
     assert sorted(clients) == ["backup", "migration", "mlflow"]
 
 
-def test_each_account_of_the_object_store_sees_its_own_bucket_only(build: Build) -> None:
+def test_each_s3_user_owns_one_bucket(build: Build) -> None:
     setup = build().one("Secret", "s3-setup-accounts").inputs["stringData"]
     owners = {each["bucket"]: each["access_key"] for each in json.loads(setup[contracts.Env.BUCKET_OWNERS])}
     assert owners == {"mlflow-artifacts": "mlflow", "mlflow-backups": "backup", "mlflow-releases": "release"}
@@ -150,7 +150,7 @@ def test_each_account_of_the_object_store_sees_its_own_bucket_only(build: Build)
     assert len(set(keys)) == 3
 
 
-def test_the_root_account_of_the_object_store_is_known_to_its_server_and_its_setup_alone(build: Build) -> None:
+def test_only_the_s3_server_and_its_setup_have_the_root_user_s_key(build: Build) -> None:
     graph = build()
     root = graph.one("RandomPassword", "s3-root-key")
     holders = {each.name for each in graph.of_kind("Secret") if f"{root.name}-x" in json.dumps(each.inputs)}
@@ -177,19 +177,19 @@ def test_the_schema_is_migrated_before_the_server_rolls(build: Build) -> None:
     assert migrated in graph.one("Mlflow").depends_on
 
 
-def test_the_release_waits_for_the_trainer_and_for_its_right_to_sign(build: Build) -> None:
+def test_the_release_waits_for_the_trainer_the_buckets_and_the_right_to_sign(build: Build) -> None:
     release = build().one("Release")
-    waited_for = {urn.rpartition("::")[2] for urn in release.depends_on}
+    dependencies = {urn.rpartition("::")[2] for urn in release.depends_on}
     assert {
         "trainer-run",
         "signer-access-role",
         "signer-access-cluster",
         "signer-access-policy",
         "s3-setup",
-    } <= waited_for
+    } <= dependencies
 
 
-def test_what_is_trained_anew_is_released_anew(build: Build) -> None:
+def test_a_new_training_leads_to_a_new_release(build: Build) -> None:
     graph = build()
     template = graph.one("Job", "release-run").inputs["spec"]["template"]
     assert template["metadata"]["annotations"] == {"aegis/runs-after": "trainer-run-0a1b2c3d"}
@@ -202,7 +202,7 @@ def test_the_signing_key_never_leaves_vault(build: Build) -> None:
     assert key["allowPlaintextBackup"] is False
 
 
-def test_vault_writes_down_every_request_before_a_key_is_made_in_it(build: Build) -> None:
+def test_vault_logs_requests_before_a_key_is_created_in_it(build: Build) -> None:
     graph = build()
     device = graph.one("Audit")
     assert (device.inputs["type"], device.inputs["options"]) == ("file", {"file_path": "stdout"})
@@ -210,7 +210,7 @@ def test_vault_writes_down_every_request_before_a_key_is_made_in_it(build: Build
     assert device.urn in graph.one("SignerAccess").depends_on
 
 
-def test_the_local_key_may_go_with_its_stack(build: Build) -> None:
+def test_the_local_key_may_be_deleted_with_its_stack(build: Build) -> None:
     graph = build()
     assert graph.one("SecretBackendKey").inputs["deletionAllowed"] is True
     assert not any(each.protect for each in graph.resources)
@@ -222,7 +222,7 @@ def test_by_default_neither_the_key_nor_its_engine_can_be_destroyed(build: Build
     assert {each.kind for each in graph.resources if each.protect} == {"SecretBackendKey", "Mount"}
 
 
-def test_vault_lets_one_service_account_sign_for_its_audience(build: Build) -> None:
+def test_only_the_signer_s_service_account_may_sign(build: Build) -> None:
     graph = build()
     role = graph.one("AuthBackendRole").inputs
     assert role["boundServiceAccountNames"] == [graph.one("ServiceAccount", "signer").object_name]
@@ -232,7 +232,7 @@ def test_vault_lets_one_service_account_sign_for_its_audience(build: Build) -> N
     assert role["tokenNoDefaultPolicy"] is True
 
 
-def test_the_release_gets_a_token_for_vault_where_the_signer_looks_for_it(build: Build) -> None:
+def test_the_release_gets_a_token_for_vault_at_the_path_that_the_signer_reads(build: Build) -> None:
     graph = build()
     _, pod, _ = next(found for found in graph.pods() if found[0].name == "release-run")
     source = next(v for v in pod["volumes"] if v["name"] == "vault-token")["projected"]["sources"][0]
@@ -250,32 +250,32 @@ def test_a_release_has_room_for_the_largest_model_and_its_archive(build: Build, 
     assert volume["emptyDir"]["sizeLimit"] == room
 
 
-def test_at_rest_and_while_a_model_is_trained_everything_fits_on_two_cpus(build: Build) -> None:
+def test_the_requests_fit_on_two_cpus_even_during_a_training(build: Build) -> None:
     graph = build()
     rest = sum(cpus(graph, "Deployment", "mlflow") for _ in range(2)) + sum(
         cpus(graph, "StatefulSet", name) for name in ("postgres", "s3", "vault")
     )
     surge = cpus(graph, "Deployment", "mlflow")
     jobs = [cpus(graph, "Job", each.name) for each in graph.of_kind("Job")]
-    # What kube-system asks for: CoreDNS and metrics-server at 100m each.
+    # The requests in kube-system: 100m each for CoreDNS and metrics-server.
     assert rest + max(surge, sum(jobs)) + 0.2 <= 2.0
 
 
 def cpus(graph: Graph, kind: str, name: str) -> float:
-    asked = container_of(graph, kind, name)["resources"]["requests"]["cpu"]
-    return int(asked.removesuffix("m")) / 1000 if asked.endswith("m") else float(asked)
+    request = container_of(graph, kind, name)["resources"]["requests"]["cpu"]
+    return int(request.removesuffix("m")) / 1000 if request.endswith("m") else float(request)
 
 
-def test_fewer_workers_change_the_config_map_and_the_deployment_alone(build: Build) -> None:
+def test_fewer_workers_change_only_the_config_map_and_the_deployment(build: Build) -> None:
     before, after = build(), build({"aegis:mlflow": {"workers": 2}})
     old = {each.urn: each.inputs for each in before.resources}
     changed = {each.kind for each in after.resources if old[each.urn] != each.inputs}
     assert changed == {"ConfigMap", "Deployment"}
 
 
-def test_a_name_reaches_the_jobs_as_it_was_written(build: Build) -> None:
+def test_a_name_reaches_the_jobs_unchanged(build: Build) -> None:
     graph = build({"aegis:release": {"experiment": "-x $(HOME) $$", "modelName": "--digits"}})
-    # Kubernetes makes one dollar sign of two.
+    # Kubernetes turns two dollar signs into one.
     name = "--experiment-name=-x $$(HOME) $$$$"
     assert name in container_of(graph, "Job", "trainer-run")["args"]
     assert {name, "--model-name=--digits"} <= set(container_of(graph, "Job", "release-run")["args"])
@@ -287,7 +287,7 @@ def test_without_a_release_nothing_is_trained_and_nothing_signed(build: Build) -
     assert "release_job" not in graph.outputs
 
 
-def test_a_namespace_that_the_settings_authorise_reaches_the_server(build: Build) -> None:
+def test_a_client_namespace_reaches_the_server(build: Build) -> None:
     policy = build({"aegis:mlflow": {"clientNamespaces": ["notebooks"]}}).one("NetworkPolicy", "mlflow")
     peers = [peer for rule in policy.inputs["spec"]["ingress"] for peer in rule["from"]]
     assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "notebooks"}}} in peers
@@ -307,7 +307,7 @@ def test_the_outputs_are_few_and_their_secrets_secret(build: Build) -> None:
     assert graph.outputs["vault_url"] == "http://localhost:8200"
 
 
-def test_other_ports_of_the_machine_reach_everything_that_names_a_server(build: Build) -> None:
+def test_other_ports_of_localhost_change_every_address_of_a_server(build: Build) -> None:
     ports = {"mlflow": 15000, "s3": 19000, "s3Console": 19001, "vault": 18200, "postgres": 15433}
     graph = build({"aegis:localhost": ports})
     urls = ("mlflow_url", "s3_url", "s3_console_url", "vault_url")
@@ -321,23 +321,23 @@ def test_other_ports_of_the_machine_reach_everything_that_names_a_server(build: 
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_presigned_addresses_are_handed_out_where_the_settings_say_so(build: Build, allowed: bool) -> None:
+def test_a_setting_allows_direct_transfers(build: Build, allowed: bool) -> None:
     graph = build({"aegis:mlflow": {"directTransfers": allowed}})
-    given = variables(graph, container_of(graph, "Deployment", "mlflow"))
-    assert given["AEGIS_DIRECT_TRANSFERS"] == str(allowed).lower()
+    server = variables(graph, container_of(graph, "Deployment", "mlflow"))
+    assert server["AEGIS_DIRECT_TRANSFERS"] == str(allowed).lower()
 
 
-def test_without_ports_of_the_machine_the_servers_are_named_by_their_addresses_in_the_cluster(build: Build) -> None:
+def test_without_ports_of_localhost_servers_have_addresses_in_the_cluster(build: Build) -> None:
     outputs = build({"aegis:localhost": {}}).outputs
     assert all(outputs[name].startswith("http://10.96.") for name in ("mlflow_url", "s3_url", "vault_url"))
 
 
-def test_the_first_preview_runs_though_no_address_and_no_password_is_known(build: Build) -> None:
+def test_the_first_preview_runs_although_no_address_or_password_is_known(build: Build) -> None:
     previewed, updated = build(preview=True), build()
     assert {each.urn for each in previewed.resources} == {each.urn for each in updated.resources}
 
 
-def test_an_object_that_a_dry_run_made_up_an_address_for_has_none_yet(build: Build) -> None:
+def test_an_address_that_a_dry_run_invented_stays_unknown(build: Build) -> None:
     graph = build({"aegis:localhost": {}}, preview=True)
     assert graph.outputs["mlflow_url"] == UNKNOWN
     vault = next(each for each in graph.resources if each.type == "pulumi:providers:vault")

@@ -1,4 +1,4 @@
-"""One version of PostgreSQL: what serves, what dumps, and what stands in for RDS."""
+"""The server, pg_dump and the stand-in for RDS have the same version of PostgreSQL."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.engine import ROOT, STACK_FILES
 MAJOR = str(contracts.POSTGRES_MAJOR)
 IMAGES = ROOT / "workloads" / "images"
 TEXTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *IMAGES.glob("*.md"), *IMAGES.glob("*/*")])
-# A version of PostgreSQL in words or in the name of a package, such as `PostgreSQL 15` and `postgresql-client-15`.
+# A version of PostgreSQL in a text or in a package name, such as `PostgreSQL 15` and `postgresql-client-15`.
 NAMED = re.compile(r"(?:postgres(?:ql)?(?:-client)?(?: |-|/)|pg_dump )(\d+)\b", re.IGNORECASE)
 AWS_STACKS = [path for path in STACK_FILES if "kind: rds" in path.read_text()]
 
@@ -23,21 +23,21 @@ def versions(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("image", "package"), [("postgres", "postgresql"), ("workloads-deps", "postgresql-client")])
-def test_the_image_installs_that_version(image: str, package: str) -> None:
+def test_the_image_installs_the_version(image: str, package: str) -> None:
     text = (IMAGES / image / "Containerfile").read_text()
     assert f" {package}-{MAJOR} " in text
     assert versions(text) == {MAJOR}
 
 
 @pytest.mark.parametrize("path", AWS_STACKS, ids=lambda path: path.name.split(".")[1])
-def test_rds_is_asked_for_that_version_and_its_parameters(path: Path) -> None:
+def test_rds_has_the_version_and_its_parameters(path: Path) -> None:
     graph = stack_graph(path)
     assert graph.one("Instance").inputs["engineVersion"].partition(".")[0] == MAJOR
     assert graph.one("ParameterGroup").inputs["family"] == f"postgres{MAJOR}"
 
 
 def test_the_emulated_rds_is_the_image_of_the_server_in_the_cluster() -> None:
-    # A placeholder: `$image` is what `make up` built of that Containerfile, and no image that somebody else made.
+    # The placeholder of the image that `make up` builds from that Containerfile; a public image would have a name.
     objects = yaml.safe_load_all((ROOT / "local" / "aws" / "manifests" / "rds.yaml").read_text())
     server = next(each for each in objects if each["kind"] == "StatefulSet")
     images = [container["image"] for container in server["spec"]["template"]["spec"]["containers"]]

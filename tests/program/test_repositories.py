@@ -21,12 +21,12 @@ def build(*, protected: bool) -> tuple[Graph, dict[str, str]]:
     urls: dict[str, str] = {}
 
     def program() -> None:
-        made = ImageRepositories(
+        repositories = ImageRepositories(
             "images",
             ImageRepositoriesArgs(account=ACCOUNT, images=IMAGES, protected=protected),
             ResourceOptions(providers=[aws.Provider("aws")]),
         )
-        pulumi.Output.all(**made.urls).apply(urls.update)
+        pulumi.Output.all(**repositories.urls).apply(urls.update)
 
     return run(program, {}), urls
 
@@ -40,7 +40,7 @@ def rules(graph: Graph, image: str) -> list[dict[str, Any]]:
     return json.loads(graph.one("LifecyclePolicy", f"images-{image}-lifecycle").inputs["policy"])["rules"]
 
 
-def test_each_image_has_a_repository_to_push_to_and_pull_from() -> None:
+def test_each_image_has_a_repository() -> None:
     _, urls = build(protected=True)
     assert urls == {image: f"123456789012.dkr.ecr.us-west-2.amazonaws.com/aegis-prod/{image}" for image in IMAGES}
 
@@ -56,7 +56,7 @@ def test_an_image_is_scanned_encrypted_and_never_replaced_under_its_tag(graph: G
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_untagged_images_go_after_two_weeks_and_fifty_tagged_ones_stay(graph: Graph, image: str) -> None:
+def test_untagged_images_expire_after_two_weeks_and_fifty_tagged_ones_stay(graph: Graph, image: str) -> None:
     kept = [(each["rulePriority"], each["selection"]) for each in rules(graph, image)]
     assert kept == [
         (1, {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}),
@@ -64,13 +64,13 @@ def test_untagged_images_go_after_two_weeks_and_fifty_tagged_ones_stay(graph: Gr
     ]
 
 
-def test_protected_images_are_not_destroyed_with_their_stack(graph: Graph) -> None:
+def test_protected_images_are_not_deleted_with_their_stack(graph: Graph) -> None:
     repositories = graph.of_kind("Repository")
     assert [each.inputs["forceDelete"] for each in repositories] == [False, False]
     assert {each.kind for each in graph.resources if each.protect} == {"Repository", "Key", "Alias"}
 
 
-def test_unprotected_images_are() -> None:
+def test_unprotected_images_are_deleted_with_their_stack() -> None:
     graph, _ = build(protected=False)
     assert [each.inputs["forceDelete"] for each in graph.of_kind("Repository")] == [True, True]
     assert not any(each.protect for each in graph.resources)

@@ -1,4 +1,4 @@
-"""The class of the volumes of an EKS cluster."""
+"""The StorageClass of encrypted gp3 volumes in an EKS cluster."""
 
 from typing import Any
 
@@ -23,29 +23,29 @@ def build(arguments: Gp3StorageClassArgs) -> Registered:
 
 
 def test_volumes_are_encrypted_gp3() -> None:
-    made = build(args()).inputs
-    assert made["provisioner"] == "ebs.csi.aws.com"
-    assert made["parameters"] == {"type": "gp3", "encrypted": "true"}
+    inputs = build(args()).inputs
+    assert inputs["provisioner"] == "ebs.csi.aws.com"
+    assert inputs["parameters"] == {"type": "gp3", "encrypted": "true"}
 
 
-def test_volumes_have_a_key_of_ones_own_where_one_is_given() -> None:
+def test_volumes_are_encrypted_with_the_key_if_one_is_set() -> None:
     assert build(args(key_arn=KEY)).inputs["parameters"]["kmsKeyId"] == KEY
 
 
-def test_volumes_bear_the_tags_of_their_environment() -> None:
+def test_volumes_have_the_tags_of_their_environment() -> None:
     parameters = build(args(tags={"Owner": "ml-platform", "Environment": "prod"})).inputs["parameters"]
     assert parameters["tagSpecification_1"] == "Environment=prod"
     assert parameters["tagSpecification_2"] == "Owner=ml-platform"
 
 
-def test_a_volume_is_made_where_its_pod_runs_grows_and_outlives_its_claim() -> None:
-    made = build(args()).inputs
-    assert made["volumeBindingMode"] == "WaitForFirstConsumer"
-    assert made["allowVolumeExpansion"] is True
-    assert made["reclaimPolicy"] == "Retain"
+def test_a_volume_is_created_in_the_zone_of_its_pod_and_can_grow_and_outlives_its_claim() -> None:
+    inputs = build(args()).inputs
+    assert inputs["volumeBindingMode"] == "WaitForFirstConsumer"
+    assert inputs["allowVolumeExpansion"] is True
+    assert inputs["reclaimPolicy"] == "Retain"
 
 
-def test_a_class_that_changes_makes_room_for_its_successor_of_the_same_name() -> None:
-    made = build(args())
-    assert made.object_name == "aegis-gp3"
-    assert made.delete_before_replace
+def test_a_class_is_deleted_before_its_replacement_of_the_same_name_is_created() -> None:
+    storage_class = build(args())
+    assert storage_class.object_name == "aegis-gp3"
+    assert storage_class.delete_before_replace

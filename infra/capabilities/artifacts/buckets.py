@@ -1,4 +1,4 @@
-"""The platform's buckets in a region, and on request their replicas in another one."""
+"""The platform's buckets in one AWS region, and optionally their replicas in another region."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,18 +15,21 @@ from infra.aws.replication import Replica, Replication, ReplicationArgs, Site
 from infra.limits.account import Account
 from infra.limits.buckets import LOGS, PURPOSES, SOONEST_COLD_DAYS, lock_fits
 
-# Long enough for an audit of the year before.
+# Days: enough for an audit of the previous year.
 _LOG_DAYS: Final = 400
-# Not the datasets: each training reads them again, which the cheaper classes charge for.
+# Without the datasets: every training reads them, and the cheaper storage classes charge for reads.
 _COLD_PREFIXES: Final = (contracts.MLFLOW_PREFIX, contracts.CHECKPOINTS_PREFIX)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlatformBucketsArgs:
-    """Arguments of `PlatformBuckets`, in days.
+    """Arguments of `PlatformBuckets`; None means never.
 
-    `retention_days` is how long a backup is kept, `cold_after_days` when artifacts move to a cheaper class, and
-    `backup_lock_days` how long not even an administrator deletes a backup by mistake; None is never.
+    Backups are kept for `retention_days`. Artifacts move to a cheaper storage class after `cold_after_days`. For
+    `backup_lock_days`, deleting the versions of a backup requires `s3:BypassGovernanceRetention`.
+
+    Raises:
+        ValueError: A number of days is out of range, or the replica is in the same region.
     """
 
     account: Account
@@ -47,14 +50,14 @@ class PlatformBucketsArgs:
                 f"got {self.backup_lock_days}."
             )
         if self.replica is not None and self.replica.account.region == self.account.region:
-            raise ValueError(f"the replica's region must be another one than the buckets', got {self.account.region}.")
+            raise ValueError(f"the replica's region must differ from the buckets' region, got {self.account.region}.")
 
 
 class PlatformBuckets(pulumi.ComponentResource):
     """The buckets of artifacts, backups and releases under one key, and the bucket of their access logs.
 
-    `names` are the buckets' names by the contracts' ones, known before the buckets are made: whoever writes to one
-    depends on the component.
+    `names` maps the names in `contracts` to the buckets' own, which are known before the buckets exist. A resource that
+    uses one must depend on this component.
     """
 
     names: dict[str, str]
@@ -85,8 +88,8 @@ class PlatformBuckets(pulumi.ComponentResource):
         self.register_outputs({"names": self.names, "key_arn": self.key_arn})
 
     def _replicate(self, name: str, args: PlatformBucketsArgs, replica: Replica) -> None:
-        """Make the same buckets there: neither rules nor locks nor policies are replicated with the objects."""
-        there = PlatformBuckets(
+        """Create the same buckets in the second region, as S3 replicates no lifecycle rules, locks or policies."""
+        copies = PlatformBuckets(
             f"{name}-replica",
             replace(args, account=replica.account, replica=None),
             ResourceOptions(parent=self, providers=[replica.provider]),
@@ -95,7 +98,7 @@ class PlatformBuckets(pulumi.ComponentResource):
             f"{name}-replication",
             ReplicationArgs(
                 source=Site(account=args.account, buckets=self.buckets, key_arn=self.key_arn),
-                replica=Site(account=replica.account, buckets=there.buckets, key_arn=there.key_arn),
+                replica=Site(account=replica.account, buckets=copies.buckets, key_arn=copies.key_arn),
             ),
             ResourceOptions(parent=self),
         )
@@ -126,7 +129,7 @@ def _lifecycle(purpose: str, args: PlatformBucketsArgs) -> list[s3.BucketLifecyc
 
 
 def _log_bucket(name: str, args: PlatformBucketsArgs, child: ResourceOptions) -> SecureBucket:
-    """Make the bucket of access logs, encrypted with S3's own key: logs can't be delivered to one with a KMS key.
+    """Create the bucket of access logs, encrypted with S3's own key, as S3 can't deliver logs with a KMS key.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
     """

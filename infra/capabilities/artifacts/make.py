@@ -1,20 +1,22 @@
-"""Makes the buckets where the settings want them."""
+"""Creates the platform's buckets, in AWS or on an S3 server in the cluster."""
 
 import pulumi
 
 import contracts
-from infra.capabilities.artifacts.managed import managed_buckets
+from infra.aws.cloud import Cloud
+from infra.aws.replication import Replica
+from infra.capabilities.artifacts.buckets import PlatformBuckets, PlatformBucketsArgs
 from infra.capabilities.artifacts.s3_server import ROOT_ACCESS_KEY, Console, ObjectStore, ObjectStoreArgs
 from infra.capabilities.artifacts.settings import SETUP
 from infra.context import Context
 from infra.limits.flows import S3_PODS
-from infra.links import Artifacts
+from infra.links import Artifacts, Bucket
 
 
 def make_artifacts(context: Context) -> Artifacts:
-    """Make the buckets, and export their names and how people reach them."""
+    """Create the buckets, and export their names, their region and the address of their server."""
     if context.settings.artifact_store.kind == "s3" and context.cloud is not None:
-        artifacts = managed_buckets(context, context.cloud)
+        artifacts = _in_aws(context, context.cloud)
     else:
         artifacts = _in_cluster(context)
     bucket = artifacts.buckets[contracts.ARTIFACTS_BUCKET]
@@ -47,7 +49,38 @@ def _in_cluster(context: Context) -> Artifacts:
         context.opts,
     )
     pulumi.export("s3_url", context.address("s3", server.url))
-    # What an administrator needs to look behind the server.
+    # For administrators: workloads use an S3 user that owns only their bucket.
     pulumi.export("s3_root_access_key", ROOT_ACCESS_KEY)
     pulumi.export("s3_root_secret_key", server.root_secret_key)
     return Artifacts(buckets=server.buckets, ready=server)
+
+
+def _in_aws(context: Context, cloud: Cloud) -> Artifacts:
+    settings = context.settings
+    buckets = PlatformBuckets(
+        "buckets",
+        PlatformBucketsArgs(
+            account=cloud.account,
+            protected=cloud.protected,
+            retention_days=settings.backup.retention_days,
+            cold_after_days=settings.artifact_store.cold_after_days,
+            backup_lock_days=settings.artifact_store.backup_lock_days,
+            replica=None if cloud.replica is None else Replica(account=cloud.replica[0], provider=cloud.replica[1]),
+        ),
+        cloud.opts,
+    )
+    if cloud.api.public_endpoint is not None:
+        pulumi.export("s3_url", cloud.api.public_endpoint)
+    return Artifacts(
+        buckets={
+            purpose: Bucket(
+                region=cloud.account.region,
+                bucket=bucket,
+                endpoint=cloud.api.endpoint,
+                prefix=contracts.MLFLOW_PREFIX if purpose == contracts.ARTIFACTS_BUCKET else "",
+            )
+            for purpose, bucket in buckets.names.items()
+        },
+        ready=buckets,
+        key_arn=buckets.key_arn,
+    )

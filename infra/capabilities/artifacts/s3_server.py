@@ -1,6 +1,6 @@
-"""An S3 server in the cluster, for environments without Amazon S3: its volumes, its buckets, and a user for each.
+"""An S3 server in the cluster, for environments without Amazon S3: its volumes, its buckets, and their S3 users.
 
-Each bucket belongs to one user, which can't see the others' buckets; the Job that makes them uses the root user.
+Each bucket belongs to one S3 user, which can't access the other buckets. The Job that creates them uses the root user.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from infra.links import Bucket, BucketKeys
 COMPONENT: Final = S3_PODS.component
 SETUP_COMPONENT: Final = SETUP.component
 ROOT_ACCESS_KEY: Final = "root"
-# The user that owns each bucket, named after the component that uses it.
+# The S3 user that owns each bucket, named after the component that uses it.
 OWNERS: Final = {
     contracts.ARTIFACTS_BUCKET: "mlflow",
     contracts.BACKUPS_BUCKET: "backup",
@@ -36,15 +36,15 @@ OWNERS: Final = {
 
 _RESOURCES: Final = Resources(cpu="25m", memory="128Mi", cpu_limit="1", memory_limit="1Gi")
 _SETUP_RESOURCES: Final = Resources(cpu="10m", memory="128Mi", cpu_limit="1", memory_limit="512Mi")
-# A path that no bucket can have: bucket names are at least three characters and have no capitals.
+# A path that can't be a bucket's: bucket names have no upper-case letters.
 _HEALTH_PATH: Final = "/HEALTH"
-# Accounts and old versions of objects are small beside the objects.
+# The S3 users and the old versions of objects take little space.
 _SMALL_VOLUME: Final = "1Gi"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Console:
-    """The server's own web page: where a browser opens it, and where the page then calls the server."""
+    """The URLs of the server's web page: its own, and the one at which the page calls the server."""
 
     url: str
     server_url: str
@@ -52,9 +52,10 @@ class Console:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectStoreArgs:
-    """Arguments of `ObjectStore`: the traffic of the server and of the Job that makes the buckets.
+    """Arguments of `ObjectStore`.
 
-    The server has its web page only with `console`, the addresses at which a browser finds it.
+    `traffic` is that of the server, `setup_traffic` that of the Job that creates the buckets. Without `console`, the
+    server has no web page.
     """
 
     namespace: pulumi.Input[str]
@@ -69,7 +70,7 @@ class ObjectStoreArgs:
 
 
 class ObjectStore(pulumi.ComponentResource):
-    """An S3 server with the platform's buckets, reached through `buckets`."""
+    """An S3 server; `buckets` are the platform's buckets on it, with their credentials."""
 
     buckets: dict[str, Bucket]
     url: pulumi.Output[str]
@@ -151,7 +152,7 @@ class ObjectStore(pulumi.ComponentResource):
             env=environment(self.buckets[contracts.ARTIFACTS_BUCKET].environment()),
             env_from=[from_secret(secret.metadata.name)],
         )
-        # The server must answer before the Job's few retries run out.
+        # The Job's few retries would run out before the server answers.
         return run_once(f"{name}-setup", args.namespace, SETUP_COMPONENT, pod(main), parent=self, depends_on=[server])
 
 
@@ -162,7 +163,7 @@ def _console(console: Console | None) -> dict[str, str]:
         "VGW_WEBUI_PORT": f":{contracts.S3_CONSOLE_PORT}",
         "VGW_WEBUI_GATEWAYS": console.server_url,
         "VGW_WEBUI_ADMIN_GATEWAYS": console.server_url,
-        # The page is at another port than the server that it calls.
+        # The page has another port than the server, so its calls are cross-origin requests.
         "VGW_CORS_ALLOW_ORIGIN": console.url,
     }
 
@@ -182,6 +183,6 @@ def _container(args: ObjectStoreArgs, root: pulumi.Input[str], volumes: list[str
             *([{"name": "console", "container_port": contracts.S3_CONSOLE_PORT}] if args.console else []),
         ],
         "readiness_probe": http_probe(_HEALTH_PATH, contracts.S3_PORT, period=5, failures=3),
-        # Busy with large objects it may answer late, and is not to be killed for it.
+        # A check of the port only, as a server that is busy with large objects may answer late.
         "liveness_probe": tcp_probe(contracts.S3_PORT, period=20, failures=6),
     }

@@ -20,7 +20,7 @@ SETUP: Final = Pods(contracts.MLFLOW_NAMESPACE, "s3-setup")
 
 
 class ArtifactStore(Capability):
-    """Where artifacts, backups and releases are kept."""
+    """The buckets of artifacts, backups and releases."""
 
     kind: Literal["in-cluster", "s3"] = Field(
         default="in-cluster", description="in-cluster (an S3 server as a StatefulSet) or s3 (buckets in AWS)"
@@ -30,41 +30,42 @@ class ArtifactStore(Capability):
         description="in-cluster only: a volume size from 1Gi to 16Ti, such as 20Gi; can't be changed later",
     )
     region: Label = Field(
-        default="us-west-2", description="in-cluster only: the region that server and clients name, such as us-west-2"
+        default="us-west-2", description="in-cluster only: the region name of the S3 server, such as us-west-2"
     )
     replica_region: Region | None = Field(
         default=None,
-        description="s3 only: a second region that every object is replicated to; default: none",
+        description="s3 only: a second region to which S3 replicates every object; default: none",
     )
     cold_after_days: int | None = Field(
         default=None,
         ge=SOONEST_COLD_DAYS,
         le=3650,
-        description="s3 only: days after which artifacts move to a cheaper tier, an integer from "
+        description="s3 only: days after which artifacts move to a cheaper storage class, an integer from "
         f"{SOONEST_COLD_DAYS} to 3650; default: never",
     )
     backup_lock_days: int | None = Field(
         default=None,
         ge=1,
         le=3650,
-        description="s3 only: days in which a backup can't be deleted (object lock), an integer from 1 to "
-        "backup.retentionDays; default: no lock; cannot be set later",
+        description="s3 only: days in which deleting the versions of a backup requires s3:BypassGovernanceRetention "
+        "(object lock in governance mode), an integer from 1 to backup.retentionDays; default: no lock; can't be added "
+        "to existing buckets",
     )
 
     def problems(self, settings: "Settings") -> Iterator[str]:
-        """Yield a line for each problem of the buckets."""
+        """Yield a line for each problem of the buckets' settings."""
         yield from only_with("artifactStore", self, "in-cluster", ("storage", "region"))
         yield from only_with("artifactStore", self, "s3", ("replica_region", "cold_after_days", "backup_lock_days"))
         if self.kind == "s3" and not settings.cluster.gives_aws_roles:
             yield (
-                'artifactStore.kind: got "s3"; allowed with cluster.eksName or cluster.oidcIssuer only, as pods get '
-                "their AWS roles by the tokens of the cluster's issuer"
+                'artifactStore.kind: got "s3"; allowed only with cluster.eksName or cluster.oidcIssuer, as pods get '
+                "their AWS roles by tokens of the cluster's OIDC issuer"
             )
         days = settings.backup.retention_days
         if not lock_fits(self.backup_lock_days, days):
             yield (
-                f"artifactStore.backupLockDays: got {self.backup_lock_days}, and backup.retentionDays is {days}; "
-                f"allowed: 1 to {days}, as a locked backup can't be removed when it is due"
+                f"artifactStore.backupLockDays: got {self.backup_lock_days} with backup.retentionDays {days}; allowed: "
+                f"1 to {days}, as the lock would keep a backup beyond its retention"
             )
         if settings.aws is not None:
             yield from self._replica_problems(settings.aws.region)
@@ -72,20 +73,17 @@ class ArtifactStore(Capability):
     def _replica_problems(self, region: str) -> Iterator[str]:
         replica = self.replica_region
         if replica == region:
-            yield (
-                f'artifactStore.replicaRegion: got "{replica}", where the originals are; allowed: another region than '
-                "aws.region"
-            )
+            yield (f'artifactStore.replicaRegion: got "{replica}", the same as aws.region; allowed: a different region')
         elif replica is not None and partition(replica) != (home := partition(region)):
             yield f'artifactStore.replicaRegion: got "{replica}"; allowed: a region of the partition {home}'
 
     def server(self, settings: "Settings") -> Server:
-        """Return the S3 server, as pods talk to it."""
+        """Return the S3 server or Amazon S3, the end of the flows of the pods that use the buckets."""
         if self.kind == "s3" and settings.aws is not None:
             return settings.aws.api.server(settings.egress.aws)
         return S3
 
-    def flows(self, settings: "Settings") -> Iterator[Flow]:  # noqa: ARG002 - whatever the other settings are
-        """Yield the flows of the Job that makes the buckets on an S3 server in the cluster."""
+    def flows(self, settings: "Settings") -> Iterator[Flow]:  # noqa: ARG002 - needs only its own section
+        """Yield the flows of the Job that creates the buckets on an S3 server in the cluster."""
         if self.kind == "in-cluster":
             yield Flow(SETUP, S3)

@@ -1,4 +1,7 @@
-"""Schedules in cron's five fields, as Kubernetes reads them: https://pkg.go.dev/github.com/robfig/cron/v3."""
+"""The type of a schedule in cron's five fields, checked as Kubernetes parses it.
+
+Format: https://pkg.go.dev/github.com/robfig/cron/v3.
+"""
 
 import calendar
 import re
@@ -10,11 +13,11 @@ from pydantic import AfterValidator
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-# The least and the most of minute, hour, day, month and day of the week, and the names of the values from the least on.
-# Sunday is 0 and not 7.
+# The minimum and maximum of minute, hour, day, month and day of the week, and the names of the values from the minimum
+# on. Sunday is 0; 7 isn't allowed.
 _FIELDS: Final = ((0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS))
 _PART: Final = re.compile(r"(?:(?P<any>[*?])|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>0*[1-9][0-9]{0,4}))?")
-# After so many years the days of the week fall on the same dates again.
+# Years after which the days of the week fall on the same dates again.
 _CYCLE_YEARS: Final = 28
 
 
@@ -36,7 +39,7 @@ def _values(field: str, least: int, most: int, names: Sequence[str]) -> Iterator
 
 
 def _part(part: str, least: int, most: int, numbers: dict[str, int]) -> range:
-    """Return what a value, a range or `*` stands for, each with a step or without."""
+    """Return the values of a part of a field: a value, a range or `*`, each with or without a step."""
     found = _PART.fullmatch(part)
     if found is None:
         raise ValueError(f"{part!r} is not a valid part of a schedule")
@@ -46,19 +49,19 @@ def _part(part: str, least: int, most: int, numbers: dict[str, int]) -> range:
     if first is None or last is None or first > last:
         raise ValueError(f"{part!r} is out of range")
     if step > max(1, last - first):
-        raise ValueError(f"{part!r} has a step beyond its range, of which only the first value is left")
+        raise ValueError(f"{part!r} has a step beyond its range, which leaves only the first value")
     return range(first, last + 1, step)
 
 
 def _range(ends: Sequence[int | None], least: int, most: int, *, has_step: bool) -> tuple[int | None, int | None]:
     if not ends:
         return least, most
-    # A value with a step is a range to the field's end.
+    # A single value with a step means the range from it to the field's maximum.
     return ends[0], most if has_step and len(ends) == 1 else ends[-1]
 
 
 def _restricts_both(fields: Sequence[str]) -> bool:
-    """Tell whether either day is enough: with `*` in one field, a step or not, a day must satisfy both."""
+    """Return whether a match of either day field is enough. If one has `*`, even with a step, both must match."""
     return not any(part[0] in "*?" for field in (fields[2], fields[4]) for part in field.split(","))
 
 
@@ -68,11 +71,11 @@ def _is_due(day: date, days: set[int], weekdays: set[int], *, either: bool) -> b
 
 
 def _dates(months: set[int]) -> Iterator[date]:
-    """Yield the days of these months, of as many years as it takes until all has been there."""
+    """Yield the days of these months in a full cycle of years."""
     for year in range(2024, 2024 + _CYCLE_YEARS):
         for month in sorted(months):
             first = date(year, month, 1)
-            yield from (first + timedelta(days=past) for past in range(calendar.monthrange(year, month)[1]))
+            yield from (first + timedelta(days=offset) for offset in range(calendar.monthrange(year, month)[1]))
 
 
 Schedule = Annotated[str, AfterValidator(_schedule)]

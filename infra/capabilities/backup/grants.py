@@ -1,4 +1,4 @@
-"""What a backup may do in AWS: create, list, verify, restore and prune backups, and read the artifacts."""
+"""The backup's rights in AWS: create, list, verify, restore and prune backup sets, and read the artifacts."""
 
 from typing import Final
 
@@ -6,17 +6,17 @@ import contracts
 from infra.limits.grants import BucketKey, DatabaseLogin, Listing, Objects, WholeBucket, Workload
 from infra.limits.statements import DECRYPT, DELETE, ENCRYPT, LIST_VERSIONS, READ_VERSIONS, WRITE
 
-# The folder of the backups bucket that `workloads.backup` uses by default.
+# The default folder of `workloads.backup` in the backups bucket.
 _FOLDER: Final = "mlflow"
 
 WORKLOAD: Final = Workload(
     service_account=contracts.BACKUP_SERVICE_ACCOUNT,
     grants=(
-        # A verification reads the version that it has pinned. Pruning hides a backup: its versions stay for the
-        # bucket's life cycle, even if an intruder takes over the pod.
+        # Verification reads pinned object versions. Pruning only adds delete markers: without the right to delete
+        # versions, not even an intruder in the pod can destroy a backup before the bucket's lifecycle does.
         Objects("Backups", contracts.BACKUPS_BUCKET, _FOLDER, (*READ_VERSIONS, *WRITE, *DELETE)),
         Listing("BackupsList", contracts.BACKUPS_BUCKET, (_FOLDER,)),
-        # S3 has no condition on the prefix for this action; it shows the keys of unfinished uploads, and no data.
+        # S3 can't limit this action to a prefix. It shows only the keys of unfinished uploads, no data.
         WholeBucket("BackupsUploads", contracts.BACKUPS_BUCKET, ("s3:ListBucketMultipartUploads",)),
         BucketKey("BackupsKey", contracts.BACKUPS_BUCKET, ENCRYPT),
         Objects("Artifacts", contracts.ARTIFACTS_BUCKET, contracts.MLFLOW_PREFIX, READ_VERSIONS),

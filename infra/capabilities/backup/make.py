@@ -1,15 +1,15 @@
-"""Makes the scheduled backup of MLflow's database."""
+"""Creates the scheduled backup of MLflow's database."""
 
 import contracts
+from infra.capabilities.backup.cron_job import Backup, BackupArgs
 from infra.capabilities.backup.grants import WORKLOAD
-from infra.capabilities.backup.schedule import Backup, BackupArgs
 from infra.capabilities.backup.settings import PODS
 from infra.context import Context
 from infra.links import Artifacts, Database
 
 
 def make_backup(context: Context, database: Database, artifacts: Artifacts) -> None:
-    """Make the backup."""
+    """Create the scheduled backup."""
     settings = context.settings.backup
     Backup(
         "backup",

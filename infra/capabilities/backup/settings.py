@@ -1,4 +1,4 @@
-"""Settings of the scheduled backup."""
+"""Settings of the scheduled backup of the database."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -23,19 +23,19 @@ class Backup(Capability):
 
     schedule: Schedule = Field(
         default="0 2 * * *",
-        description="five cron fields, in UTC, such as '0 2 * * *': minute, hour, day, month, day of the week from 0, "
-        "Sunday, to 6; steps within their range, and days that come",
+        description="five cron fields, in UTC, such as '0 2 * * *': minute, hour, day, month, and day of the week from "
+        "0 (Sunday) to 6; steps must fit their range, and the days must exist",
     )
     retention_days: int = Field(
-        default=30, ge=1, le=3650, description="days that a backup is kept, an integer from 1 to 3650"
+        default=30, ge=1, le=3650, description="days to keep a backup set, an integer from 1 to 3650"
     )
-    suspended: bool = Field(default=False, description="true or false")
+    suspended: bool = Field(default=False, description="true or false: whether the schedule is paused")
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
-        """Yield the flows of a backup: it reads the database and writes to the buckets."""
+        """Yield the flows of the backup to the database and the buckets."""
         yield Flow(PODS, settings.database.server)
         yield Flow(PODS, settings.artifact_store.server(settings))
 
-    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - whatever the other settings are
+    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
         """Yield the backup."""
         yield WORKLOAD

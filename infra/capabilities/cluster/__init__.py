@@ -1,1 +1,1 @@
-"""The cluster that the stack is deployed to: its closed namespace, and a class of encrypted volumes."""
+"""The Kubernetes cluster of the stack, and the StorageClass of encrypted volumes that the stack may add to it."""

@@ -1,4 +1,4 @@
-"""Makes what the platform adds to its cluster."""
+"""Creates the StorageClass of encrypted gp3 volumes."""
 
 import pulumi
 
@@ -8,7 +8,7 @@ from infra.kube.storage_class import Gp3StorageClass, Gp3StorageClassArgs
 
 
 def make_cluster(context: Context) -> None:
-    """Make the class of encrypted gp3 volumes, if the settings ask for it, and export the namespace."""
+    """Create the StorageClass of encrypted gp3 volumes if the settings ask for it, and export MLflow's namespace."""
     if context.settings.cluster.gp3_class:
         tags = context.cloud.account.tags if context.cloud else {}
         Gp3StorageClass("gp3", Gp3StorageClassArgs(class_name=GP3_CLASS, tags=tags), context.opts)

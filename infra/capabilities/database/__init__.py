@@ -1,1 +1,1 @@
-"""MLflow's database: PostgreSQL in the cluster or by Amazon RDS."""
+"""MLflow's database: PostgreSQL in the cluster or on Amazon RDS."""

@@ -1,4 +1,4 @@
-"""What pods need to log in to RDS: the authorities of its certificate, and a password unless roles log in."""
+"""What pods need to log in to RDS: the CA certificates, and a password unless they log in with AWS roles."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +15,7 @@ COMPONENT: Final = "database-access"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseAccessArgs:
-    """Arguments of `DatabaseAccess`: the authorities' certificates, and whether the owner has a password."""
+    """Arguments of `DatabaseAccess`; `authorities` are the CA certificates, in PEM form."""
 
     namespace: pulumi.Input[str]
     authorities: str
@@ -23,7 +23,7 @@ class DatabaseAccessArgs:
 
 
 class DatabaseAccess(pulumi.ComponentResource):
-    """A ConfigMap with the certificates in `ca.pem`, and the password of the database's owner."""
+    """A ConfigMap with the CA certificates in `ca.pem`, and the password of the database's owner if it has one."""
 
     authorities: pulumi.Output[str]
     password: pulumi.Output[str] | None

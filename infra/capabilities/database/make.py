@@ -1,4 +1,4 @@
-"""Makes the database of the kind that the settings name."""
+"""Creates MLflow's database in the cluster or on RDS."""
 
 import pulumi
 
@@ -10,7 +10,7 @@ from infra.links import Database
 
 
 def make_database(context: Context) -> Database:
-    """Make the database, and export how an administrator reaches it."""
+    """Create the database, and export its address and password for administrators."""
     settings = context.settings
     if settings.database.kind == "rds":
         database = managed_database(context)

@@ -1,4 +1,4 @@
-"""MLflow's database on RDS: the instance, and the Job that makes MLflow's user and database on it."""
+"""MLflow's database on RDS: the instance, and the Job that creates MLflow's database and its owner."""
 
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,7 @@ OWNER: Final = "mlflow"
 
 
 def managed_database(context: Context) -> Database:
-    """Make the RDS instance in the VPC of the cluster, and MLflow's user and database on it.
+    """Create the RDS instance in the VPC of the cluster, and on it MLflow's database and its owner.
 
     Raises:
         ValueError: The stack's cluster isn't an EKS cluster.
@@ -52,7 +52,7 @@ def managed_database(context: Context) -> Database:
     )
     login = None
     if settings.auth == "iam":
-        login = instance.resource_id.apply(lambda known: DatabaseUser(resource_id=known, user=OWNER))
+        login = instance.resource_id.apply(lambda resource_id: DatabaseUser(resource_id=resource_id, user=OWNER))
     return Database(address=address, ready=_setup(context, instance, address), login=login)
 
 

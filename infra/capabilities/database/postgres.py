@@ -1,4 +1,4 @@
-"""PostgreSQL in the cluster, for environments without RDS: one instance, its volume and its user."""
+"""PostgreSQL in the cluster, for environments without RDS: one instance with its volume and database user."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +22,7 @@ COMPONENT: Final = POSTGRES_PODS.component
 DATABASE: Final = contracts.DATABASE_NAME
 USER: Final = contracts.DATABASE_USER
 
-# A database that is throttled while it holds locks delays every request: it may use two CPUs if they are free.
+# It may use two CPUs if they are free: throttling it while it holds locks would delay every request.
 _CPU: Final = "250m"
 _CPU_LIMIT: Final = "2"
 _READY: Final = ["pg_isready", "--host", "127.0.0.1", "--username", USER, "--dbname", DATABASE]
@@ -30,7 +30,7 @@ _READY: Final = ["pg_isready", "--host", "127.0.0.1", "--username", USER, "--dbn
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PostgresArgs:
-    """Arguments of `Postgres`: it may use `memory`, and requests half of it."""
+    """Arguments of `Postgres`; `memory` is the limit of the container, which requests half of it."""
 
     namespace: pulumi.Input[str]
     image: str
@@ -48,7 +48,7 @@ class Postgres(pulumi.ComponentResource):
     def __init__(self, name: str, args: PostgresArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:Postgres", name, {}, opts)
         child = ResourceOptions(parent=self)
-        # Letters and digits only: the password becomes part of a URI.
+        # Letters and digits only, as the password becomes part of a URI.
         password = RandomPassword(f"{name}-password", length=32, special=False, opts=child)
         account = Secret(
             f"{name}-account",
@@ -64,7 +64,7 @@ class Postgres(pulumi.ComponentResource):
             COMPONENT,
             {
                 **pod(_container(args, account.metadata.name), uid=POSTGRES_UID),
-                # PostgreSQL's fast shutdown writes a checkpoint before it ends.
+                # Seconds: PostgreSQL's fast shutdown writes a checkpoint before it ends.
                 "termination_grace_period_seconds": 60,
             },
             port=contracts.POSTGRES_PORT,
@@ -93,8 +93,8 @@ def _container(args: PostgresArgs, account: pulumi.Input[str]) -> ContainerArgsD
             mounts=[{"name": "data", "mount_path": "/var/lib/postgresql/data"}],
         ),
         "ports": [{"name": COMPONENT, "container_port": contracts.POSTGRES_PORT}],
-        # Recovery after a crash can take minutes and must not be interrupted by a restart: a server that turns clients
-        # away is not ready, and one that doesn't even take connections is dead.
+        # A restart must not interrupt recovery after a crash, which can take minutes. So a server that refuses queries
+        # is only unready, and it is restarted only if it doesn't accept TCP connections.
         "startup_probe": _accepts(period=5, failures=60),
         "readiness_probe": _accepts(period=10, failures=3),
         "liveness_probe": tcp_probe(contracts.POSTGRES_PORT, period=20, failures=6),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from infra.settings.model import Settings
 
 SETUP: Final = Pods(contracts.MLFLOW_NAMESPACE, "database-setup")
-# The password of the administrator, and nothing else.
+# It may read the administrator's password and nothing else.
 SETUP_WORKLOAD: Final = Workload(
     service_account=contracts.DATABASE_SETUP_SERVICE_ACCOUNT, grants=(ReadAdminSecret(), DecryptAdminSecret())
 )
@@ -74,63 +74,67 @@ class Database(Capability):
     )
     storage: VolumeSize = Field(
         default="20Gi",
-        description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS takes at least "
-        f"{rds.LEAST_STORAGE_GIB}Gi, and can grow; a volume in the cluster can't be changed later",
+        description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS needs at least "
+        f"{rds.LEAST_STORAGE_GIB}Gi and can grow; a volume in the cluster can't be resized later",
     )
     memory: Annotated[str, AfterValidator(_memory)] = Field(
         default="1Gi",
-        description="in-cluster only: a size from 256Mi to 256Gi that the server may use; it bounds the connections",
+        description="in-cluster only: the server's memory, a size from 256Mi to 256Gi; it limits the number of "
+        "connections",
     )
     auth: Literal["password", "iam"] = Field(
         default="password",
-        description="password, or iam (RDS only: 15-minute tokens of the workloads' roles, and no password)",
+        description="password, or iam (RDS only: workloads log in with 15-minute tokens of their AWS roles, without a "
+        "password)",
     )
     instance_class: str = Field(
         default="db.t4g.medium",
-        description="RDS only: an instance class, such as db.m7g.large; its memory bounds the connections",
+        description="RDS only: an instance class, such as db.m7g.large; its memory limits the number of connections",
     )
     max_storage: Annotated[str, AfterValidator(_rds_size)] = Field(
         default="100Gi",
-        description="RDS only: up to where the storage grows by itself, from 10 percent above storage to 64Ti",
+        description="RDS only: the size up to which storage grows automatically, from 10 percent above storage to 64Ti",
     )
-    multi_az: bool = Field(default=True, description="RDS only: true or false: a standby in a second zone")
+    multi_az: bool = Field(
+        default=True, description="RDS only: true or false: whether to run a standby in a second zone"
+    )
     backup_days: int = Field(
         default=14,
         ge=1,
         le=rds.MOST_BACKUP_DAYS,
-        description=f"RDS only: days of automated backups, an integer from 1 to {rds.MOST_BACKUP_DAYS}",
+        description=f"RDS only: days to keep automated backups, an integer from 1 to {rds.MOST_BACKUP_DAYS}",
     )
     log_days: Annotated[int, AfterValidator(_log_days)] = Field(
         default=90,
-        description="RDS only: days for which CloudWatch keeps the server's logs, one of "
+        description="RDS only: days to keep the server's logs in CloudWatch, one of "
         f"{', '.join(str(days) for days in rds.LOG_RETENTION_DAYS)}",
     )
     subnet_ids: list[SubnetId] = Field(
         default=[],
-        description="RDS only: a list of two or more subnets' IDs, such as subnet-0123456789abcdef0; default: "
-        "those of the EKS cluster",
+        description="RDS only: a list of two or more subnet IDs, such as subnet-0123456789abcdef0; default: those of "
+        "the EKS cluster",
     )
     client_security_group_ids: list[SecurityGroupId] = Field(
         default=[],
-        description="RDS only: a list of the IDs of the security groups that pods are in, such as "
+        description="RDS only: a list of the IDs of the security groups of the pods or their nodes, such as "
         "sg-0123456789abcdef0; default: the EKS cluster's own",
     )
     apply_immediately: bool = Field(
         default=True,
-        description="RDS only: true or false: whether a change, such as of the class, is made, and the server "
-        "restarted, during the update; with false it waits for the maintenance window, and the cluster "
-        "counts on it at once",
+        description="RDS only: true or false: whether changes, such as a new class, are applied during the update, "
+        "which can restart the server; with false they wait for the maintenance window, while the rest of the stack "
+        "relies on them at once",
     )
     authorities: CertificatesFile | None = Field(
         default=None,
-        description="RDS only: the path, from the repository's root, of a PEM file with the authorities of the "
-        "server's certificate, and without a private key (with an emulated AWS API the environment "
-        "variable AEGIS_DATABASE_AUTHORITIES fills in); default: those that RDS publishes",
+        description="RDS only: the path, relative to the repository's root, of a PEM file with the CA certificates for "
+        "the server's certificate, without a private key; default: those that RDS publishes, or with an emulated AWS "
+        "API the file that the environment variable AEGIS_DATABASE_AUTHORITIES names",
     )
 
     @property
     def connections(self) -> int:
-        """How many connections the server accepts.
+        """The number of connections that the server accepts.
 
         Raises:
             ValueError: The instance class is unknown.
@@ -141,27 +145,25 @@ class Database(Capability):
 
     @property
     def server(self) -> Server:
-        """The PostgreSQL server, as pods talk to it."""
+        """The PostgreSQL server, the end of the flows of the pods that use it."""
         return RDS if self.kind == "rds" else POSTGRES
 
     def problems(self, settings: "Settings") -> Iterator[str]:
-        """Yield a line for each problem of the database."""
+        """Yield a line for each problem of the database's settings."""
         yield from only_with("database", self, "rds", _RDS_ONLY)
         if self.kind == "in-cluster":
             if self.auth == "iam":
-                yield 'database.auth: got "iam"; allowed with kind rds only, as only RDS knows the roles of AWS'
+                yield 'database.auth: got "iam"; allowed only with kind rds, as only RDS accepts AWS roles'
             return
         if settings.cluster.eks_name is None:
-            yield (
-                'database.kind: got "rds"; allowed with cluster.eksName only, as its VPC is where the database is made'
-            )
+            yield 'database.kind: got "rds"; allowed only with cluster.eksName, as the database is created in its VPC'
         try:
             max_connections(self.instance_class)
         except ValueError as error:
             yield f"database.instanceClass: {error}"
         if settings.aws is not None and self.authorities is None and settings.aws.region not in regions():
             yield (
-                f'aws.region: got "{settings.aws.region}"; allowed with RDS: {", ".join(regions())}, or set '
+                f'aws.region: got "{settings.aws.region}"; allowed with RDS: {", ".join(regions())}; or set '
                 "database.authorities"
             )
         yield from self._storage_problems()
@@ -185,13 +187,13 @@ class Database(Capability):
         if gibibytes(self.max_storage) < least_max:
             yield (
                 f"database.maxStorage: got {self.max_storage} with storage {self.storage}; allowed: at least "
-                f"{least_max}Gi, 10 percent above it"
+                f"{least_max}Gi, 10 percent above storage"
             )
 
     def _network_problems(self) -> Iterator[str]:
         if self.subnet_ids and not rds.enough_subnets(self.subnet_ids):
             yield (
-                f"database.subnetIds: got {self.subnet_ids[0]} alone; allowed: {rds.LEAST_SUBNETS} subnets or more, in "
+                f"database.subnetIds: got only {self.subnet_ids[0]}; allowed: {rds.LEAST_SUBNETS} or more subnets, in "
                 "different zones"
             )
         groups = self.client_security_group_ids
@@ -199,11 +201,11 @@ class Database(Capability):
             yield f"database.clientSecurityGroupIds: got {group} {groups.count(group)} times; allowed: each once"
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
-        """Yield the flows of the Job that makes MLflow's user and database on RDS."""
+        """Yield the flows of the Job that creates MLflow's database and its owner on RDS."""
         if self.kind == "rds" and settings.aws is not None:
             yield Flow(SETUP, self.server)
             yield Flow(SETUP, settings.aws.api.server(settings.egress.aws))
 
-    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - whatever the other settings are
-        """Yield the Job that makes MLflow's user and database on RDS."""
+    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
+        """Yield the Job that creates MLflow's database and its owner on RDS."""
         yield SETUP_WORKLOAD

@@ -1,4 +1,4 @@
-"""The first step with RDS: a Job that makes MLflow's user and database, and lets the user log in."""
+"""The Job that creates MLflow's database on RDS, and its owner with a password or the right to log in by AWS role."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -23,7 +23,7 @@ _RESOURCES: Final = Resources(cpu="20m", memory="128Mi", cpu_limit="1", memory_l
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseSetupArgs:
-    """Arguments of `DatabaseSetup`: the database and owner to make, and the administrator's secret."""
+    """Arguments of `DatabaseSetup`; `admin_secret_arn` is the secret that holds the administrator's password."""
 
     namespace: pulumi.Input[str]
     image: str
@@ -34,7 +34,7 @@ class DatabaseSetupArgs:
 
 
 class DatabaseSetup(pulumi.ComponentResource):
-    """The Job that prepares the database; it runs again only when what it is to make has changed."""
+    """The Job that prepares the database. It runs again only if its spec or its Secret changes."""
 
     def __init__(self, name: str, args: DatabaseSetupArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:jobs:DatabaseSetup", name, {}, opts)
@@ -54,7 +54,7 @@ class DatabaseSetup(pulumi.ComponentResource):
             COMPONENT,
             with_access(pod(main), identity=args.identity, database=args.database),
             parent=self,
-            # Without its policy the Job would spend its retries against a closed door.
+            # Until the policy allows its connections, the Job could only use up its retries.
             depends_on=[traffic],
         )
         self.register_outputs({})

@@ -1,4 +1,4 @@
-"""Makes the repositories of the images that an environment in AWS runs."""
+"""Creates the repositories of the images that an environment in AWS runs."""
 
 import pulumi
 
@@ -9,9 +9,9 @@ from infra.settings.model import Settings
 
 
 def make_images(settings: Settings, cloud: Cloud | None) -> None:
-    """Make a repository for each image that the stack runs, and export their URLs.
+    """Create a repository for each image that the stack runs, and export their URLs.
 
-    It needs no cluster: the images are pushed before anything runs.
+    It needs no cluster, because the images are pushed before anything can run.
     """
     if cloud is None:
         return

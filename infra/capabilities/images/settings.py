@@ -1,4 +1,4 @@
-"""Settings of the images that a stack's pods run."""
+"""Settings of the container images."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from infra.settings.capability import Capability
 if TYPE_CHECKING:
     from infra.settings.model import Settings
 
-# A registry with or without a port, the path, and a tag, a digest, or both:
+# An optional registry with an optional port, a path, and a tag, a digest or both:
 # https://github.com/distribution/reference/blob/main/reference.go
 _PATH = r"[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 _TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
@@ -19,40 +19,46 @@ _IMAGE = rf"^{_PATH}({_TAG}|{_DIGEST}|{_TAG}{_DIGEST})$"
 
 
 class Images(Capability):
-    """The reference of each image; `make up` writes them to a file, a cloud stack names its registry's."""
+    """The container images. `make up` writes their references to a file; a stack in AWS sets those of its registry."""
 
     postgres: str | None = Field(
         default=None,
         pattern=_IMAGE,
-        description="an image reference with a tag or a digest, of PostgreSQL in the cluster",
+        description="the image of PostgreSQL in the cluster: an image reference with a tag or a digest",
     )
     s3: str | None = Field(
         default=None,
         pattern=_IMAGE,
-        description="an image reference with a tag or a digest, of the S3 server in the cluster",
+        description="the image of the S3 server in the cluster: an image reference with a tag or a digest",
     )
     vault: str | None = Field(
-        default=None, pattern=_IMAGE, description="an image reference with a tag or a digest, of Vault in the cluster"
+        default=None,
+        pattern=_IMAGE,
+        description="the image of Vault in the cluster: an image reference with a tag or a digest",
     )
-    mlflow: str = Field(pattern=_IMAGE, description="an image reference with a tag or a digest, of the MLflow server")
-    workloads: str = Field(pattern=_IMAGE, description="an image reference with a tag or a digest, of the workloads")
+    mlflow: str = Field(
+        pattern=_IMAGE, description="the image of the tracking server: an image reference with a tag or a digest"
+    )
+    workloads: str = Field(
+        pattern=_IMAGE, description="the image of the workloads: an image reference with a tag or a digest"
+    )
     trainer: str | None = Field(
-        default=None, pattern=_IMAGE, description="an image reference with a tag or a digest, of the trainer"
+        default=None, pattern=_IMAGE, description="the image of the trainer: an image reference with a tag or a digest"
     )
 
     def of(self, name: str) -> str:
-        """Return the reference of an image that the stack runs.
+        """Return the reference of the image `name`.
 
         Raises:
-            ValueError: It is not set; the check of the settings finds this first.
+            ValueError: It isn't set. The check of the settings reports this first for images that the stack runs.
         """
         reference: str | None = getattr(self, name)
         if reference is None:
-            raise ValueError(f"images.{name} is not set.")
+            raise ValueError(f"images.{name} isn't set.")
         return reference
 
     def problems(self, settings: "Settings") -> Iterator[str]:
-        """Yield a line for each image that the stack runs and doesn't name."""
+        """Yield a line for each image that the stack runs but doesn't set."""
         needed = {
             "postgres": settings.database.kind == "in-cluster",
             "s3": settings.artifact_store.kind == "in-cluster",

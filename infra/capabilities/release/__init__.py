@@ -1,1 +1,1 @@
-"""The release: the best run becomes a signed, verified and registered model version."""
+"""The release: turns the best run into a signed, verified and registered model version."""

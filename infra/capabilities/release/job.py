@@ -1,4 +1,4 @@
-"""The release: a Job that takes the best run to a signed, verified and registered model version."""
+"""The Job that turns the best run into a signed, verified and registered model version."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -29,10 +29,11 @@ COMPONENT: Final = PODS.component
 
 _RESOURCES: Final = Resources(cpu="50m", memory="256Mi", cpu_limit="2", memory_limit="1Gi")
 _LEAST_TMP_SIZE: Final = "8Gi"
-# The model and its archive, side by side.
+# The model and its archive.
 _COPIES: Final = 2
+# Seconds.
 _DEADLINE: Final = 1800
-# Seconds, the least that Kubernetes accepts: the Job logs in once, at its start.
+# Seconds, the minimum of Kubernetes: the Job logs in only once, when it starts.
 _TOKEN_LIFETIME: Final = 600
 
 
@@ -40,8 +41,8 @@ _TOKEN_LIFETIME: Final = 600
 class ReleaseArgs:
     """Arguments of `Release`.
 
-    `trainer_job` is the Job whose runs it chooses from: a new one is followed by a new release. `largest_artifact` is
-    the size of the largest model.
+    `trainer_job` is the name of the Job that logs the runs to choose from. A new trainer Job leads to a new release.
+    `largest_artifact` is the size of the largest model, such as 1Gi.
     """
 
     namespace: pulumi.Input[str]
@@ -60,7 +61,7 @@ class ReleaseArgs:
 
 
 class Release(pulumi.ComponentResource):
-    """The Job that releases; its pod's termination message is the result, as JSON."""
+    """The Job that releases a model. The termination message of its pod is the result, as JSON."""
 
     job: Job
 
@@ -74,7 +75,7 @@ class Release(pulumi.ComponentResource):
             COMPONENT,
             with_access(_pod(name, args, child), identity=args.identity),
             parent=self,
-            # Without its policy the Job would spend its retries against a closed door.
+            # Until the policy allows its connections, the Job could only use up its retries.
             depends_on=[traffic],
             deadline=_DEADLINE,
             runs_after=args.trainer_job,
@@ -102,7 +103,7 @@ def _tmp_size(largest_artifact: str) -> str:
 
 
 def _keys(name: str, args: ReleaseArgs, opts: ResourceOptions) -> list[EnvFromSourceArgsDict]:
-    """Return where the container finds the keys of its bucket, nowhere if its role is all it needs."""
+    """Return the source of the bucket's keys in the container's environment; none if the pod uses an AWS role."""
     if args.bucket.keys is None:
         return []
     secret = Secret(
@@ -122,7 +123,7 @@ def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> Containe
             _RESOURCES,
             command=["python", "-m", "workloads.release.run"],
             args=[
-                # Joined by `=`, as a name that begins with a hyphen would be read as an option.
+                # With `=`, as a separate value that starts with a hyphen would be parsed as an option.
                 f"--experiment-name={args.experiment}",
                 *(f"--metric={args.metric}", f"--{args.goal}"),
                 f"--model-name={args.model_name}",
@@ -138,13 +139,13 @@ def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> Containe
             env_from=keys,
         ),
         "termination_message_path": "/dev/termination-log",
-        # Where the Job failed before it wrote a result, its last lines say why.
+        # If the Job fails before it writes a result, the last lines of its log say why.
         "termination_message_policy": "FallbackToLogsOnError",
     }
 
 
 def _vault_token() -> VolumeArgsDict:
-    """Return the pod's token for Vault: of no use at the API server, and soon of no use at all."""
+    """Return the volume of the pod's token for Vault: the API server doesn't accept it, and it expires soon."""
     return {
         "name": "vault-token",
         "projected": {

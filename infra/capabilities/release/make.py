@@ -1,4 +1,4 @@
-"""Makes the release of the best run."""
+"""Creates the Job that releases the best run."""
 
 import pulumi
 
@@ -12,9 +12,9 @@ from infra.links import Artifacts, Signing, Tracking, Training
 def make_release(
     context: Context, artifacts: Artifacts, tracking: Tracking, signing: Signing, training: Training | None
 ) -> None:
-    """Release the best run of the training, if there is one.
+    """Release the best run of the training, if there was a training.
 
-    Exports what is released, and the Job whose pod ends with the result as its message.
+    Exports the names of the experiment, of the model, and of the Job whose termination message is the result.
     """
     if training is None:
         return
@@ -36,7 +36,7 @@ def make_release(
             model_name=settings.model_name,
             largest_artifact=context.settings.mlflow.largest_artifact,
         ),
-        # There is no run to release before the training is done, and Vault must know the signer.
+        # The run to release exists after the training; Vault must know the signer; the releases need their bucket.
         context.after(training.ready, signing.ready, artifacts.ready),
     )
     pulumi.export("experiment", settings.experiment)

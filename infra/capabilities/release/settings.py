@@ -19,24 +19,28 @@ PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "release")
 class Release(Capability):
     """The model that an update of the stack trains, signs and registers."""
 
-    enabled: bool = Field(default=True, description="true or false")
+    enabled: bool = Field(default=True, description="true or false: whether an update trains and releases a model")
     experiment: Experiment = Field(
-        default="aegis", description="the name of an MLflow experiment, 1 to 256 printable characters"
+        default="aegis", description="the name of an MLflow experiment: 1 to 256 printable characters"
     )
-    epochs: int = Field(default=3, ge=1, le=1000, description="passes over the data, an integer from 1 to 1000")
+    epochs: int = Field(
+        default=3, ge=1, le=1000, description="passes over the training data, an integer from 1 to 1000"
+    )
     metric: Metric = Field(
         default="val/accuracy",
-        description="the name of a logged metric, 1 to 250 letters, digits, spaces and /_.-:, written as a plain path",
+        description="the name of a logged metric: 1 to 250 letters, digits, spaces and /_.-:, as a normalized path",
     )
-    goal: Literal["maximize", "minimize"] = Field(default="maximize", description="maximize or minimize")
+    goal: Literal["maximize", "minimize"] = Field(
+        default="maximize", description="maximize or minimize: whether the best run has the highest or the lowest value"
+    )
     model_name: Model = Field(
         default="aegis-classifier",
-        description="a registered model's name, 1 to 255 bytes of printable characters without / : or ', and not . or "
-        "..",
+        description="the name of a registered model: 1 to 255 bytes of printable characters without / : or ', and not "
+        ". or ..",
     )
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
-        """Yield the flows of the release: MLflow, the buckets, and Vault."""
+        """Yield the flows of the release to MLflow, the buckets and Vault."""
         if self.enabled:
             yield Flow(PODS, MLFLOW)
             yield Flow(PODS, settings.artifact_store.server(settings))

@@ -1,1 +1,1 @@
-"""Signing: a Vault, its transit key, and the identity that may sign with it."""
+"""Signing: a Vault server, its transit key, and the identity that may sign with the key."""

@@ -1,4 +1,4 @@
-"""What the signer may do in AWS: read a model's artifacts and add releases. It deletes nothing."""
+"""The signer's rights in AWS: read artifacts, and write releases. It may not delete anything."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ WORKLOAD: Final = Workload(
         Listing("ArtifactsList", contracts.ARTIFACTS_BUCKET, (contracts.MLFLOW_PREFIX,)),
         BucketKey("ArtifactsKey", contracts.ARTIFACTS_BUCKET, DECRYPT),
         Objects("Releases", contracts.RELEASES_BUCKET, "", (*READ, *WRITE)),
-        # Of the whole bucket: S3 answers "not found" instead of "forbidden" to HEAD requests, which name no prefix.
+        # For the whole bucket: HEAD requests name no prefix, and get 403 instead of 404 without this right.
         WholeBucket("ReleasesList", contracts.RELEASES_BUCKET, LIST),
         BucketKey("ReleasesKey", contracts.RELEASES_BUCKET, ENCRYPT),
     ),

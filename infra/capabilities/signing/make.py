@@ -1,4 +1,4 @@
-"""Makes what signs: a Vault in the cluster unless there is an external one, the transit key, and the signer's role."""
+"""Creates the Vault server, unless it is external, and in it the transit key and the role that may sign."""
 
 from pathlib import Path
 from typing import Final
@@ -20,13 +20,13 @@ from infra.vault.login import SignerAccess, SignerAccessArgs, SignerTrust, Signe
 from infra.vault.transit import SigningKey, SigningKeyArgs
 
 _VAULT_URL: Final = f"http://{VAULT_PODS.component}.{contracts.VAULT_NAMESPACE}.svc:{contracts.VAULT_PORT}"
-# The API server as a pod sees it.
+# The API server's address for pods.
 _KUBERNETES_URL: Final = "https://kubernetes.default.svc"
 
 
 def make_signing(context: Context, database: Database, artifacts: Artifacts) -> Signing:
-    """Make what signs, and export how people reach it."""
-    # Vault knows the signer by its service account, whether or not it needs a role in AWS.
+    """Create the signer's identity, the key and the right to sign; export Vault's address and the key's name."""
+    # Vault identifies the signer by its service account, so it needs one even without an AWS role.
     signer = context.identity(WORKLOAD, artifacts, database) or context.service_account(WORKLOAD)
     vault = context.providers.external_vault
     signing = _in_cluster(context, signer) if vault is None else _external(context, vault, signer)
@@ -52,7 +52,7 @@ def _in_cluster(context: Context, signer: Identity) -> Signing:
     url = context.address("vault", server.url)
     in_vault = ResourceOptions(providers=[vault_provider(settings.vault, url, server.root_token, server)])
     audit = AuditLog("vault-audit", in_vault)
-    # Everything that is made and used from here on is in the log.
+    # Vault logs requests only once the audit device is on, so it comes before everything else in Vault.
     in_vault = ResourceOptions.merge(in_vault, ResourceOptions(depends_on=[audit]))
     key = _key(settings.vault, in_vault)
     access = SignerAccess(
@@ -69,7 +69,7 @@ def _in_cluster(context: Context, signer: Identity) -> Signing:
     )
     pulumi.export("vault_url", url)
     pulumi.export("vault_namespace", namespace)
-    # What an administrator needs to look behind the server.
+    # For administrators: the signer never uses it.
     pulumi.export("vault_root_token", server.root_token)
     return Signing(signer=signer, vault=_login(settings.vault, _VAULT_URL, access.role), ready=access)
 

@@ -1,7 +1,7 @@
 """A Vault server in the cluster, for environments without an external Vault.
 
-It unseals itself with a key on its own volume: reading the volume is reading the secrets. Use it on a single machine
-only; a production environment needs an external Vault.
+It unseals itself with a key on its own volume, so reading the volume means reading the secrets. Use it only on a single
+machine; a production environment needs an external Vault.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from infra.limits.flows import VAULT_PODS, Traffic
 COMPONENT: Final = VAULT_PODS.component
 
 _RESOURCES: Final = Resources(cpu="25m", memory="128Mi", cpu_limit="1", memory_limit="512Mi")
-# 200 only where the server is initialised, unsealed and active:
+# 200 only if the server is initialised, unsealed and active:
 # https://developer.hashicorp.com/vault/api-docs/system/health
 _READY_PATH: Final = "/v1/sys/health"
-# The same for one that waits to become active. One that is sealed is as good as dead: a restart unseals it.
+# Also 200 on standby, but not when sealed: the liveness probe restarts a sealed server, and the restart unseals it.
 _ALIVE_PATH: Final = "/v1/sys/health?standbyok=true"
 
 
@@ -43,7 +43,7 @@ class VaultServerArgs:
 
 
 class VaultServer(pulumi.ComponentResource):
-    """A Vault server that answers at `url` to `root_token`."""
+    """A Vault server at `url`, with `root_token` as its root token."""
 
     url: pulumi.Output[str]
     root_token: pulumi.Output[str]
@@ -59,7 +59,7 @@ class VaultServer(pulumi.ComponentResource):
         self.register_outputs({"url": self.url})
 
     def _reviewer(self, name: str, args: VaultServerArgs) -> ServiceAccount:
-        """Make the account with which Vault asks the API server whether a pod's token is genuine."""
+        """Create the service account with which Vault asks the API server to review the tokens of pods."""
         account = ServiceAccount(
             f"{name}-account",
             metadata=metadata(args.namespace, COMPONENT, COMPONENT),

@@ -1,1 +1,1 @@
-"""The teams of data scientists and their namespaces."""
+"""The namespaces of the teams of data scientists."""

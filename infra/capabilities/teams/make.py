@@ -1,18 +1,21 @@
-"""Makes the namespace of every team."""
+"""Creates the namespace of each team."""
 
 from collections.abc import Mapping
 
 import pulumi
 
+from infra.capabilities.teams.namespace import Team as TeamSpace
+from infra.capabilities.teams.namespace import TeamArgs
 from infra.capabilities.teams.settings import Team
-from infra.capabilities.teams.space import Team as TeamSpace
-from infra.capabilities.teams.space import TeamArgs
 from infra.context import Context
 from infra.limits.flows import Pods
 
 
 def make_teams(context: Context) -> Mapping[str, pulumi.Output[str]]:
-    """Make the teams' namespaces, and return them by their names."""
+    """Create the teams' namespaces.
+
+    Returns each one by its name, as an output that waits for the namespace.
+    """
     return {team.namespace: _make_team(context, team) for team in context.settings.teams}
 
 

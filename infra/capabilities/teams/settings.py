@@ -14,31 +14,31 @@ from infra.settings.section import Label, MemorySize
 if TYPE_CHECKING:
     from infra.settings.model import Settings
 
-# A namespace is a label of 63 characters at most.
+# Characters: a namespace's name has at most 63.
 _LONGEST_TEAM: Final = 63 - len(contracts.TEAM_NAMESPACE_PREFIX)
 
 
 def _team_memory(value: str) -> str:
     if gibibytes(value) < 1:
-        raise ValueError("less than two containers request by default")
+        raise ValueError("less than 1Gi")
     return value
 
 
 class Team(Capability):
-    """A team of data scientists: a closed namespace `team-NAME` whose pods reach MLflow, and a trainer's role."""
+    """A team of data scientists: a closed namespace `team-NAME`, whose pods reach MLflow, and in AWS a trainer role."""
 
     name: Annotated[Label, Field(max_length=_LONGEST_TEAM)] = Field(
-        description=f"1 to {_LONGEST_TEAM} lower-case letters, digits and inner hyphens; in AWS as long as the name of "
-        "the team's role allows"
+        description=f"1 to {_LONGEST_TEAM} lower-case letters, digits and inner hyphens; AWS also limits the length of "
+        "the name of the team's role"
     )
     cpu: int = Field(
-        default=16, ge=1, le=10_000, description="CPUs that its pods may request in all, an integer from 1 to 10000"
+        default=16, ge=1, le=10_000, description="CPUs that its pods may request in total, an integer from 1 to 10000"
     )
     memory: Annotated[MemorySize, AfterValidator(_team_memory)] = Field(
-        default="64Gi", description="memory that its pods may request in all, a size of 1Gi at least, such as 64Gi"
+        default="64Gi", description="memory that its pods may request in total, a size of at least 1Gi, such as 64Gi"
     )
     gpus: int = Field(
-        default=0, ge=0, le=1000, description="GPUs that its pods may request in all, an integer from 0 to 1000"
+        default=0, ge=0, le=1000, description="GPUs that its pods may request in total, an integer from 0 to 1000"
     )
 
     @property
@@ -47,7 +47,7 @@ class Team(Capability):
         return f"{contracts.TEAM_NAMESPACE_PREFIX}{self.name}"
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
-        """Yield the flows of the team's pods: to MLflow and, in AWS, to the team's data."""
+        """Yield the flows of the team's pods to MLflow and, in AWS, to S3."""
         yield Flow(Pods(self.namespace), MLFLOW)
         if settings.artifact_store.kind == "s3":
             yield Flow(Pods(self.namespace), settings.artifact_store.server(settings))

@@ -1,4 +1,4 @@
-"""What the tracking server and the migration may do in AWS."""
+"""The rights of the tracking server and the migration in AWS."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ import contracts
 from infra.limits.grants import BucketKey, DatabaseLogin, Listing, Objects, Workload
 from infra.limits.statements import DELETE, ENCRYPT, READ, WRITE
 
-# Its folder of the artifacts, and its database.
+# Artifacts under MLflow's prefix, and logins to its database.
 SERVER_WORKLOAD: Final = Workload(
     service_account=contracts.MLFLOW_SERVICE_ACCOUNT,
     grants=(

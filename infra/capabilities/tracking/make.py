@@ -1,4 +1,4 @@
-"""Makes the tracking server between its two stores: the schema of its database first, then the server."""
+"""Creates the tracking server, after the migration of its database schema."""
 
 import pulumi
 
@@ -14,7 +14,7 @@ from infra.links import Artifacts, Database, Tracking
 
 
 def make_tracking(context: Context, database: Database, artifacts: Artifacts) -> Tracking:
-    """Make the server, and export its address."""
+    """Create the tracking server, and export its URL."""
     migration = Migration(
         "migration",
         MigrationArgs(
@@ -24,10 +24,10 @@ def make_tracking(context: Context, database: Database, artifacts: Artifacts) ->
             traffic=context.traffic(MIGRATION),
             identity=context.identity(MIGRATION_WORKLOAD, artifacts, database),
         ),
-        # The database must take connections before the Job's few retries run out.
+        # The Job's few retries would run out before the database accepts connections.
         context.after(database.ready),
     )
-    # A server refuses to start on another schema than its own, and needs its bucket for the first artifact.
+    # The server refuses to start on a schema of another version, and needs the bucket for the first artifact.
     opts = context.after(migration, artifacts.ready)
     server = Mlflow("mlflow", _server(context, database, artifacts), opts)
     pulumi.export("mlflow_url", context.address("mlflow", server.url))

@@ -1,4 +1,4 @@
-"""The database schema's step before each rollout: one Job, so that no two servers migrate at once."""
+"""The Job that migrates the database schema before a rollout, so that no two servers migrate at once."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -19,13 +19,13 @@ from infra.links import DatabaseAddress, Identity
 COMPONENT: Final = MIGRATION.component
 
 _RESOURCES: Final = Resources(cpu="20m", memory="256Mi", cpu_limit="1", memory_limit="1Gi")
-# Seconds: a migration rewrites whole tables, and stopping it half-way helps nobody.
+# Seconds: a migration may rewrite whole tables, and stopping it would only undo its work.
 _DEADLINE: Final = 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MigrationArgs:
-    """Arguments of `Migration`; `image` holds the same MLflow as the server, so a newer one migrates first."""
+    """Arguments of `Migration`; `image` must hold the server's MLflow version, so that a new one migrates first."""
 
     namespace: pulumi.Input[str]
     image: str
@@ -35,7 +35,7 @@ class MigrationArgs:
 
 
 class Migration(pulumi.ComponentResource):
-    """The Job that makes or upgrades MLflow's schema, and checks that it is the server's."""
+    """The Job that creates or upgrades MLflow's schema, and checks that it fits the server."""
 
     def __init__(self, name: str, args: MigrationArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:Migration", name, {}, opts)
@@ -54,7 +54,7 @@ class Migration(pulumi.ComponentResource):
             command=["python", "-m", "workloads.migration.upgrade"],
             env_from=[from_secret(secret.metadata.name)],
         )
-        # Without its policy the Job would spend its retries against a closed door.
+        # Until the policy allows its connections, the Job could only use up its retries.
         run_once(
             f"{name}-upgrade",
             args.namespace,

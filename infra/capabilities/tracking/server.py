@@ -1,6 +1,6 @@
-"""The MLflow tracking server: stateless pods between two stores, scaled by load and never all down at once.
+"""The MLflow tracking server: stateless pods that scale with load, and of which some are always up.
 
-The schema of the database is another component's (`migration`), and so are the two stores.
+The database and its schema (`migration`) and the object store belong to other components.
 """
 
 import base64
@@ -26,11 +26,11 @@ from infra.links import Bucket, DatabaseAddress, Identity
 COMPONENT: Final = MLFLOW_PODS.component
 
 _ALIVE_PATH: Final = "/health"
-# Seconds: a proxy in front keeps its connections for a minute, and must be the one that closes them.
+# Seconds: more than the minute for which a proxy keeps idle connections, as the proxy must close them first.
 _KEEP_ALIVE: Final = 75
-# Seconds that requests get to finish after the pod was told to stop, of the pod's grace period.
+# Seconds of the pod's grace period in which requests may finish.
 _FINISH: Final = 45
-# Seconds in which the endpoints forget a pod that was told to stop, and its clients are asked to leave.
+# Seconds before that in which a stopping pod leaves the endpoints and asks its clients to close their connections.
 _LEAVE: Final = 10
 _UVICORN_OPTIONS: Final = f"--timeout-keep-alive {_KEEP_ALIVE} --timeout-graceful-shutdown {_FINISH}"
 _PRE_STOP: Final = f"touch {contracts.DRAINING_FILE} && sleep {_LEAVE}"
@@ -40,8 +40,8 @@ _PRE_STOP: Final = f"touch {contracts.DRAINING_FILE} && sleep {_LEAVE}"
 class MlflowArgs:
     """Arguments of `Mlflow`.
 
-    `public_hosts` are the names under which people reach it. `tmp_size` is the size of the volume on which uploads and
-    downloads are staged, whole; with `direct_transfers` clients get presigned addresses of the object store instead.
+    `public_hosts` are the names under which people reach the server. `tmp_size` is the size of the volume that stages
+    whole uploads and downloads. With `direct_transfers`, clients get presigned URLs of the object store instead.
     """
 
     namespace: pulumi.Input[str]
@@ -86,37 +86,37 @@ class Mlflow(pulumi.ComponentResource):
         self.register_outputs({"url": self.url})
 
     def _config(self) -> ConfigMap:
-        """Make what the server reads and anyone may; a change gets a new name, and so new pods."""
+        """Create the ConfigMap of the server's public configuration. A change gets a new name, and so new pods."""
         args = self._args
         return ConfigMap(
             f"{self._name}-config",
             metadata=metadata(args.namespace, COMPONENT),
             data={
                 **args.artifacts.environment(),
-                # Clients send artifacts to the server, which alone holds keys of the bucket.
+                # Clients send artifacts to the server, as only the server has access to the bucket.
                 "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/",
                 "MLFLOW_ARTIFACTS_DESTINATION": args.artifacts.address,
-                "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - the pod's own network; the network policy says who gets there
+                "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - in the pod's network, which the network policy protects
                 "MLFLOW_PORT": str(contracts.MLFLOW_PORT),
                 "MLFLOW_WORKERS": str(args.workers),
-                # Job runners keep their queue in the pod: with more than one pod, jobs would run twice or get lost.
+                # MLflow's job runners keep their queue in the pod. With several pods, jobs would run twice or get lost.
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 contracts.Env.DIRECT_TRANSFERS: str(args.direct_transfers).lower(),
                 "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(args.pool.size),
                 "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(args.pool.overflow),
-                # Seconds: before a firewall or a proxy on the way drops an idle connection.
+                # Seconds: before a firewall or proxy on the way drops an idle connection.
                 "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": "1800",
             },
             opts=self._child,
         )
 
     def _secret(self) -> Secret:
-        """Make what the server must keep to itself, the same in every pod and over every restart."""
+        """Create the Secret of the server's credentials and keys, the same for all pods and restarts."""
         name, args = self._name, self._args
         session_key = RandomPassword(f"{name}-session-key", length=48, special=False, opts=self._child)
         webhook_key = RandomBytes(f"{name}-webhook-key", length=32, opts=self._child)
-        # Encrypts the credentials that MLflow keeps for its gateway; unset, MLflow uses a passphrase that is public.
+        # Encrypts the credentials that MLflow stores for its gateway. If unset, MLflow uses a public passphrase.
         passphrase = RandomPassword(f"{name}-gateway-passphrase", length=48, special=False, opts=self._child)
         return Secret(
             f"{name}-secret",
@@ -134,7 +134,7 @@ class Mlflow(pulumi.ComponentResource):
     def _pod(self, service: Service) -> PodSpecArgsDict:
         main: PodSpecArgsDict = {
             **pod(self._container(service), tmp_size=self._args.tmp_size),
-            # The rest is for the server to end in.
+            # Seconds: 5 more for the server to exit.
             "termination_grace_period_seconds": _LEAVE + _FINISH + 5,
         }
         return with_access(main, identity=self._args.identity, database=self._args.database)
@@ -159,7 +159,7 @@ class Mlflow(pulumi.ComponentResource):
                 ],
             ),
             "ports": [{"name": COMPONENT, "container_port": port}],
-            # Four workers import for 20 s on a free CPU, and for minutes on a busy one.
+            # The imports of four workers take 20 s on an idle CPU, and minutes on a busy one.
             "startup_probe": http_probe(_ALIVE_PATH, port, period=5, failures=60),
             "liveness_probe": http_probe(_ALIVE_PATH, port, period=15, failures=4),
             "readiness_probe": http_probe(contracts.READY_PATH, port, period=5, failures=6),
@@ -169,20 +169,24 @@ class Mlflow(pulumi.ComponentResource):
     def _callers(self, service: Service) -> pulumi.Output[Callers]:
         args = self._args
         return pulumi.Output.all(args.namespace, cluster_ip(service)).apply(
-            lambda known: Callers(
+            lambda outputs: Callers(
                 service=COMPONENT,
-                namespace=known[0],
+                namespace=outputs[0],
                 domain=args.cluster_domain,
                 port=contracts.MLFLOW_PORT,
-                cluster_ip=known[1],
+                cluster_ip=outputs[1],
                 public_hosts=args.public_hosts,
             )
         )
 
 
 def fernet_key(base64_text: str) -> str:
-    """Return 32 random bytes, given in plain base64, as a Fernet key: the same bytes in URL-safe base64."""
+    """Convert 32 bytes from plain base64 to a Fernet key, which is URL-safe base64.
+
+    Raises:
+        ValueError: The bytes aren't 32.
+    """
     key = base64.b64decode(base64_text)
     if len(key) != 32:  # noqa: PLR2004 - https://github.com/fernet/spec/blob/master/Spec.md#key-format
-        raise ValueError(f"a Fernet key is made of 32 bytes, and {len(key)} were given.")
+        raise ValueError(f"a Fernet key must be 32 bytes, got {len(key)}.")
     return base64.urlsafe_b64encode(key).decode()

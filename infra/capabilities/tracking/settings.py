@@ -24,9 +24,11 @@ MIGRATION: Final = Pods(contracts.MLFLOW_NAMESPACE, "migration")
 class ConnectionPool(Section):
     """SQLAlchemy's pool of each server process."""
 
-    size: int = Field(ge=1, le=50, description="connections that are kept, an integer from 1 to 50")
+    size: int = Field(ge=1, le=50, description="connections that stay open, an integer from 1 to 50")
     overflow: int = Field(
-        ge=1, le=50, description="more of them under load, an integer from 1 to 50 (MLflow reads 0 as not set)"
+        ge=1,
+        le=50,
+        description="additional connections under load, an integer from 1 to 50 (MLflow reads 0 as not set)",
     )
 
 
@@ -34,76 +36,81 @@ class Mlflow(Capability):
     """The tracking server."""
 
     workers: int = Field(default=4, ge=1, le=16, description="server processes of each pod, an integer from 1 to 16")
-    min_replicas: int = Field(default=2, ge=1, le=50, description="the fewest pods, an integer from 1 to 50")
+    min_replicas: int = Field(default=2, ge=1, le=50, description="the minimum number of pods, an integer from 1 to 50")
     max_replicas: int = Field(
         default=10,
         ge=1,
         le=50,
-        description="the most pods, an integer from minReplicas to 50 that the database can serve",
+        description="the maximum number of pods, an integer from minReplicas to 50 that the database can serve",
     )
     min_available: int = Field(
-        default=1, ge=0, le=49, description="pods that a drained node must leave, an integer below minReplicas"
+        default=1,
+        ge=0,
+        le=49,
+        description="pods that must stay up while a node is drained, an integer from 0 to minReplicas - 1",
     )
     cpu_target: int = Field(
-        default=70, ge=10, le=95, description="percent of the CPU request, an integer from 10 to 95"
+        default=70,
+        ge=10,
+        le=95,
+        description="percent of the CPU request at which the server scales out, an integer from 10 to 95",
     )
     memory_target: int = Field(
-        default=80, ge=50, le=95, description="percent of the memory request, an integer from 50 to 95"
+        default=80,
+        ge=50,
+        le=95,
+        description="percent of the memory request at which the server scales out, an integer from 50 to 95",
     )
     pool: ConnectionPool | None = Field(
-        default=None, description="an object; default: the database's connections, shared out among all processes"
+        default=None, description="an object; default: an equal share of the database's connections for each process"
     )
     tmp_size: MemorySize = Field(
-        default="4Gi", description="a size such as 4Gi: where uploads and downloads are staged, whole, in each pod"
+        default="4Gi", description="a size such as 4Gi: each pod's volume for staging whole uploads and downloads"
     )
     largest_artifact: MemorySize = Field(
         default="1Gi",
-        description="a size such as 1Gi: what tmpSize must hold once for each worker, and a release twice",
+        description="a size such as 1Gi: tmpSize must hold it once for each worker, and the release's volume twice",
     )
     direct_transfers: bool = Field(
         default=False,
-        description="true or false: whether clients get presigned addresses of the object store for their files, which "
-        "is faster and works only where each of them reaches the store; otherwise files pass through the server",
+        description="true or false: whether clients transfer files by presigned URLs of the object store, which is "
+        "faster but needs every client to reach the store; with false, files pass through the server",
     )
     public_hosts: list[Host] = Field(
         default=[],
-        description="a list of host names in lower case or IPv4 addresses, without a scheme, with a port where it "
-        "isn't 80 or 443, under which people reach MLflow",
+        description="a list of the lower-case host names or IPv4 addresses under which people reach MLflow, without a "
+        "scheme, and with the port unless it is 80 or 443",
     )
     client_namespaces: list[Label] = Field(
         default=[], description="a list of the namespaces whose pods may reach MLflow"
     )
     client_networks: list[Network] = Field(
         default=[],
-        description="a list of IPv4 addresses and networks, /8 at the widest, from which MLflow's pods may be reached, "
-        "such as a load balancer's subnets",
+        description="a list of IPv4 addresses and networks, /8 at the widest, that may reach MLflow's pods, such as a "
+        "load balancer's subnets",
     )
 
     def connection_pool(self, database_connections: int) -> Pool:
-        """Return the pool of each server process: the one of the settings, or the largest that the database allows."""
+        """Return the pool of each server process: the one in the settings, or the largest that the database allows."""
         if self.pool is not None:
             return Pool(size=self.pool.size, overflow=self.pool.overflow)
         return fitting_pool(self.workers, self.max_replicas, database_connections)
 
     def problems(self, settings: "Settings") -> Iterator[str]:
-        """Yield a line for each problem of the tracking server."""
+        """Yield a line for each problem of the tracking server's settings."""
         if self.max_replicas < self.min_replicas:
-            yield (
-                f"mlflow.maxReplicas: got {self.max_replicas}; allowed: minReplicas ({self.min_replicas}) to 50, the "
-                "autoscaler's bounds"
-            )
+            yield (f"mlflow.maxReplicas: got {self.max_replicas}; allowed: minReplicas ({self.min_replicas}) to 50")
         if self.min_available >= self.min_replicas:
             yield (
                 f"mlflow.minAvailable: got {self.min_available} with minReplicas {self.min_replicas}; allowed: 0 to "
-                f"{self.min_replicas - 1}, as no node could be drained otherwise"
+                f"{self.min_replicas - 1}, as otherwise no node can be drained"
             )
         yield from self._connection_problems(settings)
         needed = self.workers * mebibytes(self.largest_artifact)
         if mebibytes(self.tmp_size) < needed:
             yield (
-                f"mlflow.tmpSize: got {self.tmp_size}, where {self.workers} workers may stage an artifact of "
-                f"{self.largest_artifact} each; allowed: at least {needed}Mi, or fewer workers, or a smaller "
-                "largestArtifact"
+                f"mlflow.tmpSize: got {self.tmp_size}, but each of {self.workers} workers may stage an artifact of "
+                f"{self.largest_artifact}; allowed: at least {needed}Mi, or fewer workers, or a smaller largestArtifact"
             )
 
     def _connection_problems(self, settings: "Settings") -> Iterator[str]:
@@ -111,7 +118,7 @@ class Mlflow(Capability):
         try:
             limit = database.connections
         except ValueError:
-            # The database's own check tells of an unknown instance class.
+            # The database's section reports an unknown instance class.
             return
         pool = LEAST_POOL if self.pool is None else self.connection_pool(limit)
         needed = demand(self.workers, self.max_replicas, pool)
@@ -127,13 +134,13 @@ class Mlflow(Capability):
             "more database.memory" if in_cluster else "a larger database",
         ]
         yield (
-            f"mlflow.maxReplicas: got {self.max_replicas}, for which {needed} database connections are needed "
+            f"mlflow.maxReplicas: got {self.max_replicas}, which needs {needed} database connections "
             f"(({self.max_replicas} + {SURGE} in a rollout) x {self.workers} workers x ({pool.size} + {pool.overflow}) "
             f"of a pool + {JOBS} for jobs), and {server} accepts {limit}; allowed: {', or '.join(remedies)}"
         )
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
-        """Yield the flows of the server and the migration, and those of the callers that the settings name."""
+        """Yield the flows of the tracking server and the migration, and those of the callers in the settings."""
         yield Flow(MLFLOW_PODS, settings.database.server)
         yield Flow(MIGRATION, settings.database.server)
         if settings.uses_aws and settings.aws is not None:
@@ -142,6 +149,6 @@ class Mlflow(Capability):
         yield from (Flow(Pods(namespace), MLFLOW) for namespace in self.client_namespaces)
         yield from (Flow(Networks((network,)), MLFLOW) for network in self.client_networks)
 
-    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - whatever the other settings are
-        """Yield the server and the migration."""
+    def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
+        """Yield the tracking server and the migration."""
         yield from (SERVER_WORKLOAD, MIGRATION_WORKLOAD)

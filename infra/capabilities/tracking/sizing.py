@@ -1,12 +1,13 @@
-"""How big an MLflow pod must be: pure arithmetic over the settings, from measured constants."""
+"""The CPU and memory of a tracking server's pod, computed from the settings and measured constants."""
 
 import math
 from typing import Final
 
 from infra.kube.pods import Resources
 
-# Working set of MLflow 3.17 pods on the embedded platform, job runners off: 920 MiB with 4 workers after the start, and
-# 1030 MiB after training runs and their artifacts went through one. The command and uvicorn's supervisor take 210 MiB.
+# Measured on the embedded platform, MLflow 3.17 without job runners: a pod of 4 workers has a working set of 920 MiB
+# after its start, and of 1030 MiB after training runs and their artifacts. 210 MiB are the command and uvicorn's
+# supervisor.
 _BASE_MIB: Final = 230
 _WORKER_MIB: Final = 200
 _STEP_MIB: Final = 256
@@ -15,10 +16,11 @@ _LEAST_LIMIT_MIB: Final = 2048
 
 
 def resources(workers: int, min_replicas: int, memory_target: int) -> Resources:
-    """Return what a pod of `workers` server processes asks for: 2Gi of memory for 4 workers, 2 pods and 80 %.
+    """Return the resources of a pod with `workers` server processes: 2Gi of memory for 4 workers, 2 pods and 80 %.
 
-    The autoscaler wants (number of pods) x (share of the target that they use), rounded up. A rollout has one pod more
-    than `min_replicas`, so idle pods must use less than that part of the target, or each rollout scales out.
+    The autoscaler sets the number of pods to (current pods) x (usage / target), rounded up. During a rollout there is
+    one pod more than `min_replicas`. So that a rollout doesn't scale out, idle pods must use at most
+    min_replicas / (min_replicas + 1) of the target.
     """
     idle = _BASE_MIB + _WORKER_MIB * workers
     share = memory_target / 100 * min_replicas / (min_replicas + 1)

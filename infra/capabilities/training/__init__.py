@@ -1,1 +1,1 @@
-"""Training: the identities of the trainers, and the Job that trains during an update."""
+"""Training: the identities of the teams' trainers, and the Job that trains a model during an update."""

@@ -1,4 +1,4 @@
-"""What trainers may do in AWS: read all datasets, and read and write the checkpoints of their own namespace."""
+"""The trainers' rights in AWS: read all datasets, and read and write the checkpoints of their namespace."""
 
 import contracts
 from infra.limits.grants import BucketKey, Listing, Objects, Workload
@@ -7,10 +7,12 @@ from infra.limits.statements import ENCRYPT, READ, WRITE
 
 
 def trainer(namespace: str, setting: tuple[str, str] | None = None) -> Workload:
-    """Return the trainers of `namespace`; `setting` is the key and the value that name it.
+    """Return the workload of the trainers in `namespace`.
+
+    `setting` is the key and value of the setting that names the namespace, for messages about the role's name.
 
     Raises:
-        ValueError: `namespace` is not a valid name of a namespace.
+        ValueError: `namespace` isn't a valid name for a namespace.
     """
     checkpoints = f"{contracts.CHECKPOINTS_PREFIX}/{label('namespace', namespace)}"
     bucket = contracts.ARTIFACTS_BUCKET

@@ -1,4 +1,4 @@
-"""Makes what trains: the identities of the teams' trainers, and the Job that trains during an update."""
+"""Creates the identities of the teams' trainers, and the Job that trains a model during an update."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def make_training(
     tracking: Tracking,
     teams: Mapping[str, pulumi.Output[str]],
 ) -> Training | None:
-    """Make the identity of each team's trainers and, where a release is enabled, train the model to release."""
+    """Create the identity of each team's trainers and, if releases are enabled, train the model to release."""
     for name, namespace in teams.items():
         context.identity(trainer(name), artifacts, name=f"{name}-trainer", namespace=namespace)
     settings = context.settings
@@ -39,7 +39,7 @@ def make_training(
             traffic=context.traffic(PODS),
             identity=context.identity(trainer(contracts.MLFLOW_NAMESPACE), artifacts, database),
         ),
-        # It reaches the server by name, which doesn't wait until the server answers.
+        # It uses the tracking server by its name, which says nothing about when the server is ready.
         context.after(tracking.ready),
     )
     return Training(ready=training, job=training.job.metadata.name)

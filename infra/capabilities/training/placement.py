@@ -1,4 +1,4 @@
-"""Where trainers' pods run: on the nodes with GPUs, where there are any."""
+"""The placement of trainers' pods: their GPUs, and the labels and taints of the nodes that they run on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from pulumi_kubernetes.core.v1 import PodSpecArgsDict, TolerationArgsDict
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taint:
-    """A taint that a pod tolerates; `value` None is any."""
+    """A taint that a pod tolerates; with `value` None, whatever its value."""
 
     key: str
     value: str | None
@@ -17,7 +17,7 @@ class Taint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:
-    """What a trainer's pod needs of its node."""
+    """The GPUs, labels and taints of the node of a trainer's pod."""
 
     gpus: int = 0
     node_selector: Mapping[str, str] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Placement:
 
 
 def placed(spec: PodSpecArgsDict, placement: Placement) -> PodSpecArgsDict:
-    """Return the pod `spec` with the labels and the taints of its node."""
+    """Return the pod `spec` with the node selector and tolerations of `placement`."""
     result: PodSpecArgsDict = {**spec}
     if placement.node_selector:
         result["node_selector"] = dict(placement.node_selector)

@@ -1,4 +1,4 @@
-"""Settings of the trainers."""
+"""Settings of the trainer that runs during an update."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Literal
@@ -19,29 +19,29 @@ PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "trainer")
 
 
 class Toleration(Section):
-    """A taint of a node that the trainer's pods tolerate."""
+    """A node taint that the trainer's pod tolerates."""
 
     key: NodeLabel = Field(description="the taint's key, such as nvidia.com/gpu")
-    value: NodeLabelValue | None = Field(default=None, description="the taint's value; default: any")
+    value: NodeLabelValue | None = Field(default=None, description="the taint's value; default: any value")
     effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] = Field(
         default="NoSchedule", description="NoSchedule, NoExecute or PreferNoSchedule"
     )
 
 
 class Trainer(Capability):
-    """Where trainers run."""
+    """The GPUs and the nodes of the trainer that runs during an update."""
 
-    gpus: int = Field(default=0, ge=0, le=16, description="GPUs of a trainer's pod, an integer from 0 to 16")
+    gpus: int = Field(default=0, ge=0, le=16, description="GPUs of the trainer's pod, an integer from 0 to 16")
     node_selector: dict[NodeLabel, NodeLabelValue] = Field(
         default={},
-        description="an object of the labels that a trainer's node must have, such as karpenter.sh/nodepool: gpu",
+        description="an object of the labels that the trainer's node must have, such as karpenter.sh/nodepool: gpu",
     )
     tolerations: list[Toleration] = Field(
-        default=[], description="a list of objects: the taints that a trainer's pods tolerate"
+        default=[], description="a list of objects: the taints that the trainer's pod tolerates"
     )
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
-        """Yield the flows of the trainer of an update."""
+        """Yield the flows of the trainer that runs during an update."""
         if not settings.release.enabled:
             return
         yield Flow(PODS, MLFLOW)
@@ -49,7 +49,7 @@ class Trainer(Capability):
             yield Flow(PODS, settings.aws.api.server(settings.egress.aws))
 
     def identities(self, settings: "Settings") -> Iterator[Workload]:
-        """Yield the trainer of an update and those of the teams."""
+        """Yield the trainer that runs during an update, and those of the teams."""
         if settings.release.enabled:
             yield trainer(contracts.MLFLOW_NAMESPACE)
         for index, team in enumerate(settings.teams):

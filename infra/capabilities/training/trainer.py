@@ -19,17 +19,18 @@ from infra.links import Identity
 
 COMPONENT: Final = PODS.component
 
-# It takes what is idle, and asks for little: on a node of two CPUs it runs beside the platform.
+# Small requests, so that it fits on a node of two CPUs beside the platform; higher limits, to use idle capacity.
 _RESOURCES: Final = Resources(cpu="100m", memory="512Mi", cpu_limit="2", memory_limit="4Gi")
 _TMP_SIZE: Final = "4Gi"
-# Tensors that the trainer's processes and data loaders share.
+# For tensors that the trainer's processes and data loaders share.
 _SHARED_MEMORY: Final = "1Gi"
+# Seconds.
 _DEADLINE: Final = 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainerArgs:
-    """Arguments of `Trainer`; `tracking_uri` is MLflow's address."""
+    """Arguments of `Trainer`; `tracking_uri` is the tracking server's URL."""
 
     namespace: pulumi.Input[str]
     image: str
@@ -42,7 +43,7 @@ class TrainerArgs:
 
 
 class Trainer(pulumi.ComponentResource):
-    """The Job that trains; it runs again only when its image or its arguments change."""
+    """The Job that trains a model. It runs again only if its image or its arguments change."""
 
     job: Job
 
@@ -68,7 +69,7 @@ class Trainer(pulumi.ComponentResource):
                 identity=args.identity,
             ),
             parent=self,
-            # Without its policy the Job would spend its retries against a closed door.
+            # Until the policy allows its connections, the Job could only use up its retries.
             depends_on=[traffic],
             deadline=_DEADLINE,
         )

@@ -20,14 +20,15 @@ from infra.links import Bucket, DatabaseAddress, Identity
 COMPONENT: Final = PODS.component
 
 _RESOURCES: Final = Resources(cpu="20m", memory="256Mi", cpu_limit="1", memory_limit="1Gi")
-# Seconds: a backup that could not start within an hour of its time waits for the next night.
+# Seconds: a backup that can't start within an hour of its time waits for the next scheduled time.
 _START_WITHIN: Final = 3600
+# Seconds.
 _DEADLINE: Final = 4 * 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackupArgs:
-    """Arguments of `Backup`; `schedule` is in cron's five fields, in UTC."""
+    """Arguments of `Backup`; `schedule` has cron's five fields, in UTC."""
 
     namespace: pulumi.Input[str]
     image: str
@@ -41,7 +42,7 @@ class BackupArgs:
 
 
 class Backup(pulumi.ComponentResource):
-    """The CronJob `backup`; `kubectl create job --from=cronjob/backup NAME` makes one by hand."""
+    """The CronJob `backup`. `kubectl create job --from=cronjob/backup NAME` starts a backup by hand."""
 
     def __init__(self, name: str, args: BackupArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:Backup", name, {}, opts)
@@ -50,7 +51,7 @@ class Backup(pulumi.ComponentResource):
         secret = Secret(
             f"{name}-accounts",
             metadata=metadata(args.namespace, COMPONENT),
-            # An empty map is never in the cluster, so the provider would replace the Secret with every update.
+            # The API server drops an empty map, so the provider would replace the Secret with every update.
             string_data={**args.database.libpq_secrets(), **args.bucket.secrets()} or None,
             opts=child,
         )

@@ -1,4 +1,4 @@
-"""A team's namespace: a quota, default requests, and the traffic of its pods."""
+"""What a team's namespace holds: a quota, default requests, and the network policy of its pods."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,14 +14,14 @@ from infra.limits.flows import Traffic
 
 COMPONENT: Final = "team"
 
-# What a container asks for that says nothing, as the quota counts requests. No default limit: it would refuse the
-# containers that ask for more and set no limit.
+# The requests of containers that set none, as the quota refuses pods without requests. No default limits: they would
+# refuse containers that request more and set no limit.
 _DEFAULT_REQUEST: Final = {"cpu": "100m", "memory": "256Mi"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TeamArgs:
-    """Arguments of `Team`: its namespace, the resources that its pods may request in all, and their traffic."""
+    """Arguments of `Team`; `cpu`, `memory` and `gpus` are what its pods may request in total."""
 
     namespace: pulumi.Input[str]
     cpu: int
@@ -31,7 +31,7 @@ class TeamArgs:
 
 
 class Team(pulumi.ComponentResource):
-    """The quota, the defaults and the network policy of a team's namespace."""
+    """The quota, the default requests and the network policy of a team's namespace."""
 
     def __init__(self, name: str, args: TeamArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:Team", name, {}, opts)
@@ -44,7 +44,7 @@ class Team(pulumi.ComponentResource):
                     "requests.cpu": str(args.cpu),
                     "requests.memory": args.memory,
                     f"requests.{GPU_RESOURCE}": str(args.gpus),
-                    # A team's pods are reached through what the platform gives them, not through ports of the nodes.
+                    # These would open the team's pods to traffic from outside the cluster.
                     "services.loadbalancers": "0",
                     "services.nodeports": "0",
                 }
@@ -63,7 +63,7 @@ class Team(pulumi.ComponentResource):
             spec={
                 "pod_selector": {},
                 "policy_types": ["Ingress", "Egress"],
-                # The pods of a training on several nodes talk to one another, on ports of their own choice.
+                # Distributed training needs connections between its pods, on ports that it chooses itself.
                 "ingress": [{"from_": [{"pod_selector": {}}]}],
                 "egress": [{"to": [{"pod_selector": {}}]}, *egress_rules(args.traffic)],
             },
