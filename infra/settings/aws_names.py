@@ -37,7 +37,8 @@ def names(settings: Settings, account: Account) -> Iterator[Name]:
         yield *environment, partial(make, *arguments)
     for workload in settings.identities():
         if workload.granted(settings.stores_in_aws):
-            yield *(workload.setting or environment), partial(account.role_name, workload.role_purpose)
+            key, value = workload.setting or environment
+            yield key, value, partial(account.role_name, workload.role_purpose)
 
 
 def _of_resources(settings: Settings, account: Account) -> Iterator[tuple[Callable[..., str], *tuple[str, ...]]]:
