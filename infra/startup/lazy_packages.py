@@ -1,8 +1,9 @@
-"""Import the AWS SDK class by class: EC2's package alone takes a third of a second to import as a whole.
+"""Import the providers' SDKs class by class: EC2's package alone takes a third of a second to import as a whole.
 
-A package of the SDK, such as `pulumi_aws.s3`, imports all of its modules, hundreds of classes, for the few that a
+A package of an SDK, such as `pulumi_aws.s3`, imports all of its modules, hundreds of classes, for the few that a
 program uses. A lazy package imports a class from the module that is named after it (`BucketPolicy` is in
-`bucket_policy`), and falls back to importing the whole package for any other name.
+`bucket_policy`, Kubernetes' `Deployment` in `Deployment`), and falls back to importing the whole package for any name
+that isn't found this way.
 """
 
 import re
@@ -20,10 +21,10 @@ import pulumi
 # The off switch, to tell whether an unexpected import error comes from here: 0 imports whole packages; default: 1.
 SWITCH_ENV: Final = "AEGIS_LAZY_IMPORTS"
 
-_PACKAGES: Final = re.compile(r"pulumi_aws\.\w+")
-# One module of a package defines the argument dictionaries of all its classes.
+_PACKAGES: Final = re.compile(r"pulumi_(aws|vault)\.\w+|pulumi_kubernetes\.\w+\.\w+")
+# One module of a package defines the nested arguments of all its classes.
 _ARGUMENTS_MODULE: Final = "_inputs"
-_ARGUMENTS_SUFFIX: Final = "ArgsDict"
+_ARGUMENTS_SUFFIXES: Final = ("Args", "ArgsDict")
 _NEXT_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -40,7 +41,7 @@ def enabled(environment: Mapping[str, str]) -> bool:
 
 
 def install() -> None:
-    """Make the SDK's packages lazy that are imported from now on."""
+    """Make the packages of the SDKs lazy that are imported from now on."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
@@ -91,7 +92,7 @@ class _Loader(Loader):
 
 def _module_of(package: str, name: str) -> ModuleType | None:
     """Return the module of a package in which a name should be defined, None if there is no such module."""
-    if name.endswith(_ARGUMENTS_SUFFIX):
+    if name.endswith(_ARGUMENTS_SUFFIXES):
         return import_module(f"{package}.{_ARGUMENTS_MODULE}")
-    full = f"{package}.{_NEXT_WORD.sub('_', name).lower()}"
-    return import_module(full) if find_spec(full) else None
+    candidates = (f"{package}.{spelling}" for spelling in (name, _NEXT_WORD.sub("_", name).lower()))
+    return next((import_module(each) for each in candidates if find_spec(each)), None)

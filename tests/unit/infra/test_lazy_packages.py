@@ -1,4 +1,4 @@
-"""The lazy packages of the AWS SDK, each test in a fresh process: this one may have imported them already."""
+"""The lazy packages of the providers' SDKs, each test in a fresh process: this one may have imported them already."""
 
 import os
 import subprocess
@@ -60,6 +60,13 @@ def test_a_class_imports_its_own_module_and_no_other_class() -> None:
     loaded = python("from pulumi_aws import s3", "s3.BucketPolicy", LOADED).split()
     assert "pulumi_aws.s3.bucket_policy" in loaded
     assert "pulumi_aws.s3.bucket_object" not in loaded
+
+
+def test_a_class_of_kubernetes_imports_its_own_module_and_no_other_class() -> None:
+    program = "from pulumi_kubernetes.core.v1 import PodSpecArgs, PodSpecArgsDict, Secret"
+    loaded = python(program, LOADED.replace("pulumi_aws.s3", "pulumi_kubernetes.core.v1")).split()
+    assert "pulumi_kubernetes.core.v1.Secret" in loaded
+    assert "pulumi_kubernetes.core.v1.Endpoints" not in loaded
 
 
 def test_a_class_is_the_same_one_however_it_is_imported() -> None:
