@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Stack:
 
     folder: Path
     pulumi: Path
+    # Environment variables of the engine beside those that each stack has.
+    variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.folder / "state").mkdir(parents=True)
@@ -105,7 +107,7 @@ class Stack:
         python = Path(sys.executable).parent
         path = [python, self.pulumi.parent, os.environ["PATH"]]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "VAULT_"))}
-        return inherited | {
+        own = {
             "PATH": os.pathsep.join(str(each) for each in path),
             "VIRTUAL_ENV": str(python.parent),
             "PULUMI_HOME": str(self.folder / "home"),
@@ -117,6 +119,7 @@ class Stack:
             "PULUMI_DEBUG_COMMANDS": "true",
             "KUBECONFIG": "/nonexistent",
         }
+        return inherited | own | self.variables
 
 
 def _outcome(events: list[dict[str, Any]], text: str) -> Outcome:
