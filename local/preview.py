@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stack = stacks.read(arguments.stack)
     if not stack.in_aws:
         toolchain.ensure(*program.TOOLS)
+        program.prepare()
         return _pulumi(env.engine_environment(), "preview", "--stack", stack.name, *options)
     tools = toolchain.ensure(*program.TOOLS, *SERVERS)
     with tempfile.TemporaryDirectory(prefix="aegis-preview-") as folder:
@@ -123,6 +124,7 @@ def _start(stack: Stack, folder: Path, kubernetes: Kubernetes, processes: Proces
 def _environment(account: Account, folder: Path, kubernetes: Kubernetes) -> dict[str, str]:
     state = folder / "state"
     state.mkdir()
+    program.prepare()
     variables = env.engine_environment() | clients.environment(account)
     # Of the machine's own platform, which a preview has nothing to do with.
     for name in (contracts.CONTEXT_ENV, contracts.DATABASE_AUTHORITIES_ENV):

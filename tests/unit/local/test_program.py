@@ -4,43 +4,28 @@ import json
 import os
 import socket
 import stat
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from local import env, paths, program, progress, summary
+from local import env, paths, program, progress, status, summary
 from local.errors import LocalError
 
+RECORDINGS = Path(__file__).parent / "recordings"
+
+# Copies an event log to the file that `--event-log` names.
 ENGINE = """#!/bin/sh
 echo "$@" >> {calls}
 case "$1" in
-up) cat {output}; exit {code};;
+up)
+  while [ "$1" != --event-log ]; do shift; done
+  cat {events} > "$2"; echo "what the engine displays"; exit {code};;
 stack) [ "$2" = output ] && echo '{{"mlflow_url": "http://10.213.128.20:5000"}}';;
 esac
 exit 0
-"""
-DISPLAY = """\
-Updating (local):
-
- +  pulumi:pulumi:Stack aegis-local creating (0s)
- +  kubernetes:core/v1:Namespace mlflow creating (0s)
- +  kubernetes:core/v1:Namespace mlflow created (0.10s)
- ~  kubernetes:apps/v1:Deployment mlflow updated (12s) [diff: ~spec]
- +- kubernetes:batch/v1:Job release replaced (3s)
- +  pulumi:pulumi:Stack aegis-local created (20s)
-Resources:
-    + 2 created
-"""
-FAILURE = """\
-Updating (local):
- +  pulumi:pulumi:Stack aegis-local **failed** 1 error
-Diagnostics:
-  pulumi:pulumi:Stack (aegis-local):
-    warning: using pulumi-resource-random from $PATH at /some/where
-  kubernetes:apps/v1:Deployment (mlflow):
-    error: mlflow: image not found
-Outputs:
-    mlflow_url: "http://10.213.128.20:5000"
 """
 
 
@@ -50,47 +35,121 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_nobody_else_reads_the_state_whose_secrets_everybody_could_decrypt() -> None:
+def test_other_users_cannot_read_the_state_whose_passphrase_is_public() -> None:
     program.state().mkdir(parents=True, mode=0o755)
-    program.environment()
+    program.prepare()
     assert stat.S_IMODE(program.state().stat().st_mode) == 0o700
 
 
-def engine(folder: Path, output: str = DISPLAY, code: int = 0) -> dict[str, str]:
+def engine(folder: Path, recording: str = "creates", code: int = 0) -> dict[str, str]:
     """Put a stand-in for the engine on a PATH, and return the environment."""
-    (folder / "output").write_text(output)
     executable = folder / "bin" / "pulumi"
     executable.parent.mkdir()
-    executable.write_text(ENGINE.format(calls=folder / "calls", output=folder / "output", code=code))
+    events = RECORDINGS / f"{recording}.ndjson"
+    executable.write_text(ENGINE.format(calls=folder / "calls", events=events, code=code))
     executable.chmod(executable.stat().st_mode | stat.S_IXUSR)
     return {"PATH": f"{executable.parent}:/usr/bin:/bin"}
 
 
-def test_what_became_of_each_resource_is_told_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.step("Bringing the stack up") as step:
-        change = program.up("local", engine(home), step)
-    told = capsys.readouterr().err
-    assert "Namespace mlflow created in 0.10s" in told
-    assert "Deployment mlflow updated in 12s" in told
-    assert "Job release replaced in 3s" in told
-    assert "creating" not in told
-    assert change.resources == 3
-    assert (paths.logs() / "pulumi.log").read_text() == DISPLAY
-
-
-def test_a_failed_update_shows_its_diagnostics_and_names_its_log(
+def test_an_update_tells_each_outcome_and_keeps_what_the_engine_displays(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failing = engine(home, output=FAILURE, code=255)
+    with progress.step("Bringing the stack up") as step:
+        change = program.up("local", engine(home), step)
+    assert "RandomId id created" in capsys.readouterr().err
+    assert change.resources == 2
+    assert (paths.logs() / "pulumi.log").read_text() == "what the engine displays\n"
+
+
+def test_a_failed_update_shows_its_errors_once_and_names_its_log(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = engine(home, "fails", code=255)
     with (
         pytest.raises(LocalError, match=r"pulumi up of the stack local failed.*pulumi\.log"),
+        progress.step("Outer"),
         progress.step("Up") as step,
     ):
         program.up("local", failing, step)
     told = capsys.readouterr().err
-    assert "error: mlflow: image not found" in told
-    assert "warning: using" not in told
-    assert "mlflow_url" not in told
+    assert told.count("error: byteLength is -1, it must be a whole number of at least 1") == 1
+    assert "what the engine displays" not in told
+
+
+def test_an_engine_that_ends_without_an_event_has_its_own_words_shown(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = engine(home)
+    (home / "bin" / "pulumi").write_text("#!/bin/sh\n[ $1 = up ] && echo 'error: no such stack' && exit 255\nexit 0\n")
+    with pytest.raises(LocalError, match="failed"), progress.step("Up") as step:
+        program.up("local", environment, step)
+    assert "error: no such stack" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [0, 255])
+def test_the_event_log_which_holds_secrets_is_deleted(home: Path, code: int) -> None:
+    with suppress(LocalError), progress.step("Up") as step:
+        program.up("local", engine(home, code=code), step)
+    [call] = [call for call in (home / "calls").read_text().splitlines() if call.startswith("up ")]
+    event_log = Path(call.partition("--event-log ")[2])
+    assert stat.S_IMODE(event_log.parent.stat().st_mode) == 0o700
+    assert not event_log.exists()
+
+
+INTERRUPTED = """#!/usr/bin/python3
+import os, signal, sys, time
+def end(*_):
+    print("saved the state", flush=True)
+    sys.exit(1)
+if sys.argv[1] == "up":
+    signal.signal(signal.SIGINT, end)
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(60)
+"""
+
+
+def test_an_interrupt_is_passed_on_and_the_engine_may_save_its_state(home: Path) -> None:
+    environment = engine(home)
+    (home / "bin" / "pulumi").write_text(INTERRUPTED.replace("/usr/bin/python3", sys.executable))
+    with pytest.raises(KeyboardInterrupt), progress.step("Up") as step:
+        program.up("local", environment, step)
+    assert (paths.logs() / "pulumi.log").read_text() == "saved the state\n"
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Return everything below a folder with its mode, its time of change, and where a link leads."""
+    return {
+        str(path): (path.lstat().st_mode, path.lstat().st_mtime_ns, str(path.readlink()) if path.is_symlink() else "")
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+READ_ONLY = pytest.mark.parametrize("command", [env.main, status.main], ids=["env", "status"])
+
+
+@READ_ONLY
+def test_env_and_status_of_a_platform_that_was_never_up_create_nothing(command: Callable[[Sequence[str]], int]) -> None:
+    command([])
+    assert not paths.home().exists()
+
+
+@READ_ONLY
+def test_env_and_status_leave_the_plugins_of_another_checkout_linked(
+    home: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[Sequence[str]], int]
+) -> None:
+    monkeypatch.setenv("PATH", engine(home)["PATH"])
+    monkeypatch.setenv("AEGIS_CACHE", str(home / "cache"))
+    program.prepare()
+    (program.state() / ".pulumi" / "stacks" / "aegis").mkdir(parents=True)
+    (program.state() / ".pulumi" / "stacks" / "aegis" / "local.json").write_text("{}")
+    [link] = paths.pulumi().glob("home/plugins/resource-random-*/pulumi-resource-random")
+    link.unlink()
+    link.symlink_to("/another/checkout/local/plugins/bin/random/pulumi-resource-random")
+    program.state().chmod(0o750)
+    before = tree(paths.home())
+    command([])
+    assert "stack output" in (home / "calls").read_text()
+    assert tree(paths.home()) == before
 
 
 def lock(holder: dict[str, object]) -> None:
@@ -129,6 +188,7 @@ def test_the_engine_keeps_to_the_platforms_own_folders() -> None:
     variables = program.environment()
     assert variables["PULUMI_BACKEND_URL"] == f"file://{paths.home()}/pulumi/state"
     assert variables["PULUMI_HOME"].startswith(str(paths.home()))
+    program.prepare()
     assert Path(variables["PULUMI_CONFIG_PASSPHRASE_FILE"]).stat().st_mode & 0o777 == 0o600
     assert variables["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
 
@@ -137,6 +197,7 @@ def test_embedded_plugins_are_linked_where_the_engine_takes_them_without_a_warni
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    program.prepare()
     variables = env.engine_environment()
     linked = Path(variables["PULUMI_HOME"]) / "plugins" / "resource-vault-v7.7.0" / "pulumi-resource-vault"
     assert linked.resolve().is_relative_to(paths.REPOSITORY / "local" / "plugins")
