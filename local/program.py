@@ -1,8 +1,8 @@
 """The Pulumi program of a stack: run `pulumi up` and `pulumi destroy` on it, show their progress, read its outputs.
 
-The stack's passphrase is a fixed one, and the salt that goes with it is committed in the local stack's file: with a
-passphrase made here, the engine would write its salt into that file of the repository. It protects nothing that the
-permissions of the home don't: whoever reads the state can read the passphrase, and the cluster's keys, beside it.
+The stack's passphrase is fixed, and its salt is committed in the file of the stack `local`: with a generated
+passphrase, the engine would write a new salt into that file of the repository. The passphrase protects nothing beyond
+the permissions of the home: anyone who can read the state can also read a passphrase file and the cluster's keys.
 """
 
 import json
@@ -21,7 +21,7 @@ from local.processes import log_file, write_whole
 from local.progress import Step
 from local.updates import Update
 
-# Goes with `encryptionsalt` in stacks/Pulumi.local.yaml.
+# Matches `encryptionsalt` in stacks/Pulumi.local.yaml.
 PASSPHRASE = "aegis-local"  # noqa: S105 - not a secret, see above
 LOG = "pulumi"
 TOOLS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
@@ -29,7 +29,7 @@ TOOLS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """What an update did: how many resources it touched."""
+    """Result of an update: how many resources it changed."""
 
     resources: int
 
@@ -61,12 +61,12 @@ def prepare() -> None:
 
 
 def path_entries() -> list[Path]:
-    """Return the folders that the engine needs in front of PATH: this Python, and the tools."""
+    """Return the folders that the engine needs at the front of PATH: this Python, and the tools."""
     return [paths.REPOSITORY / ".venv" / "bin", paths.bin_dir()]
 
 
 def plugins_explained() -> str:
-    """Return one line that tells which provider plugins the engine runs, and why."""
+    """Return one line that says which provider plugins the engine runs, and why."""
     return plugins.explanation(_pulumi_home())
 
 
@@ -91,7 +91,7 @@ def up(stack: str, env: Mapping[str, str], step: Step) -> Change:
 
 
 def destroy(stack: str, env: Mapping[str, str], step: Step) -> Change:
-    """Delete all that the stack has made and that is still there, and note each resource's outcome on `step`.
+    """Delete every resource of the stack that still exists, and note each resource's outcome on `step`.
 
     Raises:
         LocalError: Something could not be deleted; names the engine's log.
@@ -145,7 +145,7 @@ def _follow(engine: subprocess.Popen[bytes], events: Path, step: Step) -> Update
 
 
 def outputs(stack: str, env: Mapping[str, str], *, secrets: bool = False) -> dict[str, Any]:
-    """Return the stack's outputs, without its secrets unless they are asked for; empty if it was never brought up."""
+    """Return the stack's outputs, with secrets masked unless `secrets` is set; empty if the stack was never up."""
     if _checkpoint(stack) is None:
         return {}
     show = ["--show-secrets"] if secrets else []
@@ -153,7 +153,7 @@ def outputs(stack: str, env: Mapping[str, str], *, secrets: bool = False) -> dic
 
 
 def is_up(stack: str) -> bool:
-    """Tell whether the stack has made anything that it hasn't destroyed again."""
+    """Return whether the stack has resources."""
     checkpoint = _checkpoint(stack)
     if checkpoint is None:
         return False
@@ -162,21 +162,21 @@ def is_up(stack: str) -> bool:
 
 
 def _checkpoint(stack: str) -> Path | None:
-    """Return the file of the stack's state; None if it was never brought up."""
+    """Return the file of the stack's state; None if the stack was never up."""
     return next((state() / ".pulumi" / "stacks").glob(f"*/{stack}.json"), None)
 
 
 def _unlock(stack: str, env: Mapping[str, str]) -> None:
-    """Take away the lock of an update whose process is gone: one that was killed leaves it behind.
+    """Remove the lock that a killed update left behind.
 
     Raises:
-        LocalError: The process is at work.
+        LocalError: The process that holds the lock still runs.
     """
     for lock in (state() / ".pulumi" / "locks").glob(f"*/*/{stack}/*.json"):
         holder = json.loads(lock.read_text())
         if holder["hostname"] != socket.gethostname() or Path(f"/proc/{holder['pid']}").exists():
-            at_work = f"pulumi (process {holder['pid']} on {holder['hostname']}) is at work on the stack {stack}"
-            raise LocalError(f"{at_work}: wait for it, or end it with `pulumi cancel`.")
+            working = f"pulumi (process {holder['pid']} on {holder['hostname']}) is working on the stack {stack}"
+            raise LocalError(f"{working}: wait for it, or end it with `pulumi cancel`.")
         _engine(env, "cancel", "--yes", "--stack", stack)
 
 

@@ -24,18 +24,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_user_who_is_not_root_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LocalError, match="needs root, and it runs as user id 1000: run it with sudo"):
+    with pytest.raises(LocalError, match="needs root, but runs as user id 1000: run it with sudo"):
         checks.root()
 
 
 def test_too_little_memory_is_told_with_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "MEMORY_BYTES", 2**60)
-    with pytest.raises(LocalError, match=r"has [0-9.]+ GiB of memory: the platform needs 1073741824\.0 GiB"):
+    with pytest.raises(LocalError, match=r"has [0-9.]+ GiB of memory, but the platform needs 1073741824\.0 GiB"):
         checks.memory()
 
 
 def test_too_little_disk_is_told_for_a_folder_that_is_not_there_yet(home: Path) -> None:
-    with pytest.raises(LocalError, match=rf"{home.parent} has [0-9.]+ GiB free: building needs"):
+    with pytest.raises(LocalError, match=rf"{home.parent} has [0-9.]+ GiB free, but building needs"):
         checks.disk(home, 2**60, "building")
     checks.disk(home, 1, "building")
 
@@ -47,7 +47,9 @@ def test_a_folder_that_cannot_be_meant_is_refused(
 ) -> None:
     monkeypatch.setenv(variable, given)
     assert callable(folder)
-    with pytest.raises(LocalError, match=f"{variable} is '{given}'"):
+    with pytest.raises(
+        LocalError, match=f"{variable} must be an absolute path other than the root folder, got '{given}'"
+    ):
         folder()
 
 
@@ -57,7 +59,7 @@ def test_a_second_command_is_told_who_is_at_work(home: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         held.write("4711")
         held.flush()
-        with pytest.raises(LocalError, match=rf"at work on {home} \(process 4711\)"), lock.only_one():
+        with pytest.raises(LocalError, match=rf"working on {home} \(process 4711\)"), lock.only_one():
             pass
     with lock.only_one():
         assert (home / "lock").read_text() == str(os.getpid())
@@ -103,7 +105,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 def test_a_stack_without_a_file_is_told_with_those_that_have_one() -> None:
-    with pytest.raises(LocalError, match=r"no stack 'prdo': the stacks are .*local"):
+    with pytest.raises(LocalError, match=r"must be one of .*local.*, got 'prdo'"):
         up.main(["--stack", "prdo"])
 
 
@@ -142,7 +144,7 @@ def test_a_duration_is_told_in_words(seconds: float, text: str) -> None:
 
 
 def test_a_stack_of_a_real_account_is_refused_with_what_to_do_instead() -> None:
-    with pytest.raises(LocalError, match=r"prod is of the AWS account 3+: `make preview STACK=prod` shows"):
+    with pytest.raises(LocalError, match=r"prod belongs to the AWS account 3+: `make preview STACK=prod` shows"):
         up.main(["--stack", "prod"])
 
 

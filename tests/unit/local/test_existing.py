@@ -109,8 +109,8 @@ def test_what_make_env_exports_is_not_taken_for_images_of_the_users(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "which is no readable JSON file"),
-        ("{", "which is no readable JSON file"),
+        (None, "which is not a readable JSON file"),
+        ("{", "which is not a readable JSON file"),
         ("[]", "it must be a JSON object"),
         (json.dumps(REFERENCES | {"vault": None}), "which lacks the references of vault"),
     ],
@@ -129,7 +129,9 @@ def test_a_file_of_images_that_will_not_do_is_refused(
 def test_a_cluster_that_was_made_anew_is_not_taken_for_the_one_before(world: World) -> None:
     existing.up(CONTEXT)
     world.id = "second"
-    with pytest.raises(LocalError, match=r"kind-aegis is another one.*`AEGIS_CONTEXT=kind-aegis make clean` forgets"):
+    with pytest.raises(
+        LocalError, match=r"kind-aegis leads to another cluster.*`AEGIS_CONTEXT=kind-aegis make clean` deletes"
+    ):
         existing.up(CONTEXT)
     assert clean.main([]) == 0
     existing.up(CONTEXT)
@@ -140,7 +142,7 @@ def test_a_platform_that_was_brought_up_from_elsewhere_is_not_taken_over(
 ) -> None:
     world.running = "statefulset.apps/postgres\n"
     with pytest.raises(
-        LocalError, match=r"runs statefulset.apps/postgres in the namespace mlflow, which was not made from"
+        LocalError, match=r"runs statefulset.apps/postgres in the namespace mlflow, which was not created from"
     ):
         existing.up(CONTEXT)
     assert world.delivered == []
@@ -186,7 +188,7 @@ def test_forgetting_the_embedded_platform_leaves_the_existing_clusters(
     monkeypatch.setattr(cluster, "stop", list)
     assert clean.main([]) == 0
     assert known.exists()
-    assert "didn't make it" not in capsys.readouterr().err
+    assert "did not create it" not in capsys.readouterr().err
 
 
 def test_down_and_clean_need_no_root_and_touch_no_process(
@@ -210,7 +212,7 @@ def test_destroy_refuses_a_cluster_that_took_the_place_of_the_stacks(
     world.id = "second"
     monkeypatch.setattr(program, "is_up", lambda stack: True)
     monkeypatch.setattr(program, "destroy", lambda *_: pytest.fail("it would delete what is another's"))
-    with pytest.raises(LocalError, match="another one"):
+    with pytest.raises(LocalError, match="another cluster"):
         destroy.main([])
 
 
@@ -220,7 +222,7 @@ def test_a_context_that_is_not_there_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setenv("AEGIS_CONTEXT", "kind-aegsi")
     monkeypatch.setattr(program, "is_up", lambda stack: stack == "local")
-    with pytest.raises(LocalError, match=r"AEGIS_CONTEXT is 'kind-aegsi', and the contexts of .* are: kind-aegis"):
+    with pytest.raises(LocalError, match=r"AEGIS_CONTEXT must be a context of .* \(kind-aegis\), got 'kind-aegsi'"):
         command([])
     assert not home.exists()
 

@@ -80,7 +80,7 @@ def test_what_a_client_sends_reaches_the_server_and_the_answer_comes_back() -> N
 
 def test_a_client_is_told_at_once_where_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     async def address(_plan: Plan, _forward: Forward) -> str:
-        raise LookupError("there is no Service mlflow in the namespace mlflow")
+        raise LookupError("the namespace mlflow has no Service mlflow")
 
     monkeypatch.setattr(serve, "_address", address)
     with pytest.raises(ConnectionError):
@@ -96,7 +96,7 @@ def test_a_port_that_is_taken_is_refused_with_who_has_it_and_what_to_change(
         holder.bind((HOST, 0))
         holder.listen()
         stack = stacks.Stack(name="local", ports={"mlflow": holder.getsockname()[1]})
-        with pytest.raises(LocalError, match=r"which .* has: stop it, or name other ports in aegis:localhost"):
+        with pytest.raises(LocalError, match=r"which .* uses: stop it, or name other ports in aegis:localhost"):
             forwards.start(stack, None, {})
 
 
@@ -218,7 +218,7 @@ def test_a_service_is_where_the_cluster_s_name_server_says_now(monkeypatch: pyte
         server, _ = await loop.create_datagram_endpoint(lambda: NameServer("10.1.0.20", "10.1.0.99"), (HOST, 0))
         monkeypatch.setattr(serve, "udp", partial(udp, port=server.get_extra_info("sockname")[1]))
         found = [await serve._address(plan, forward) for _ in range(2)]
-        with pytest.raises(LookupError, match="no Service mlflow in the namespace mlflow"):
+        with pytest.raises(LookupError, match="the namespace mlflow has no Service mlflow"):
             await serve._address(plan, forward)
         server.close()
         return found

@@ -44,7 +44,7 @@ def test_the_first_block_that_meets_no_route_is_taken_and_kept(routes: list[Netw
 def test_a_route_that_came_later_is_refused_by_name(routes: list[Network]) -> None:
     layout.load()
     routes.append(Network("10.0.0.0/8"))
-    with pytest.raises(LocalError, match=r"10\.213\.0\.0/16 meets 10\.0\.0\.0/8.*AEGIS_NETWORK.*make clean"):
+    with pytest.raises(LocalError, match=r"10\.213\.0\.0/16 overlaps 10\.0\.0\.0/8.*AEGIS_NETWORK.*make clean"):
         layout.load()
 
 
@@ -68,7 +68,7 @@ def test_a_wrong_block_is_refused_with_what_is_allowed(
 def test_another_block_than_the_platforms_is_refused(routes: list[Network], monkeypatch: pytest.MonkeyPatch) -> None:
     layout.load()
     monkeypatch.setenv("AEGIS_NETWORK", "10.99.0.0/16")
-    with pytest.raises(LocalError, match=r"made with 10\.213\.0\.0/16"):
+    with pytest.raises(LocalError, match=r"created with 10\.213\.0\.0/16"):
         layout.load()
 
 

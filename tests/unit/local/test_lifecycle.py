@@ -89,7 +89,7 @@ def test_a_taken_port_is_told_with_its_holder() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         taken = Part(name="part", argv=part("part").argv, listens=(address,))
-        with pytest.raises(LocalError, match=rf"part needs {address}, which .+ has"):
+        with pytest.raises(LocalError, match=rf"part needs {address}, which .+ uses"):
             lifecycle.start([taken])
     assert processes.state("part") is processes.State.STOPPED
 

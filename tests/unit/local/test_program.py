@@ -172,8 +172,8 @@ def test_the_lock_of_a_killed_update_is_taken_away(home: Path) -> None:
 )
 def test_an_update_at_work_is_told_and_left_alone(home: Path, holder: dict[str, object]) -> None:
     lock(holder)
-    at_work = rf"pulumi \(process {holder['pid']} on {holder['hostname']}\) is at work on the stack local"
-    with pytest.raises(LocalError, match=at_work), progress.step("Up") as step:
+    working = rf"pulumi \(process {holder['pid']} on {holder['hostname']}\) is working on the stack local"
+    with pytest.raises(LocalError, match=working), progress.step("Up") as step:
         program.up("local", engine(home), step)
     assert "cancel" not in (home / "calls").read_text()
     assert "up" not in (home / "calls").read_text().split()

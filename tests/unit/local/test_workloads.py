@@ -26,7 +26,7 @@ def test_a_deployment_with_all_its_replicas_is_in_service() -> None:
     [
         ({"readyReplicas": 1}, "1 of 2 replicas ready"),
         ({"updatedReplicas": 0}, "0 of 2 replicas ready"),
-        ({"observedGeneration": 1}, "not looked at yet"),
+        ({"observedGeneration": 1}, "not observed by its controller yet"),
     ],
 )
 def test_a_deployment_in_the_middle_of_a_rollout_is_not(status: dict[str, int], reason: str) -> None:
@@ -35,7 +35,7 @@ def test_a_deployment_in_the_middle_of_a_rollout_is_not(status: dict[str, int], 
 
 def test_a_workload_that_nobody_looked_at_is_not_in_service() -> None:
     fresh = {"kind": "StatefulSet", "metadata": {"generation": 1}, "spec": {"replicas": 1}}
-    assert why_not(fresh) == "not looked at yet"
+    assert why_not(fresh) == "not observed by its controller yet"
 
 
 def test_a_workload_scaled_to_nothing_is_in_service() -> None:
@@ -46,5 +46,5 @@ def test_a_workload_scaled_to_nothing_is_in_service() -> None:
 
 def test_an_autoscaler_needs_figures() -> None:
     assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "True"))) is None
-    assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "False"))) == "no figures yet"
-    assert why_not(autoscaler()) == "no figures yet"
+    assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "False"))) == "no metrics yet"
+    assert why_not(autoscaler()) == "no metrics yet"
