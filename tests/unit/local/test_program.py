@@ -1,4 +1,4 @@
-"""The engine is run on this platform's own state, its progress is told, and a killed run's lock is taken away."""
+"""The engine runs on the platform's own state, its progress is shown, and the lock of a killed run is removed."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def engine(folder: Path, recording: str = "creates", code: int = 0) -> dict[str,
     return {"PATH": f"{executable.parent}:/usr/bin:/bin"}
 
 
-def test_an_update_tells_each_outcome_and_keeps_what_the_engine_displays(
+def test_an_update_shows_each_outcome_and_logs_the_engines_display(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with progress.step("Bringing the stack up") as step:
@@ -71,12 +71,12 @@ def test_a_failed_update_shows_its_errors_once_and_names_its_log(
         progress.step("Up") as step,
     ):
         program.up("local", failing, step)
-    told = capsys.readouterr().err
-    assert told.count("error: byteLength is -1, it must be a whole number of at least 1") == 1
-    assert "what the engine displays" not in told
+    shown = capsys.readouterr().err
+    assert shown.count("error: byteLength is -1, it must be a whole number of at least 1") == 1
+    assert "what the engine displays" not in shown
 
 
-def test_an_engine_that_ends_without_an_event_has_its_own_words_shown(
+def test_if_the_engine_ends_without_an_event_its_own_output_is_shown(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = engine(home)
@@ -87,7 +87,7 @@ def test_an_engine_that_ends_without_an_event_has_its_own_words_shown(
 
 
 @pytest.mark.parametrize("code", [0, 255])
-def test_the_event_log_which_holds_secrets_is_deleted(home: Path, code: int) -> None:
+def test_the_event_log_is_private_and_deleted_after_the_update(home: Path, code: int) -> None:
     with suppress(LocalError), progress.step("Up") as step:
         program.up("local", engine(home, code=code), step)
     [call] = [call for call in (home / "calls").read_text().splitlines() if call.startswith("up ")]
@@ -108,7 +108,7 @@ if sys.argv[1] == "up":
 """
 
 
-def test_an_interrupt_is_passed_on_and_the_engine_may_save_its_state(home: Path) -> None:
+def test_an_interrupt_lets_the_engine_save_its_state(home: Path) -> None:
     environment = engine(home)
     (home / "bin" / "pulumi").write_text(INTERRUPTED.replace("/usr/bin/python3", sys.executable))
     with pytest.raises(KeyboardInterrupt), progress.step("Up") as step:
@@ -117,7 +117,7 @@ def test_an_interrupt_is_passed_on_and_the_engine_may_save_its_state(home: Path)
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """Return everything below a folder with its mode, its time of change, and where a link leads."""
+    """Return everything below a folder with its mode, modification time, and link target."""
     return {
         str(path): (path.lstat().st_mode, path.lstat().st_mtime_ns, str(path.readlink()) if path.is_symlink() else "")
         for path in (folder, *folder.rglob("*"))
@@ -158,7 +158,7 @@ def lock(holder: dict[str, object]) -> None:
     file.write_text(json.dumps(holder))
 
 
-def test_the_lock_of_a_killed_update_is_taken_away(home: Path) -> None:
+def test_the_lock_of_a_killed_update_is_removed(home: Path) -> None:
     lock({"pid": 2**22 + 1, "hostname": socket.gethostname()})
     with progress.step("Up") as step:
         program.up("local", engine(home), step)
@@ -170,7 +170,7 @@ def test_the_lock_of_a_killed_update_is_taken_away(home: Path) -> None:
     [{"pid": os.getpid(), "hostname": socket.gethostname()}, {"pid": 2**22 + 1, "hostname": "another"}],
     ids=["of this machine", "of another machine"],
 )
-def test_an_update_at_work_is_told_and_left_alone(home: Path, holder: dict[str, object]) -> None:
+def test_a_running_update_is_reported_and_not_cancelled(home: Path, holder: dict[str, object]) -> None:
     lock(holder)
     working = rf"pulumi \(process {holder['pid']} on {holder['hostname']}\) is working on the stack local"
     with pytest.raises(LocalError, match=working), progress.step("Up") as step:
@@ -184,7 +184,7 @@ def test_a_stack_that_was_never_up_has_no_outputs(home: Path) -> None:
     assert not (home / "calls").exists()
 
 
-def test_the_engine_keeps_to_the_platforms_own_folders() -> None:
+def test_the_engine_uses_only_the_platforms_own_folders() -> None:
     variables = program.environment()
     assert variables["PULUMI_BACKEND_URL"] == f"file://{paths.home()}/pulumi/state"
     assert variables["PULUMI_HOME"].startswith(str(paths.home()))
@@ -193,7 +193,7 @@ def test_the_engine_keeps_to_the_platforms_own_folders() -> None:
     assert variables["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
 
 
-def test_embedded_plugins_are_linked_where_the_engine_takes_them_without_a_warning(
+def test_embedded_plugins_are_linked_where_the_engine_finds_them_without_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
@@ -204,7 +204,7 @@ def test_embedded_plugins_are_linked_where_the_engine_takes_them_without_a_warni
     assert "plugins" not in variables["PATH"]
 
 
-def test_clients_are_pointed_at_what_the_stack_exports() -> None:
+def test_clients_get_the_addresses_that_the_stack_exports() -> None:
     outputs = {"mlflow_url": "http://a:5000", "vault_url": "http://b:8200", "s3_root_access_key": "root"}
     assert env.clients(outputs) == {
         "MLFLOW_TRACKING_URI": "http://a:5000",
@@ -214,7 +214,7 @@ def test_clients_are_pointed_at_what_the_stack_exports() -> None:
     }
 
 
-def test_the_exports_survive_a_shell(
+def test_the_exports_are_quoted_for_a_shell(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AEGIS_HOME", str(home / "with a 'quote"))
@@ -231,8 +231,8 @@ RELEASE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("verified", "told"), [(True, "verified, by key aegis-cosign"), (False, "NOT VERIFIED")])
-def test_the_summary_tells_the_release(verified: bool, told: str) -> None:
+@pytest.mark.parametrize(("verified", "verdict"), [(True, "verified, by key aegis-cosign"), (False, "NOT VERIFIED")])
+def test_the_summary_shows_the_release(verified: bool, verdict: str) -> None:
     text = summary.text(
         {
             "stack": "local",
@@ -242,5 +242,5 @@ def test_the_summary_tells_the_release(verified: bool, told: str) -> None:
             "seconds": 83.2,
         }
     )
-    for expected in ("http://10.0.0.1:5000", "val/accuracy = 0.9877", "classifier version 3", told, "none", "83 s"):
+    for expected in ("http://10.0.0.1:5000", "val/accuracy = 0.9877", "classifier version 3", verdict, "none", "83 s"):
         assert expected in text

@@ -1,7 +1,8 @@
 """Progress and errors come from the engine's event log, which is read while the engine writes it.
 
 The recordings are of engine 3.250.0 and the embedded `random` plugin, on programs with a component `vault` that has a
-password `token` and an identifier `id`: made, then failed by an invalid resource `broken`, then destroyed.
+password `token` and an identifier `id`: an update that creates them, one that fails on an invalid resource `broken`,
+and the destruction.
 """
 
 import json
@@ -68,13 +69,15 @@ def test_each_changed_resource_is_noted_and_counted_once(
     assert len(update.changed) == changed
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0, "updated"), (3, "updated in 3 s"), (200, "updated in 3 min 20 s")])
-def test_an_outcome_tells_how_long_it_took(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: int, told: str
+@pytest.mark.parametrize(
+    ("seconds", "outcome"), [(0, "updated"), (3, "updated in 3 s"), (200, "updated in 3 min 20 s")]
+)
+def test_an_outcome_has_its_duration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: int, outcome: str
 ) -> None:
     events = step_event("resourcePreEvent", "update", 1000), step_event("resOutputsEvent", "update", 1000 + seconds)
     replay(log(tmp_path, *events))
-    assert noted(capsys) == [f"Deployment mlflow {told}"]
+    assert noted(capsys) == [f"Deployment mlflow {outcome}"]
 
 
 @pytest.mark.parametrize("operation", ["same", "refresh", "read", "discard", "one of a later engine"])
@@ -82,7 +85,7 @@ def test_an_operation_that_changes_nothing_is_not_counted(tmp_path: Path, operat
     assert not replay(log(tmp_path, step_event("resOutputsEvent", operation, 0))).changed
 
 
-def test_every_error_is_told_once_below_its_resource() -> None:
+def test_every_error_is_listed_once_below_its_resource() -> None:
     assert recorded("fails").diagnosis() == [
         "RandomPassword token:",
         "  error: out of luck",
@@ -94,13 +97,13 @@ def test_every_error_is_told_once_below_its_resource() -> None:
     ]
 
 
-def test_a_long_error_is_told_whole_and_a_repeated_one_once(tmp_path: Path) -> None:
+def test_a_long_error_is_complete_and_a_repeated_one_listed_once(tmp_path: Path) -> None:
     trace = "error: the program failed\n" + "\n".join(f"  at line {number}" for number in range(200))
     events = [diagnostic("error", trace, prefix="error: ")] * 2
     assert replay(log(tmp_path, *events)).diagnosis() == trace.splitlines()
 
 
-def test_a_warning_is_told_where_the_resource_failed(tmp_path: Path) -> None:
+def test_warnings_are_listed_only_for_failed_resources(tmp_path: Path) -> None:
     failed, other = (f"urn:pulumi:local::aegis::kubernetes:apps/v1:Deployment::{name}" for name in ("mlflow", "vault"))
     events = [
         diagnostic("warning", "the image can't be pulled\n", failed),
@@ -115,7 +118,7 @@ def test_a_warning_is_told_where_the_resource_failed(tmp_path: Path) -> None:
     ]
 
 
-def test_pieces_of_a_stream_are_one_text(tmp_path: Path) -> None:
+def test_pieces_of_a_stream_are_joined(tmp_path: Path) -> None:
     pieces = [diagnostic("info#err", text, streamId=7) for text in ("Segmenta", "tion fault\n")]
     assert replay(log(tmp_path, *pieces, diagnostic("error", "exit code 139"))).diagnosis() == [
         "Segmentation fault",
@@ -129,22 +132,22 @@ def test_a_warning_about_each_plugin_on_path_is_left_out(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("recording", ["creates", "fails", "destroys"])
-def test_a_secret_of_a_debug_message_is_not_told(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_in_a_debug_message_is_not_shown(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
     [secret] = set(_plain_tokens())
-    told = "\n".join(recorded(recording).diagnosis()) + capsys.readouterr().err
-    assert secret not in told
-    assert "registering resource" not in told
+    shown = "\n".join(recorded(recording).diagnosis()) + capsys.readouterr().err
+    assert secret not in shown
+    assert "registering resource" not in shown
 
 
 def _plain_tokens() -> list[str]:
-    """Return what the debug messages of the recordings say the password is."""
+    """Return the plain-text password of the recordings' debug messages; each one is followed by a signature, 1b47..."""
     texts = [(RECORDINGS / f"{name}.ndjson").read_text() for name in ("creates", "fails")]
     return [
         part.partition('\\"')[0] for text in texts for part in text.split('string_value: \\"')[1:] if part[:4] != "1b47"
     ]
 
 
-def test_progress_is_live_and_a_line_in_the_middle_of_being_written_is_waited_for(tmp_path: Path) -> None:
+def test_progress_is_live_and_waits_for_the_rest_of_a_line(tmp_path: Path) -> None:
     file, ended, seen = tmp_path / "events.jsonl", Flag(), list[int]()
 
     def read() -> None:
@@ -165,11 +168,11 @@ def test_progress_is_live_and_a_line_in_the_middle_of_being_written_is_waited_fo
     assert seen == [0, 1, 2]
 
 
-def test_an_engine_that_writes_no_log_has_no_events(tmp_path: Path) -> None:
+def test_without_a_log_there_are_no_events(tmp_path: Path) -> None:
     assert list(updates.follow(tmp_path / "none", lambda: False)) == []
 
 
-def test_a_line_that_is_no_event_is_skipped(tmp_path: Path) -> None:
+def test_a_line_that_is_not_an_event_is_skipped(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     file.write_text('{"sequence": 0}\nnothing\n[1]\n{"sequence": 1}\n')
     assert [event["sequence"] for event in updates.follow(file, lambda: False)] == [0, 1]
@@ -185,7 +188,7 @@ def test_a_line_that_is_no_event_is_skipped(tmp_path: Path) -> None:
         ('{"sequence": 1, "summaryEvent": "secret"}', "the summaryEvent of line 3 must be an object"),
     ],
 )
-def test_a_line_that_is_no_event_is_refused_without_quoting_it(line: str, reason: str) -> None:
+def test_an_error_about_a_line_does_not_quote_it(line: str, reason: str) -> None:
     with pytest.raises(EventError) as refused:
         engine_events.parse(line, 3)
     assert str(refused.value) == reason
