@@ -104,9 +104,10 @@ def _update(verb: str, stack: str, env: Mapping[str, str], step: Step, *options:
     log = log_file(LOG)
     log.parent.mkdir(parents=True, exist_ok=True)
     _unlock(stack, env)
+    # The event log contains secrets, and the state folder is private.
     events = state() / "events.jsonl"
     common = ("--yes", "--skip-preview", "--non-interactive", "--color", "never", "--event-log", str(events))
-    # Left by a run that was killed.
+    # A killed run leaves it behind.
     events.unlink(missing_ok=True)
     try:
         with (

@@ -25,7 +25,7 @@ _OPERATIONS = {
     "import-replacement": ("replacing", "replaced"),
     "delete-replaced": ("deleting the replaced one", None),
 }
-# Severities that may tell why a resource failed; `info#err` is the standard error of a program or a plugin.
+# Severities that may explain a failure; `info#err` is the standard error of the program or a plugin.
 _REASONS = ("error", "warning", "info#err")
 # The engine warns about each plugin that is on PATH in every run.
 _PLUGIN_ON_PATH = "using pulumi-resource-"
@@ -49,16 +49,16 @@ def follow(file: Path, is_running: Callable[[], bool]) -> Iterator[Event]:
 
 
 def _lines(read_line: Callable[[], str], is_running: Callable[[], bool]) -> Iterator[str]:
-    """Yield whole lines; a line that the engine is still writing is waited for."""
-    begun = ""
+    """Yield complete lines, and wait for the rest of a line that the engine is still writing."""
+    line = ""
     while True:
-        # Asked before reading, so that what the engine wrote last is read as well.
+        # Checked before reading, so that the engine's last events are read as well.
         more_may_come = is_running()
         while part := read_line():
-            begun += part
-            if begun.endswith("\n"):
-                yield begun
-                begun = ""
+            line += part
+            if line.endswith("\n"):
+                yield line
+                line = ""
         if not more_may_come:
             return
         time.sleep(POLL_SECONDS)
@@ -83,10 +83,10 @@ class Update:
 
     def take(self, event: Event, step: Step) -> None:
         """Note the outcome of a resource on `step`, or keep a message for `diagnosis`."""
-        if begun := event.get("resourcePreEvent"):
-            self._start(begun.get("metadata") or {}, event.get("timestamp", 0), step)
-        elif ended := event.get("resOutputsEvent"):
-            self._finish(ended.get("metadata") or {}, event.get("timestamp", 0), step)
+        if started := event.get("resourcePreEvent"):
+            self._start(started.get("metadata") or {}, event.get("timestamp", 0), step)
+        elif finished := event.get("resOutputsEvent"):
+            self._finish(finished.get("metadata") or {}, event.get("timestamp", 0), step)
         elif diagnostic := event.get("diagnosticEvent"):
             self._keep(diagnostic)
 
@@ -108,7 +108,8 @@ class Update:
     def _keep(self, diagnostic: Mapping[str, Any]) -> None:
         severity = diagnostic.get("severity", "")
         text = engine_events.message(diagnostic)
-        if severity not in _REASONS or diagnostic.get("ephemeral") or _PLUGIN_ON_PATH in text:
+        is_noise = severity == "warning" and _PLUGIN_ON_PATH in text
+        if severity not in _REASONS or diagnostic.get("ephemeral") or is_noise:
             return
         urn, stream = _resource(diagnostic.get("urn", "")), diagnostic.get("streamId", 0)
         last = self._messages[-1] if self._messages else None
@@ -118,9 +119,9 @@ class Update:
             self._messages.append(_Message(urn=urn, severity=severity, stream=stream, text=text))
 
     def diagnosis(self) -> list[str]:
-        """Return every error, each once and whole, with the other messages about the resources that failed.
+        """Return every error once and complete, with the warnings about the resources that failed.
 
-        Nothing without an error: the reason is then in the engine's own output.
+        Empty without an error event; the reason is then in the engine's own output.
         """
         failed = dict.fromkeys(each.urn for each in self._messages if each.severity == "error")
         return [line for urn in failed for line in self._described(urn)]
@@ -128,15 +129,15 @@ class Update:
     def _described(self, urn: str) -> Iterator[str]:
         if urn:
             yield f"{_title(urn)}:"
-        about = [(each.severity, each.text.strip("\n")) for each in self._messages if each.urn == urn]
-        for severity, text in dict.fromkeys(about):
+        messages = [(each.severity, each.text.strip("\n")) for each in self._messages if each.urn == urn]
+        for severity, text in dict.fromkeys(messages):
             label = "" if severity == "info#err" else f"{severity}: "
             for line in f"{label}{text.removeprefix(label)}".splitlines():
                 yield f"  {line}" if urn else line
 
 
 def _does_work(metadata: Mapping[str, Any]) -> bool:
-    """Return whether an operation changes a resource of the program: not a component, which only groups others."""
+    """Return whether an operation changes a resource; components and default providers don't count."""
     state = metadata.get("new") or metadata.get("old") or {}
     urn = metadata.get("urn", "")
     is_default_provider = _type(urn).startswith("pulumi:providers:") and _name(urn).startswith("default")
@@ -144,7 +145,7 @@ def _does_work(metadata: Mapping[str, Any]) -> bool:
 
 
 def _resource(urn: str) -> str:
-    """Return the URN of a resource, and nothing for the stack itself, which stands for the whole program."""
+    """Return a resource's URN; empty for the stack, whose messages are those of the whole program."""
     return "" if _type(urn) == engine_events.STACK_TYPE else urn
 
 
