@@ -1,49 +1,71 @@
-"""The Pulumi engine's events, one JSON object a line.
+"""A reader of the Pulumi engine's events, which the engine writes as one JSON object on each line.
 
-`pulumi --event-log FILE` writes them while it works; `pulumi preview --json` prints them if
+`pulumi --event-log FILE` writes them during an update. `pulumi preview --json` prints them if
 PULUMI_ENABLE_STREAMING_JSON_PREVIEW is set. The format:
 https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go
 
-Events hold secrets: the SDK's debug messages have them in plain text. Keep an event log away from other users, delete
-it when it has been read, and never print its lines.
+Debug messages contain secrets in plain text. Keep an event log private, delete it after use, and never print its lines.
 
-`local` and `review` both read events and may not import each other, so the reader is here. Like `contracts`, it imports
+`local` and `review` both read events but may not import each other, so the reader is here. Like `contracts`, it imports
 only the standard library.
 """
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 Event = Mapping[str, Any]
+_Kind = TypeVar("_Kind")
 
 STACK_TYPE: Final = "pulumi:pulumi:Stack"
-# As the engine writes colours for its own display, and as a terminal takes them.
+# Colours as the engine writes them for its own display, and as terminals take them.
 _COLOUR: Final = re.compile(r"<\{%[^%]*%\}>|\x1b\[[\d;]*m")
+# The types of JSON values, by the type that Python reads them as.
+_JSON_TYPES: Final[Mapping[type, str]] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+}
 
 
-class EventError(ValueError):
-    """A line that is not an event; the message names the line and quotes nothing of it."""
+class FormError(ValueError):
+    """The text isn't output of the engine. The message never quotes the text, which may hold a secret."""
 
 
 def parse(line: str, number: int) -> Event:
     """Return the event on the line `number`: a sequence number, a time, and one payload such as `resourcePreEvent`.
 
     Raises:
-        EventError: The line is not JSON, or not in the engine's format.
+        FormError: The line isn't JSON, or not in the engine's format; the message names the line by its number.
     """
     try:
-        event = json.loads(line)
+        content = json.loads(line)
     # Python refuses JSON that is nested too deeply or has a number with too many digits.
     except (ValueError, RecursionError) as error:
-        raise EventError(f"line {number} is not JSON") from error
-    if not isinstance(event, dict) or "sequence" not in event:
-        raise EventError(f"line {number} is not an object with a sequence number")
+        raise FormError(f"line {number} isn't JSON") from error
+    event = checked(content, dict, f"line {number}")
+    if "sequence" not in event:
+        raise FormError(f"line {number} must have the key sequence")
     for kind, payload in event.items():
-        if kind.endswith("Event") and not isinstance(payload, dict):
-            raise EventError(f"the {kind} of line {number} must be an object")
+        if kind.endswith("Event"):
+            checked(payload, dict, f"the {kind} of line {number}")
     return event
+
+
+def checked(value: object, kind: type[_Kind], name: str) -> _Kind:
+    """Return `value` if it has the type `kind`.
+
+    Raises:
+        FormError: It has another type.
+    """
+    if not isinstance(value, kind):
+        raise FormError(f"{name} must be {_JSON_TYPES[kind]}, got {_JSON_TYPES[type(value)]}")
+    return value
 
 
 def message(payload: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import engine_events
-from engine_events import Event, EventError
+from engine_events import Event, FormError
 from local import progress
 from local.progress import Step
 
@@ -44,7 +44,7 @@ def follow(file: Path, is_running: Callable[[], bool]) -> Iterator[Event]:
         for number, line in enumerate(_lines(log.readline, is_running), 1):
             try:
                 yield engine_events.parse(line, number)
-            except EventError:
+            except FormError:
                 continue
 
 

@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 
 import engine_events
-from engine_events import EventError
+from engine_events import FormError
 from local import progress, updates
 from local.updates import Update
 
@@ -181,14 +181,14 @@ def test_a_line_that_is_not_an_event_is_skipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("secret", "line 3 is not JSON"),
-        ("[" * 100_000, "line 3 is not JSON"),
-        ('{"secret": 1}', "line 3 is not an object with a sequence number"),
-        ('["secret"]', "line 3 is not an object with a sequence number"),
-        ('{"sequence": 1, "summaryEvent": "secret"}', "the summaryEvent of line 3 must be an object"),
+        ("secret", "line 3 isn't JSON"),
+        ("[" * 100_000, "line 3 isn't JSON"),
+        ('{"secret": 1}', "line 3 must have the key sequence"),
+        ('["secret"]', "line 3 must be an object, got an array"),
+        ('{"sequence": 1, "summaryEvent": "secret"}', "the summaryEvent of line 3 must be an object, got a string"),
     ],
 )
 def test_an_error_about_a_line_does_not_quote_it(line: str, reason: str) -> None:
-    with pytest.raises(EventError) as refused:
+    with pytest.raises(FormError) as refused:
         engine_events.parse(line, 3)
     assert str(refused.value) == reason
