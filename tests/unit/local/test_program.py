@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local import env, paths, program, progress, status, summary
+from local import env, paths, preview, program, progress, status, summary, toolchain
 from local.errors import LocalError
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -150,6 +150,16 @@ def test_env_and_status_leave_the_plugins_of_another_checkout_linked(
     command([])
     assert "stack output" in (home / "calls").read_text()
     assert tree(paths.home()) == before
+
+
+def test_a_preview_prepares_what_the_engine_needs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", engine(home)["PATH"])
+    monkeypatch.setenv("AEGIS_CACHE", str(home / "cache"))
+    monkeypatch.setattr(toolchain, "ensure", lambda *_: {})
+    assert preview.main(["--diff"]) == 0
+    assert (home / "calls").read_text() == "preview --stack local --diff\n"
+    assert paths.passphrase().exists()
+    assert list(paths.pulumi().glob("home/plugins/resource-random-*/pulumi-resource-random"))
 
 
 def lock(holder: dict[str, object]) -> None:
