@@ -57,7 +57,7 @@ def test_an_unknown_context_is_refused_with_those_that_there_are(kubeconfig: Put
     file = kubeconfig("kind-aegis", "prod")
     with pytest.raises(LocalError) as refused:
         user.find("kind-aegsi")
-    assert str(refused.value) == (f"AEGIS_CONTEXT is 'kind-aegsi', and the contexts of {file} are: kind-aegis, prod.")
+    assert str(refused.value) == (f"AEGIS_CONTEXT must be a context of {file} (kind-aegis, prod), got 'kind-aegsi'.")
 
 
 def test_a_user_without_a_kubeconfig_is_told_where_it_was_looked_for(
@@ -65,7 +65,7 @@ def test_a_user_without_a_kubeconfig_is_told_where_it_was_looked_for(
 ) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(LocalError, match=rf"the contexts of {tmp_path}/.kube/config are: none"):
+    with pytest.raises(LocalError, match=rf"must be a context of {tmp_path}/.kube/config \(none\), got 'kind-aegis'"):
         user.find("kind-aegis")
 
 
@@ -80,7 +80,7 @@ def test_a_context_is_found_in_any_file_of_several(kubeconfig: PutKubeconfig, tm
 
 def test_a_kubeconfig_that_is_no_yaml_is_refused_without_quoting_it(kubeconfig: PutKubeconfig) -> None:
     kubeconfig("one").write_text("token: {secret")
-    with pytest.raises(LocalError, match="is no YAML") as refused:
+    with pytest.raises(LocalError, match="is not valid YAML") as refused:
         user.find("one")
     assert "secret" not in str(refused.value)
 

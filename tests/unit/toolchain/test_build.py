@@ -145,7 +145,7 @@ def test_a_full_disk_is_refused_with_what_it_has_and_what_is_needed(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 1024**3))
-    with pytest.raises(LocalError, match=r"1.0 GiB free: building vault needs \d"):
+    with pytest.raises(LocalError, match=r"1.0 GiB free, but building vault needs \d"):
         toolchain.ensure("vault")
     assert machine.calls("build") == []
 
