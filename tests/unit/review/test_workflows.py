@@ -197,7 +197,7 @@ def test_the_workflows_install_every_package_that_the_program_imports() -> None:
     lines = (ENGINE / "requirements.txt").read_text().splitlines()
     installed = {line for line in lines if not line.startswith(("#", "-c"))}
     distributions = importlib.metadata.packages_distributions()
-    own = {"infra", "policy", "review", "contracts", "secret_forms"}
+    own = {"infra", "policy", "review", "contracts", "engine_events", "secret_forms"}
     outside = set().union(*map(imported, (ROOT / "infra", ROOT / "policy", ROOT / "review")))
     outside -= sys.stdlib_module_names | own
     missing = {name for name in outside if not {each.replace("_", "-") for each in distributions[name]} & installed}
