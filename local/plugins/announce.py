@@ -1,10 +1,10 @@
-"""How an embedded plugin tells that it is one."""
+"""The message in which an embedded plugin introduces itself."""
 
 from local.plugins.provider import Host, Provider
 
 
 def announce(host: Host, provider: Provider) -> None:
-    """Say that the official plugin is being stood in for."""
+    """Tell the user that an embedded plugin replaces the official one."""
     official = f"{provider.name} {provider.version}"
-    message = f"An embedded plugin stands in for the official {official}, which is neither on PATH nor installed."
+    message = f"Using an embedded plugin: the official {official} is neither on PATH nor installed."
     host.info(message)
