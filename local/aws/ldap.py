@@ -1,7 +1,7 @@
 """A minimal LDAP server through which a PostgreSQL server verifies passwords. It supports only the simple bind.
 
-PostgreSQL supports LDAP out of the box and sends passwords of any length. PAM would truncate IAM tokens: pam_exec passes
-only 512 bytes to a program. https://www.rfc-editor.org/rfc/rfc4511#section-4.2
+PostgreSQL supports LDAP out of the box and sends passwords of any length. PAM would truncate IAM tokens, as pam_exec
+passes only 512 bytes to a program. https://www.rfc-editor.org/rfc/rfc4511#section-4.2
 """
 
 import socketserver
