@@ -19,7 +19,7 @@ class Fields:
     # Inputs whose change replaces the resource.
     replacing: frozenset[str] = frozenset()
     # Inputs that the service fills in if the program leaves them out, so that removing one changes nothing.
-    kept: frozenset[str] = frozenset()
+    filled_in: frozenset[str] = frozenset()
     # Lists whose order doesn't matter.
     sets: frozenset[str] = frozenset()
     # JSON texts, which are compared by meaning.

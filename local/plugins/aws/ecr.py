@@ -97,7 +97,7 @@ class LifecyclePolicy(Kind):
         tagged=False,
     )
 
-    def in_the_way(self, old: Bag, new: Bag) -> bool:
+    def blocks_new(self, old: Bag, new: Bag) -> bool:
         """Return whether both are for the same repository, which has only one policy."""
         return old["repository"] == new["repository"]
 

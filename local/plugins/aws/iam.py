@@ -33,7 +33,7 @@ class Role(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
+    def generate_name(self, name: str, seed: bytes) -> str:
         """Return a unique name. IAM keeps capital letters."""
         return unique(f"{name}-", seed, digits=7)
 
@@ -121,7 +121,7 @@ class RolePolicy(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
+    def generate_name(self, name: str, seed: bytes) -> str:
         """Return a unique name. IAM keeps capital letters."""
         return unique(f"{name}-", seed, digits=7)
 

@@ -48,7 +48,7 @@ class Kind(ABC):
     # The input that gets a generated name if the program doesn't set it.
     named: ClassVar[str | None] = None
 
-    def make_up(self, name: str, seed: bytes) -> str:
+    def generate_name(self, name: str, seed: bytes) -> str:
         """Return a unique name in the official plugin's form, in lower case, which most services require."""
         return unique(f"{name}-", seed, digits=7).lower()
 
@@ -70,7 +70,7 @@ class Kind(ABC):
         """Return whether the change at a path replaces the resource."""
         return changed[0] in self.fields.replacing
 
-    def in_the_way(self, old: Bag, new: Bag) -> bool:
+    def blocks_new(self, old: Bag, new: Bag) -> bool:
         """Return whether the old resource must be deleted before the new one can be created."""
         return self.named is not None and old.get(self.named) == new.get(self.named)
 

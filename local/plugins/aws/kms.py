@@ -139,7 +139,7 @@ class Alias(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
+    def generate_name(self, name: str, seed: bytes) -> str:
         """Return a unique name with the `alias/` prefix that KMS requires."""
         return unique(f"alias/{name}-", seed, digits=7)
 

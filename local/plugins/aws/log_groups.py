@@ -21,7 +21,7 @@ class LogGroup(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
+    def generate_name(self, name: str, seed: bytes) -> str:
         """Return a unique name. CloudWatch keeps capital letters."""
         return unique(f"{name}-", seed, digits=7)
 

@@ -37,7 +37,7 @@ class AwsProvider(Provider):
         kind = _kind(request.type)
         inputs = dict(request.inputs)
         if kind.named and inputs.get(kind.named) is None:
-            inputs[kind.named] = request.old_inputs.get(kind.named) or kind.make_up(request.name, request.seed)
+            inputs[kind.named] = request.old_inputs.get(kind.named) or kind.generate_name(request.name, request.seed)
             inputs[_GENERATED] = [kind.named]
         inputs |= {name: text(inputs[name]) for name in kind.fields.documents if inputs.get(name) is not None}
         failures = kind.fields.failures(request.type, inputs) or kind.failures(kind.fields.complete(inputs))
@@ -54,7 +54,7 @@ class AwsProvider(Provider):
         replaces = frozenset(path for path in changes if kind.replaces(path, old, new))
         # A generated name is different for each resource.
         fixed_name = kind.named not in (request.inputs.get(_GENERATED) or [])
-        delete_first = bool(replaces) and fixed_name and kind.in_the_way(old, new)
+        delete_first = bool(replaces) and fixed_name and kind.blocks_new(old, new)
         return Diff(changes=changes, replaces=replaces, delete_before_replace=delete_first)
 
     def create(self, request: Request) -> State:

@@ -24,7 +24,7 @@ class Setting(Kind):
     # S3's error code when the bucket doesn't have the setting.
     unset: ClassVar[str] = ""
 
-    def in_the_way(self, old: Bag, new: Bag) -> bool:
+    def blocks_new(self, old: Bag, new: Bag) -> bool:
         """Return whether both are for the same bucket, which has only one setting of each kind."""
         return old["bucket"] == new["bucket"]
 

@@ -28,7 +28,7 @@ class SecurityGroup(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
+    def generate_name(self, name: str, seed: bytes) -> str:
         """Return a unique name. EC2 keeps capital letters."""
         return unique(f"{name}-", seed, digits=7)
 

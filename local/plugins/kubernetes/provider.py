@@ -191,7 +191,7 @@ class KubernetesProvider(Provider):
             )
             return None
         if self._cluster.settings.skip_update_unreachable:
-            self.host.info(f"{self._cluster.unreachable}; skipUpdateUnreachable keeps the state as it is", request.urn)
+            self.host.info(f"{self._cluster.unreachable}; skipUpdateUnreachable keeps the state", request.urn)
             return State(id=request.id, outputs=request.state, inputs=request.inputs)
         message = (
             f"{self._cluster.unreachable}. If the cluster is gone for good, PULUMI_K8S_DELETE_UNREACHABLE=true removes "

@@ -96,7 +96,7 @@ class TransitKey(Document):
                 "namespace",
             }
         ),
-        kept=frozenset({"autoRotatePeriod"}),
+        filled_in=frozenset({"autoRotatePeriod"}),
         write_only=frozenset({"context", "managedKeyName", "managedKeyId"}),
     )
 
@@ -151,7 +151,7 @@ class KubernetesAuthConfig(Document):
             "namespace": None,
         },
         replacing=frozenset({"backend", "namespace"}),
-        kept=frozenset({"disableIssValidation", "disableLocalCaJwt", "useAnnotationsAsAliasMetadata"}),
+        filled_in=frozenset({"disableIssValidation", "disableLocalCaJwt", "useAnnotationsAsAliasMetadata"}),
         secret=frozenset({"tokenReviewerJwt", "tokenReviewerJwtWo"}),
         write_only=frozenset({"tokenReviewerJwt", "tokenReviewerJwtWo", "tokenReviewerJwtWoVersion"}),
     )
@@ -183,7 +183,7 @@ class KubernetesAuthRole(Document):
             **_TOKENS,
         },
         replacing=frozenset({"backend", "roleName", "namespace"}),
-        kept=frozenset({"aliasNameSource"}),
+        filled_in=frozenset({"aliasNameSource"}),
         sets=_TOKEN_SETS | {"boundServiceAccountNames", "boundServiceAccountNamespaces"},
     )
 
@@ -216,7 +216,7 @@ class JwtAuthRole(Document):
             **_TOKENS,
         },
         replacing=frozenset({"backend", "roleName", "roleType", "namespace"}),
-        kept=frozenset({"roleType", "boundClaimsType"}),
+        filled_in=frozenset({"roleType", "boundClaimsType"}),
         sets=_TOKEN_SETS | {"boundAudiences", "allowedRedirectUris", "oidcScopes"},
     )
 

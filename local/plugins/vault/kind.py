@@ -94,7 +94,7 @@ class Document(Kind):
 
 def emptied(fields: Fields, old: Bag, new: Bag) -> Bag:
     """Return the new inputs plus empty values for removed ones, because Vault keeps what an update leaves out."""
-    return {name: type(value)() for name, value in old.items() if name not in new.keys() | fields.kept} | new
+    return {name: type(value)() for name, value in old.items() if name not in new.keys() | fields.filled_in} | new
 
 
 def named(data: Mapping[str, Any], fields: Fields) -> Bag:

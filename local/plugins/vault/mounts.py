@@ -113,7 +113,7 @@ class Mount(Mounted):
         },
         computed=("accessor",),
         replacing=frozenset({"type", "local", "sealWrap", "externalEntropyAccess", "namespace"}),
-        kept=frozenset(
+        filled_in=frozenset(
             {
                 "defaultLeaseTtlSeconds",
                 "maxLeaseTtlSeconds",
@@ -160,7 +160,7 @@ class AuthBackend(Mounted):
         },
         computed=("accessor",),
         replacing=frozenset({"type", "local", "namespace"}),
-        kept=frozenset({"path", "tune"}),
+        filled_in=frozenset({"path", "tune"}),
         write_only=frozenset({"tune", "disableRemount"}),
     )
 
@@ -222,7 +222,7 @@ class JwtAuthBackend(AuthBackend):
         },
         computed=("accessor",),
         replacing=frozenset({"type", "local", "namespace"}),
-        kept=frozenset({"tune"}),
+        filled_in=frozenset({"tune"}),
         secret=frozenset({"oidcClientSecret", "oidcClientSecretWo"}),
         write_only=frozenset(
             {"tune", "disableRemount", "oidcClientSecret", "oidcClientSecretWo", "oidcClientSecretWoVersion"}
@@ -263,7 +263,7 @@ class Audit(Mounted):
         required=("type", "options"),
         optional={"path": None, "description": None, "local": False, "namespace": None},
         replacing=frozenset({"type", "options", "path", "description", "local", "namespace"}),
-        kept=frozenset({"path"}),
+        filled_in=frozenset({"path"}),
     )
 
     def body(self, inputs: Bag) -> Bag:

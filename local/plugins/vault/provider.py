@@ -56,7 +56,7 @@ class VaultProvider(Provider):
         """Compare the inputs, ignoring explicit defaults and the order of sets."""
         kind = _kind(request.type)
         old_explicit = defaults.set_by_program(request.old_inputs, request.inputs)
-        left_to_vault = {name for name in kind.fields.kept if request.inputs.get(name) is None}
+        left_to_vault = {name for name in kind.fields.filled_in if request.inputs.get(name) is None}
         old, new = (_comparable(kind, bag, left_to_vault) for bag in (old_explicit, request.inputs))
         changes = without(compare(old, new, _same), request.ignore)
         replaces = frozenset(path for path in changes if path[0] in kind.fields.replacing)
