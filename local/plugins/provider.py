@@ -106,6 +106,11 @@ class Provider(ABC):
     def __init__(self, host: Host) -> None:
         self.host = host
 
+    def announce(self) -> None:
+        """Tell the user that this plugin replaces the official one."""
+        official = f"{self.name} {self.version}"
+        self.host.info(f"Using an embedded plugin: the official {official} is neither on PATH nor installed.")
+
     def check_config(self, config: Bag) -> Bag:
         """Check the provider's own inputs. Values may be unknown."""
         return config

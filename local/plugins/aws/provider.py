@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from local.plugins import defaults
-from local.plugins.announce import announce
 from local.plugins.aws import settings
 from local.plugins.aws.catalogue import FUNCTIONS, KINDS
 from local.plugins.aws.client import Aws, Clients, explained_errors
@@ -30,7 +29,7 @@ class AwsProvider(Provider):
     def configure(self, config: Bag) -> None:
         """Store the endpoints and keys. Nothing is called until a resource needs it."""
         self._clients = Clients(settings.read(reveal_bag(config)))
-        announce(self.host, self)
+        self.announce()
 
     def check(self, request: Request) -> Bag:
         """Check the inputs, generate a name if needed, and convert documents to text."""

@@ -3,7 +3,6 @@
 import threading
 from typing import Final
 
-from local.plugins.announce import announce
 from local.plugins.kubernetes import apply, checkpoint, inputs, metadata, objects, settings
 from local.plugins.kubernetes.changes import compare
 from local.plugins.kubernetes.client import ApiError, Object
@@ -39,7 +38,7 @@ class KubernetesProvider(Provider):
     def configure(self, config: Bag) -> None:
         """Read the kubeconfig. Nothing is called until a resource needs it."""
         self._configured = Cluster(settings.read(config), self.host)
-        announce(self.host, self)
+        self.announce()
         if not self._configured.settings.server_side_apply:
             self.host.warn("the embedded plugin 'kubernetes' always applies server-side")
 

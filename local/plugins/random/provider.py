@@ -1,7 +1,6 @@
 """The provider `random`. Its values are generated once and stay in the state until an input changes."""
 
 from local.plugins import defaults
-from local.plugins.announce import announce
 from local.plugins.diffs import compare, without
 from local.plugins.provider import Diff, InvalidInputsError, PluginError, Provider, Request, State
 from local.plugins.random.kinds import KINDS, Kind
@@ -16,7 +15,7 @@ class RandomProvider(Provider):
 
     def configure(self, config: Bag) -> None:  # noqa: ARG002 - the package has no settings.
         """Configure nothing."""
-        announce(self.host, self)
+        self.announce()
 
     def check(self, request: Request) -> Bag:
         """Check that the required inputs are set."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from local.plugins import defaults
-from local.plugins.announce import announce
 from local.plugins.diffs import compare, equal, without
 from local.plugins.naming import unique
 from local.plugins.paths import Path
@@ -39,7 +38,7 @@ class VaultProvider(Provider):
     def configure(self, config: Bag) -> None:
         """Store the address and the token. Nothing is called until a resource needs it."""
         self._vault = Vault(server(reveal_bag(config)))
-        announce(self.host, self)
+        self.announce()
 
     def check(self, request: Request) -> Bag:
         """Check the inputs, and generate a name if needed."""
