@@ -83,7 +83,7 @@ def breaches(resources: Iterable[Judged], config: Config | None = None) -> list[
 
 
 def takes_tags(type_: str) -> bool:
-    """Tell whether an AWS type, such as `aws:s3/bucket:Bucket`, has tags in the SDK."""
+    """Return whether an AWS type, such as `aws:s3/bucket:Bucket`, has tags in the SDK."""
     _, module, name = type_.split(":")
     return hasattr(getattr(importlib.import_module(f"pulumi_aws.{module.split('/')[0]}"), name), "tags")
 
@@ -123,7 +123,7 @@ def _provider(each: Judged) -> PolicyProviderResource:
 
 
 def _shown(properties: Mapping[str, Any]) -> dict[str, Any]:
-    # Reading an unknown value raises, as in a preview.
+    # As in a preview, reading an unknown value raises an error.
     return unknown_checking_proxy(dict(properties))
 
 
