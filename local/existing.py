@@ -176,7 +176,7 @@ def _announce(shop: Workshop, place: Destination) -> None:
         progress.say(f"To build: {', '.join(unbuilt)} (about {about})")
     absent = images.absent(contracts.IMAGES, shop, place)
     if absent:
-        progress.say(f"To bring to {place.described()}: images {', '.join(absent)}")
+        progress.say(f"To copy to {place.described()}: images {', '.join(absent)}")
     unbuilt_images = images.missing(absent, shop)
     if unbuilt_images:
         about = progress.duration(sum(unbuilt_images.values()))
