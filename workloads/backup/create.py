@@ -9,7 +9,6 @@ from contracts import Exit
 from workloads import cli
 from workloads.backup import interruption, options, pruning, server
 from workloads.backup.dumping import create
-from workloads.backup.progress import human
 from workloads.backup.verification import verify
 from workloads.database.address import Address
 
@@ -46,9 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.json:
         print(json.dumps({"backup": asdict(manifest), "verified": given.verify, "pruned": pruned}, indent=2))
     else:
+        verdict = ", verified" if given.verify else ""
         print(
-            f"{manifest.id}: {human(manifest.size)}, {len(manifest.rows)} tables, {sum(manifest.rows.values())} rows, "
-            f"schema {manifest.schema_revision}{', verified' if given.verify else ''}, {len(pruned)} old ones deleted"
+            f"{manifest.id}: {options.human(manifest.size)}, {len(manifest.rows)} tables, "
+            f"{sum(manifest.rows.values())} rows, schema {manifest.schema_revision}{verdict}, "
+            f"{len(pruned)} old ones deleted"
         )
     return Exit.OK
 

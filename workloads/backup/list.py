@@ -7,7 +7,6 @@ from contracts import Exit
 from workloads import cli
 from workloads.backup import options
 from workloads.backup.layout import Backup, State
-from workloads.backup.progress import human
 
 EPILOG = f"""states:
   verified  its latest verification read all of it, and nothing has changed since
@@ -31,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps([_as_json(backup) for backup in backups], indent=2))
         return Exit.OK
     for backup in backups:
-        print(f"{backup.id}  {backup.started_at:%Y-%m-%d %H:%M:%S} UTC  {human(backup.size):>9}  {backup.state}")
+        print(
+            f"{backup.id}  {backup.started_at:%Y-%m-%d %H:%M:%S} UTC  {options.human(backup.size):>9}  {backup.state}"
+        )
     if not backups:
         print(f"no backups under {store}")
     return Exit.OK

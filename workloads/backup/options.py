@@ -10,6 +10,7 @@ from workloads.database.address import NAME_LIMIT
 # In bytes: a key has at most 1024, and the names below the folder take fewer than 100.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _LONGEST_PREFIX = 900
+_UNIT = 1000
 
 ENVIRONMENT = f"""environment:
   {Env.BACKUPS_BUCKET}  bucket of the backups; {Env.S3_ENDPOINT} and the usual AWS_* variables reach it
@@ -27,6 +28,15 @@ CONSISTENCY = """the artifacts:
   A backup holds the database, not the artifact bucket. Keep that bucket versioned. After a restore, artifacts of runs
   that were logged later than the backup are still in the bucket, but no row names them.
 """
+
+
+def human(size: float) -> str:
+    """Return `size` bytes as a reader wants it, such as "1.2 MB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < _UNIT:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= _UNIT
+    return f"{size:.1f} TB"
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from contracts import Exit
 from workloads.backup import contents, database, interruption, target, tools, verification
 from workloads.backup.manifest import Manifest
-from workloads.backup.progress import Progress
 from workloads.backup.server import hold
 from workloads.backup.store import BackupStore, PinnedDump
 from workloads.cli import WorkloadError
 from workloads.database.address import Address
+from workloads.progress import bar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,12 +101,12 @@ def _fill(store: BackupStore, dump: PinnedDump, manifest: Manifest, fresh: Addre
 
 def _pour(store: BackupStore, dump: PinnedDump, manifest: Manifest, into: tools.Tool) -> None:
     digest = hashlib.sha256()
-    with into as restoring, Progress(f"restore {manifest.id}", dump.size) as progress:
+    with into as restoring, bar(f"restore {manifest.id}", dump.size) as progress:
         for block in store.read_dump(dump):
             digest.update(block)
             if not restoring.feed(block):
                 restoring.finish(Exit.DATABASE)
-            progress.add(len(block))
+            progress.update(len(block))
         restoring.finish(Exit.DATABASE)
     if digest.hexdigest() != manifest.sha256:
         raise WorkloadError(f"backup {manifest.id} changed while it was restored.", Exit.NOT_VERIFIED)

@@ -1,6 +1,6 @@
 """The backups bucket: the only place that talks to the object store, with its errors made into one clear line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,12 +14,11 @@ from workloads import aws
 from workloads.backup import layout, manifest, proof
 from workloads.backup.layout import Backup, State, StoredObject
 from workloads.backup.manifest import Manifest, OtherFormatError
-from workloads.backup.multipart import MultipartUpload
+from workloads.backup.upload import BLOCK_SIZE, Read, upload
 from workloads.cli import WorkloadError, require_env
 from workloads.object_store import s3
 
 LATEST = "latest"
-BLOCK_SIZE = 1024 * 1024
 
 # Requests at a time for the small objects of many backups.
 _READERS = 8
@@ -160,13 +159,10 @@ class BackupStore:
             self._client.delete_object(Bucket=self._bucket, Key=self._key(backup_id, instead_of))
 
     @contextmanager
-    def upload_dump(self, backup_id: str) -> Iterator[MultipartUpload]:
-        """Give the upload that the dump is written to; it's completed on leaving, and aborted by any exception."""
-        with (
-            self._errors(),
-            MultipartUpload(self._client, self._bucket, self._key(backup_id, layout.DUMP)) as upload,
-        ):
-            yield upload
+    def upload_dump(self, backup_id: str) -> Iterator[Callable[[Read], None]]:
+        """Yield a function that uploads a dump, see `upload.upload`."""
+        with self._errors(), upload(self._client, self._bucket, self._key(backup_id, layout.DUMP)) as send:
+            yield send
 
     def pin_dump(self, backup_id: str) -> PinnedDump:
         """Return the dump's current version."""

@@ -8,14 +8,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Self
 
 from psycopg.conninfo import make_conninfo
 
 from contracts import Exit
-from workloads.backup.store import BLOCK_SIZE
 from workloads.cli import WorkloadError
 from workloads.database.address import LOCK_TIMEOUT_SECONDS, Address
 
@@ -65,11 +64,6 @@ class Tool:
         """The pipe from the program."""
         assert self._process.stdout is not None  # noqa: S101 - made with read=True
         return self._process.stdout
-
-    def blocks(self) -> Iterator[bytes]:
-        """Yield what the program writes, up to `BLOCK_SIZE` bytes at a time."""
-        while block := self.output.read(BLOCK_SIZE):
-            yield block
 
     def feed(self, block: bytes) -> bool:
         """Write `block` to the program and return whether it took it; one that has ended is for `finish` to judge."""

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from contracts import Exit
 from workloads.backup import layout, proof, tools
 from workloads.backup.manifest import Manifest
-from workloads.backup.progress import Progress
 from workloads.backup.proof import Verification
 from workloads.backup.store import BackupStore, PinnedDump
 from workloads.cli import WorkloadError
+from workloads.progress import bar
 
 # What pg_dump writes before the rows of a table; names are quoted where SQL needs it.
 _COPY = re.compile(rb'COPY ((?:"(?:[^"]|"")+"|[^". ]+)\.(?:"(?:[^"]|"")+"|[^" ]+)) .*FROM stdin;\n')
@@ -63,13 +63,13 @@ def check(store: BackupStore, manifest: Manifest) -> PinnedDump:
     with (
         ThreadPoolExecutor(max_workers=1) as pool,
         tools.script() as reader,
-        Progress(f"verify {manifest.id}", dump.size) as progress,
+        bar(f"verify {manifest.id}", dump.size) as progress,
     ):
         counting = pool.submit(count_rows, reader.output)
         for block in store.read_dump(dump):
             digest.update(block)
             reader.feed(block)
-            progress.add(len(block))
+            progress.update(len(block))
         if digest.hexdigest() != manifest.sha256:
             raise _damaged(manifest, f"the dump's SHA-256 is {digest.hexdigest()}, its manifest says {manifest.sha256}")
         reader.finish(Exit.NOT_VERIFIED)

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from contracts import Exit
 from workloads import cli
 from workloads.backup import interruption, options
-from workloads.backup.progress import human
 from workloads.backup.verification import verify
 
 EPILOG = f"""The whole dump is read, its SHA-256 compared with the manifest, and the rows that pg_restore finds in it
@@ -33,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.json:
         print(json.dumps(asdict(passed), indent=2))
     else:
-        print(f"{passed.id}: verified, {human(passed.size)}, {passed.rows} rows, sha256 {passed.sha256}")
+        print(f"{passed.id}: verified, {options.human(passed.size)}, {passed.rows} rows, sha256 {passed.sha256}")
     return Exit.OK
 
 
