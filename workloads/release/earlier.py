@@ -12,7 +12,7 @@ from workloads.release.store import ReleaseStore
 from workloads.signing import manifest as manifests
 from workloads.signing import packing, tree
 from workloads.signing.archive import PackedFile
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest
 

@@ -20,10 +20,9 @@ from workloads.release import earlier, tags
 from workloads.release import model as models
 from workloads.release.store import ReleaseStore
 from workloads.signing import packing
-from workloads.signing.errors import NotVerifiedError
-from workloads.signing.keys import PublicKey, load
+from workloads.signing.inputs import NotVerifiedError
+from workloads.signing.keys import PublicKey, Signer, load
 from workloads.signing.layout import Layout
-from workloads.signing.signer import Signer
 from workloads.signing.staging import written
 from workloads.signing.verification import Verified, verify
 from workloads.tracking_server import Tracking

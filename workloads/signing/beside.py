@@ -8,8 +8,7 @@ from contracts import Exit
 from workloads.cli import WorkloadError, file_error
 from workloads.signing import manifest as manifests
 from workloads.signing import oms
-from workloads.signing.errors import NotVerifiedError
-from workloads.signing.inputs import read_regular
+from workloads.signing.inputs import NotVerifiedError, read_regular
 from workloads.signing.keys import parse
 from workloads.signing.layout import Layout
 

@@ -6,8 +6,7 @@ Nothing is in a transparency log, so verify with `--insecure-ignore-tlog=true`.
 
 import base64
 
-from workloads.signing.encoding import decode, parse_json, to_json
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError, decode, parse_json, to_json
 from workloads.signing.keys import PublicKey
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"

@@ -1,13 +1,15 @@
-"""Public keys of the signer: reading them, naming them as cosign and model-signing do, and checking signatures.
+"""The keys of a signer: public ones, named as cosign and model-signing do, and the private one that signs.
 
 Only ECDSA on P-256 with SHA-256, the one form that Vault, cosign, openssl and model-signing share.
 """
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -59,6 +61,36 @@ class PublicKey:
 
     def _der_digest(self) -> bytes:
         return hashlib.sha256(self.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyRing:
+    """The public keys of all versions that the signer still accepts, and which of them signs now."""
+
+    latest: int
+    versions: dict[int, PublicKey]
+
+
+class Signer(Protocol):
+    """Signs digests with one named key, which has versions."""
+
+    @property
+    def mount(self) -> str:
+        """Where the key is kept."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The key's name."""
+        ...
+
+    def key_ring(self) -> KeyRing:
+        """Return the public keys of all versions."""
+        ...
+
+    def sign(self, digests: Sequence[bytes], version: int) -> list[bytes]:
+        """Return the DER signatures of SHA-256 `digests`, all made with one version of the key."""
+        ...
 
 
 def parse(pem: bytes, name: str) -> PublicKey:

@@ -10,8 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from workloads.signing.archive import Packed, PackedFile
-from workloads.signing.encoding import parse_json, to_json
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError, parse_json, to_json
 from workloads.signing.tree import DEEPEST, is_text
 
 SCHEMA = "aegis.model-archive/v1"

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from workloads.signing import bundle
 from workloads.signing.archive import PackedFile
-from workloads.signing.encoding import decode, parse_json, to_json
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError, decode, parse_json, to_json
 from workloads.signing.keys import PublicKey
 
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"

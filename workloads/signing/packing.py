@@ -12,12 +12,11 @@ from workloads.cli import WorkloadError
 from workloads.signing import beside, signatures
 from workloads.signing import manifest as manifests
 from workloads.signing.archive import Progress, no_progress, write_archive
-from workloads.signing.errors import NotVerifiedError
-from workloads.signing.inputs import open_regular, problem, read_regular
+from workloads.signing.inputs import NotVerifiedError, open_regular, problem, read_regular
+from workloads.signing.keys import KeyRing, Signer
 from workloads.signing.layout import Layout
 from workloads.signing.lock import only_writer
 from workloads.signing.manifest import Manifest
-from workloads.signing.signer import KeyRing, Signer
 from workloads.signing.staging import publish, staged, written
 from workloads.signing.tree import is_text
 

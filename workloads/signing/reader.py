@@ -12,7 +12,7 @@ from isal import igzip_lib, isal_zlib
 from workloads.signing import diagnosis
 from workloads.signing.archive import TAR_BLOCK, TAR_RECORD, PackedFile, tar_header
 from workloads.signing.compression import GZIP_HEADER, GZIP_TRAILER
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 
 _PIECE_BYTES = 1 << 20
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from contracts import Exit
 from workloads.cli import WorkloadError
 from workloads.signing import bundle, oms
+from workloads.signing.keys import KeyRing, Signer
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest, SigningKey
-from workloads.signing.signer import KeyRing, Signer
 
 
 def sign(layout: Layout, manifest: Manifest, signer: Signer, ring: KeyRing) -> tuple[Manifest, dict[Path, bytes]]:

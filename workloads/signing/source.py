@@ -1,7 +1,6 @@
 """Where a model came from, as its manifest says: the MLflow run, its metrics and the git commit."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,36 +8,12 @@ import yaml
 
 from contracts import Env, Exit
 from workloads.cli import WorkloadError
-from workloads.signing.encoding import check_text, load_json
-from workloads.signing.errors import NotVerifiedError
-from workloads.signing.inputs import problem, read_any, read_regular
-from workloads.signing.manifest import Manifest
+from workloads.signing.inputs import check_text, load_json, problem, read_any, read_regular
 
 # A run with some 100,000 metrics; an MLmodel file is a few kilobytes.
 _LARGEST_BYTES: Final = 8 << 20
 # What YAML 1.1 reads as nothing (https://yaml.org/type/null.html).
 _NOTHING: Final = {"", "~", "null", "Null", "NULL"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Demand:
-    """What a verifier wants an archive to be; None is whatever it is."""
-
-    model: str | None = None
-    run: str | None = None
-
-    def check(self, manifest: Manifest) -> None:
-        """Compare with what was signed: another model's whole set, renamed, is signed as well.
-
-        Raises:
-            NotVerifiedError: It is another model's or another run's.
-        """
-        for what, wanted, signed in (
-            ("model", self.model, manifest.model),
-            ("run", self.run, manifest.source.get("run_id")),
-        ):
-            if wanted is not None and signed != wanted:
-                raise NotVerifiedError(f"it was signed as {what} {signed!r}, not {wanted!r}")
 
 
 def source_of(model_dir: Path, run_file: Path | None) -> dict[str, Any]:

@@ -4,13 +4,14 @@ The policy that this needs: `read` on `transit/keys/<key>` and `update` on `tran
 """
 
 import base64
+import binascii
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hvac
 import requests
@@ -19,12 +20,12 @@ from hvac import exceptions
 from contracts import KUBERNETES_AUTH_MOUNT, TRANSIT_KEY, TRANSIT_MOUNT, VAULT_TOKEN_PATH, Env, Exit
 from workloads import credentials, retry
 from workloads.cli import WorkloadError, require_address
-from workloads.signing import answers
 from workloads.signing.inputs import read_any
-from workloads.signing.signer import KeyRing
+from workloads.signing.keys import KeyRing, PublicKey, parse
 
 T = TypeVar("T")
 
+_KEY_TYPE = "ecdsa-p256"
 _TIMEOUT_SECONDS = 10
 _ATTEMPTS = 4
 _LARGEST_TOKEN = 1 << 20
@@ -40,6 +41,10 @@ _TRANSIENT = (
     exceptions.InternalServerError,
     exceptions.RateLimitExceeded,
 )
+
+
+class AnswerError(Exception):
+    """Vault answered something else than was asked for; the text says what."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +64,7 @@ class Transit:
         """
         return self._call(
             f"read {self.mount}/keys/{self.key}",
-            lambda client: answers.key_ring(
-                client.secrets.transit.read_key(name=self.key, mount_point=self.mount), self.key
-            ),
+            lambda client: _key_ring(client.secrets.transit.read_key(name=self.key, mount_point=self.mount), self.key),
         )
 
     def sign(self, digests: Sequence[bytes], version: int) -> list[bytes]:
@@ -73,7 +76,7 @@ class Transit:
         inputs = [{"input": base64.b64encode(digest).decode()} for digest in digests]
         return self._call(
             f"sign with {self.mount}/sign/{self.key}",
-            lambda client: answers.signatures(
+            lambda client: _signatures(
                 client.secrets.transit.sign_data(
                     name=self.key,
                     mount_point=self.mount,
@@ -105,7 +108,7 @@ class Transit:
             raise WorkloadError(
                 f"Vault at {self.address} has no key {self.key} in the transit engine {self.mount}.", Exit.VAULT
             ) from error
-        except answers.AnswerError as error:
+        except AnswerError as error:
             raise WorkloadError(f"Vault at {self.address} was asked to {purpose}: {error}.", Exit.VAULT) from error
         # An OSError beside those of `requests` is a file of VAULT_CACERT that isn't there.
         except (exceptions.VaultError, OSError) as error:
@@ -180,8 +183,8 @@ def _sendable(token: str, name: str) -> str:
         if sendable := credentials.checked(token, name):
             return sendable
     except WorkloadError as error:
-        raise answers.AnswerError(str(error)) from error
-    raise answers.AnswerError(f"{name} is empty")
+        raise AnswerError(str(error)) from error
+    raise AnswerError(f"{name} is empty")
 
 
 def _refusing(action: Callable[[], T]) -> T:
@@ -196,3 +199,70 @@ def _refusing(action: Callable[[], T]) -> T:
 
 def _line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _key_ring(answer: Any, key: str) -> KeyRing:  # noqa: ANN401 - whatever was answered
+    """Return the public keys in the answer to "read key".
+
+    Raises:
+        AnswerError: There are none, or the key is of another type.
+    """
+    data = _object(_object(answer, "answer").get("data"), "data")
+    if (kind := data.get("type")) != _KEY_TYPE:
+        raise AnswerError(f"the key {key} is of type {kind}, not {_KEY_TYPE}")
+    versions = {
+        _number(version): _public_key(_object(entry, "key"), f"{key} version {version}")
+        for version, entry in _object(data.get("keys"), "keys").items()
+    }
+    latest = data.get("latest_version")
+    if not isinstance(latest, int) or latest not in versions:
+        raise AnswerError(f"there is no public key of the newest version, {latest!r}")
+    return KeyRing(latest=latest, versions=versions)
+
+
+def _signatures(answer: Any, version: int, count: int) -> list[bytes]:  # noqa: ANN401 - whatever was answered
+    """Return the `count` DER signatures in the answer to "sign".
+
+    Raises:
+        AnswerError: There are fewer or more, or another version of the key made one.
+    """
+    results = _object(_object(answer, "answer").get("data"), "data").get("batch_results")
+    if not isinstance(results, list) or len(results) != count:
+        raise AnswerError(f"there are not {count} signatures")
+    return [_signature(_object(result, "signature"), version) for result in results]
+
+
+def _signature(result: dict[str, Any], version: int) -> bytes:
+    if error := result.get("error"):
+        raise AnswerError(f"it does not sign: {error}")
+    # The form is `vault:v<version>:<base64>`.
+    _, _, tail = str(result.get("signature")).partition(":")
+    signed_by, _, encoded = tail.partition(":")
+    if signed_by != f"v{version}":
+        raise AnswerError(f"version {signed_by} of the key signed, asked was v{version}")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise AnswerError("a signature is not base64") from error
+
+
+def _public_key(entry: dict[str, Any], name: str) -> PublicKey:
+    pem = entry.get("public_key")
+    if not isinstance(pem, str) or not pem.isascii():
+        raise AnswerError(f"{name} has no public key")
+    try:
+        return parse(pem.encode(), name)
+    except WorkloadError as error:
+        raise AnswerError(str(error)) from error
+
+
+def _object(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise AnswerError(f"{name} is no JSON object")
+    return value
+
+
+def _number(version: str) -> int:
+    if not version.isascii() or not version.isdecimal() or len(version) > len(str(1 << 31)):
+        raise AnswerError(f"{version!r} is no version of a key")
+    return int(version)

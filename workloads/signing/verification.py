@@ -17,16 +17,35 @@ from typing import BinaryIO
 from workloads.signing import bundle, oms
 from workloads.signing import manifest as manifests
 from workloads.signing.archive import Progress, no_progress
-from workloads.signing.encoding import decode
-from workloads.signing.errors import NotVerifiedError
 from workloads.signing.extraction import Extraction, Nowhere
-from workloads.signing.inputs import open_regular, problem, read_regular
+from workloads.signing.inputs import NotVerifiedError, decode, open_regular, problem, read_regular
 from workloads.signing.keys import PublicKey
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest, SigningKey
 from workloads.signing.reader import PlainStream, contents
-from workloads.signing.source import Demand
 from workloads.signing.workers import Pool, Worker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demand:
+    """What a verifier wants an archive to be; None is whatever it is."""
+
+    model: str | None = None
+    run: str | None = None
+
+    def check(self, manifest: Manifest) -> None:
+        """Compare with what was signed: another model's whole set, renamed, is signed as well.
+
+        Raises:
+            NotVerifiedError: It is another model's or another run's.
+        """
+        for what, wanted, signed in (
+            ("model", self.model, manifest.model),
+            ("run", self.run, manifest.source.get("run_id")),
+        ):
+            if wanted is not None and signed != wanted:
+                raise NotVerifiedError(f"it was signed as {what} {signed!r}, not {wanted!r}")
+
 
 _ANY = Demand()
 

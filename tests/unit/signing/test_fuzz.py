@@ -15,11 +15,12 @@ from tests.support import fuzz
 from tests.support.fake_vault import TOKEN, FakeVault, fake_vault
 from tests.support.local_signer import LocalSigner
 from workloads import retry
+from workloads.signing import __main__ as signing
 from workloads.signing import package, package_and_sign, packing, sign, verify
 from workloads.signing.layout import Layout
 
 QUICK = settings(max_examples=30, deadline=None)
-COMMANDS = [package.main, sign.main, package_and_sign.main, verify.main]
+COMMANDS = [signing.main, package.main, sign.main, package_and_sign.main, verify.main]
 BESIDE = ("archive", "manifest", "manifest_signature", "signature", "bundle", "model_signature")
 
 

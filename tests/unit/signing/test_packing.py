@@ -15,9 +15,9 @@ from contracts import Exit
 from tests.support.local_signer import LocalSigner
 from workloads.cli import WorkloadError
 from workloads.signing import bundle, packing, staging
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
+from workloads.signing.keys import KeyRing
 from workloads.signing.layout import Layout
-from workloads.signing.signer import KeyRing
 from workloads.signing.verification import verify
 
 BESIDE = {

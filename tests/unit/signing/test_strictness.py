@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support import fuzz
 from tests.support.local_signer import LocalSigner
 from workloads.signing import packing
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
 from workloads.signing.verification import verify
 

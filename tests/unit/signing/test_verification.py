@@ -18,10 +18,9 @@ from workloads.cli import WorkloadError
 from workloads.signing import manifest as manifests
 from workloads.signing import packing, signatures
 from workloads.signing.archive import Packed, tar_header
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
-from workloads.signing.source import Demand
-from workloads.signing.verification import verify
+from workloads.signing.verification import Demand, verify
 
 
 def contents(directory: Path) -> dict[str, bytes]:
