@@ -7,14 +7,14 @@ from typing import Any, Final, TextIO
 
 from tqdm import tqdm
 
-# A Job that is done within this time logs no progress.
+# A transfer that is done within this time logs nothing.
 LOG_INTERVAL_SECONDS: Final = 10.0
 _LINE: Final = "{desc}: {n_fmt}{unit} of {total_fmt}{unit}, {elapsed}, {rate_fmt}"
 _LINE_WITHOUT_TOTAL: Final = "{desc}: {n_fmt}{unit}, {elapsed}, {rate_fmt}"
 
 
 class _Log:
-    """A text file in which every state of a bar is a line of its own."""
+    """A text file in which every state of a bar is a separate line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -43,7 +43,7 @@ def bar(label: str, total: int | None = None) -> Iterator["tqdm[Any]"]:
             bar_format=_LINE if total else _LINE_WITHOUT_TOTAL,
             delay=LOG_INTERVAL_SECONDS,
             mininterval=LOG_INTERVAL_SECONDS,
-            # A fixed number keeps tqdm from starting a thread of its own.
+            # A fixed number keeps tqdm from starting a monitoring thread.
             miniters=1,
             **unit,
         )

@@ -1,4 +1,4 @@
-"""Makes one backup: a snapshot is counted, dumped and uploaded in one pass, and the manifest commits it."""
+"""Create one backup: count, dump and upload a snapshot in one pass, and commit it with the manifest."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ def create(store: BackupStore, address: Address) -> Manifest:
     """Back up the database at `address` and return the manifest that was written.
 
     Raises:
-        WorkloadError: The database or the store failed, or the database isn't MLflow's. No backup counts then.
+        WorkloadError: The database or the object store failed, or the database isn't MLflow's. No backup counts then.
     """
     start, clock = datetime.now(UTC), time.monotonic()
     backup_id = layout.new_id(start)
@@ -57,14 +57,14 @@ def _stream(store: BackupStore, backup_id: str, address: Address, snapshot: Snap
         nonlocal size
         block = dump.output.read(limit)
         if not block:
-            # Raised inside of the upload, the failure of pg_dump aborts it.
+            # Raised inside the upload, so that a failure of pg_dump aborts it.
             dump.finish(Exit.DATABASE)
         digest.update(block)
         progress.update(len(block))
         size += len(block)
         return block
 
-    # The order matters: pg_dump is ended first, which ends the reading that the upload waits for.
+    # The order matters: ending pg_dump first ends the reading that the upload waits for.
     with (
         bar(f"backup {backup_id}") as progress,
         store.upload_dump(backup_id) as send,
@@ -75,16 +75,16 @@ def _stream(store: BackupStore, backup_id: str, address: Address, snapshot: Snap
 
 
 def _mlflow_revision(snapshot: Snapshot, address: Address) -> str:
-    # An empty database that was backed up in good order would, in time, have every real backup pruned.
+    # Backups of an empty database would, in time, cause every real backup to be pruned.
     if not snapshot.schema_revision:
         raise WorkloadError(
-            f"{address} holds no MLflow schema (no alembic_version): it is not backed up.", Exit.DATABASE
+            f"{address} holds no MLflow schema (no alembic_version), so it is not backed up.", Exit.DATABASE
         )
     return snapshot.schema_revision
 
 
 def _mlflow_version() -> str | None:
-    """Return the version of the MLflow in this image, which is the server's: the stack runs both from one lock file."""
+    """Return the MLflow version of this image, which is the tracking server's too: both have the same lock file."""
     for distribution in ("mlflow", "mlflow-skinny"):
         with suppress(metadata.PackageNotFoundError):
             return metadata.version(distribution)

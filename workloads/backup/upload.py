@@ -22,12 +22,12 @@ BLOCK_SIZE: Final = 1024 * 1024
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 MAX_PARTS = 10_000
 
-# Returns at most that many bytes, and none at the end; called in another thread.
+# Returns at most the given number of bytes, and none at the end. It is called in another thread.
 Read = Callable[[int], bytes]
 
 
 class _Stream:
-    """What s3transfer reads the parts from."""
+    """The file that s3transfer reads."""
 
     def __init__(self, read: Read) -> None:
         self.is_over: Callable[[], bool] = lambda: False
@@ -39,7 +39,7 @@ class _Stream:
 
         Raises:
             WorkloadError: The stream is longer than S3's number of parts allows.
-            InterruptedError: The transfer has failed or was cancelled: nothing more is needed.
+            InterruptedError: The transfer has failed or was cancelled.
         """
         blocks: list[bytes] = []
         missing = size
@@ -63,12 +63,12 @@ class _Stream:
 
 @contextmanager
 def upload(client: BaseClient, bucket: str, key: str) -> Iterator[Callable[[Read], None]]:
-    """Yield a function that uploads all that its argument reads as `key`; whatever it raises aborts the upload.
+    """Yield a function that uploads to `key` everything that its argument reads; an error of that aborts the upload.
 
-    An exception in the context aborts as well, and waits for the reading to end: end the source of the stream first.
+    An exception in the context aborts the upload too, but waits for the reading to end: end the source first.
     """
     config = TransferConfig(
-        # One byte: a dead or missing bucket is found at the beginning of a dump, not after a part of it.
+        # One byte, so that a missing bucket is found at the beginning of a dump, not after its first part.
         multipart_threshold=1,
         multipart_chunksize=PART_SIZE,
         max_request_concurrency=1,

@@ -1,4 +1,4 @@
-"""The keys of a signer: public ones, named as cosign and model-signing do, and the private one that signs.
+"""The keys of a signer: public keys with their names in cosign and model-signing, and the private key that signs.
 
 Only ECDSA on P-256 with SHA-256, the one form that Vault, cosign, openssl and model-signing share.
 """
@@ -26,7 +26,7 @@ _PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 @dataclass(frozen=True)
 class PublicKey:
-    """An ECDSA P-256 public key; `name` says where it came from, such as a file's path."""
+    """An ECDSA P-256 public key; `name` is its source for messages, such as a file's path."""
 
     key: ec.EllipticCurvePublicKey
     name: str
@@ -43,12 +43,12 @@ class PublicKey:
 
     @cached_property
     def cosign_hint(self) -> str:
-        """What cosign writes as the `hint` of a bundle: the SHA-256 of the DER form, in base64."""
+        """The `hint` that cosign writes in a bundle: the SHA-256 of the DER form, in base64."""
         return base64.b64encode(self._der_digest()).decode()
 
     @cached_property
     def oms_hint(self) -> str:
-        """What model-signing writes and compares as the `hint`: the SHA-256 of the PEM text, in hex."""
+        """The `hint` that model-signing writes and compares: the SHA-256 of the PEM text, in hex."""
         return hashlib.sha256(self.pem).hexdigest()
 
     def accepts(self, signature: bytes, digest: bytes) -> bool:
@@ -65,7 +65,7 @@ class PublicKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyRing:
-    """The public keys of all versions that the signer still accepts, and which of them signs now."""
+    """The public keys of all versions that the signer still accepts; `latest` is the version that signs now."""
 
     latest: int
     versions: dict[int, PublicKey]
@@ -76,7 +76,7 @@ class Signer(Protocol):
 
     @property
     def mount(self) -> str:
-        """Where the key is kept."""
+        """The path of the engine that holds the key."""
         ...
 
     @property
@@ -89,7 +89,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, digests: Sequence[bytes], version: int) -> list[bytes]:
-        """Return the DER signatures of SHA-256 `digests`, all made with one version of the key."""
+        """Return the DER signatures of SHA-256 `digests`, all by one version of the key."""
         ...
 
 
@@ -97,14 +97,14 @@ def parse(pem: bytes, name: str) -> PublicKey:
     """Read a public key from PEM.
 
     Raises:
-        WorkloadError: It is no public key, or not ECDSA on P-256.
+        WorkloadError: It isn't a public key, or not ECDSA on P-256.
     """
     try:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise WorkloadError(f"{name} holds no public key in PEM.", Exit.USAGE) from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise WorkloadError(f"{name} is not an ECDSA P-256 key, the only kind that signs models here.", Exit.USAGE)
+        raise WorkloadError(f"{name} is not an ECDSA P-256 key, the only kind that can sign models.", Exit.USAGE)
     return PublicKey(key, name)
 
 

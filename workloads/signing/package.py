@@ -1,4 +1,4 @@
-"""`python -m workloads.signing package` as a module of its own."""
+"""`python -m workloads.signing package` as a separate module."""
 
 from workloads import cli
 from workloads.signing.commands import PACKAGE

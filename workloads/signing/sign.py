@@ -1,4 +1,4 @@
-"""`python -m workloads.signing sign` as a module of its own."""
+"""`python -m workloads.signing sign` as a separate module."""
 
 from workloads import cli
 from workloads.signing.commands import SIGN

@@ -1,7 +1,7 @@
-"""Verifies an archive offline, in one pass and constant memory, and extracts nothing before all of it is verified.
+"""Verify an archive offline, in one pass and constant memory; extract nothing before all of it is verified.
 
-First the small files are checked against the trusted keys, so that the manifest can be believed; then the archive's
-bytes are read once, for its own digest and for each file's.
+First the small files are checked against the trusted keys, so that the manifest can be trusted. Then the archive is
+read once, to compute its own digest and each file's.
 """
 
 import contextlib
@@ -28,23 +28,23 @@ from workloads.signing.workers import Pool, Worker
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demand:
-    """What a verifier wants an archive to be; None is whatever it is."""
+    """The model and run that a verifier requires; None allows any."""
 
     model: str | None = None
     run: str | None = None
 
     def check(self, manifest: Manifest) -> None:
-        """Compare with what was signed: another model's whole set, renamed, is signed as well.
+        """Compare with the signed manifest, because another model's complete set of files, renamed, is signed too.
 
         Raises:
-            NotVerifiedError: It is another model's or another run's.
+            NotVerifiedError: The archive is another model's or another run's.
         """
-        for what, wanted, signed in (
+        for what, required, signed in (
             ("model", self.model, manifest.model),
             ("run", self.run, manifest.source.get("run_id")),
         ):
-            if wanted is not None and signed != wanted:
-                raise NotVerifiedError(f"it was signed as {what} {signed!r}, not {wanted!r}")
+            if required is not None and signed != required:
+                raise NotVerifiedError(f"it was signed as {what} {signed!r}, not {required!r}")
 
 
 _ANY = Demand()
@@ -52,7 +52,7 @@ _ANY = Demand()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verified:
-    """An archive that is what `key` signed, in Vault as `signed_by`; `seconds` is how long it took to find out."""
+    """A verified archive: the trusted `key` that signed it, its name in Vault as `signed_by`, and the duration."""
 
     archive: Path
     manifest: Manifest
@@ -68,10 +68,10 @@ def verify(
     progress: Progress = no_progress,
     demand: Demand = _ANY,
 ) -> Verified:
-    """Verify `archive` and everything beside it; then, if asked, its files become the directory `extract_to`.
+    """Verify `archive` and every file beside it, and extract it to the directory `extract_to` if given.
 
     Raises:
-        NotVerifiedError: Something is missing, changed, signed by none of `trusted`, or not what `demand` says.
+        NotVerifiedError: Something is missing, changed, signed by none of `trusted`, or not what `demand` requires.
         WorkloadError: `extract_to` is not empty or can't be written.
     """
     started = time.monotonic()
@@ -87,7 +87,7 @@ def verify(
 
 
 def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Manifest, PublicKey, SigningKey]:
-    """Check everything beside the archive; return the manifest, the trusted key that signed it, and its name in Vault.
+    """Check every file beside the archive; return the manifest, the trusted key that signed it, and its name in Vault.
 
     Raises:
         NotVerifiedError: A file is missing, was changed, or none of the `trusted` keys signed it.
@@ -96,11 +96,11 @@ def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Mani
     key = _signer(layout, content, trusted)
     manifest = manifests.parse(content, layout.manifest.name)
     if manifest.key is None or manifest.key.fingerprint != key.fingerprint:
-        raise NotVerifiedError(f"{layout.manifest.name} names another key than the one that signed it, {key.name}")
+        raise NotVerifiedError(f"{layout.manifest.name} names a different key than the one that signed it, {key.name}")
     digest = bytes.fromhex(manifest.archive_sha256)
     name = layout.signature.name
     if not key.accepts(decode(_read(layout.signature), name), digest):
-        raise NotVerifiedError(f"{name} is no signature of {key.name} over the archive in the manifest")
+        raise NotVerifiedError(f"{name} is not a signature of {key.name} over the archive in the manifest")
     bundle.check(_read(layout.bundle), name=layout.bundle.name, key=key, digest=digest)
     oms.check(
         _read(layout.model_signature),
@@ -130,7 +130,7 @@ def _open(archive: Path, manifest: Manifest) -> Iterator[BinaryIO]:
     with stream:
         size = os.fstat(stream.fileno()).st_size
         if size != manifest.archive_size:
-            raise NotVerifiedError(f"{archive.name} has {size} bytes, signed were {manifest.archive_size}")
+            raise NotVerifiedError(f"{archive.name} has {size} bytes, but {manifest.archive_size} were signed")
         yield stream
 
 

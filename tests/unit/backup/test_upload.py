@@ -26,7 +26,7 @@ CREATED = b"<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMul
 
 
 class _Raw:
-    """The body of an answer as urllib3 has it."""
+    """The body of an answer, with the interface of urllib3."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -36,7 +36,7 @@ class _Raw:
 
 
 class Discarding:
-    """An S3 server behind a real client: it hashes what it gets and keeps nothing."""
+    """An S3 server behind a real client; it hashes the parts and discards them."""
 
     def __init__(self, fail_at_part: int | None = None) -> None:
         self.digest = hashlib.sha256()
@@ -80,7 +80,7 @@ class Discarding:
 
 
 class Source:
-    """A stream of `size` bytes that ends or, if told so, fails; it knows how much was read of it."""
+    """A stream of `size` bytes that ends with `failure` if given, and counts the bytes read."""
 
     def __init__(self, size: int, failure: Exception | None = None) -> None:
         self.digest = hashlib.sha256()
