@@ -56,7 +56,7 @@ class Name:
 Claim = Run | Elsewhere | NotHere | Name
 
 _TRAINED = "test -d out/model || python -m workloads.training.train_deepspeed --out-dir out --max-epochs 1"
-_SIGNED = f"{_TRAINED}; test -f model.tar.gz || python -m workloads.signing.package_and_sign out/model model.tar.gz"
+_SIGNED = f"{_TRAINED}; test -f model.tar.gz || python -m workloads.signing package-and-sign out/model model.tar.gz"
 _BACKUP = "python -m workloads.backup.create"
 _PROD = (
     "pulumi stack select prod || pulumi stack init prod --secrets-provider awskms://alias/aegis-prod?region=us-west-2"
@@ -123,12 +123,12 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"python -m workloads\.training\.train_deepspeed --out-dir out( .*)?", after="test -d out/model"),
     Run(pattern=r"python -m workloads\.registry\.select_best_run .*", answers=(r"^[0-9a-f]{32}$",)),
     Run(
-        pattern=r"python -m workloads\.signing\.package_and_sign .*",
+        pattern=r"python -m workloads\.signing(\.package_and_sign| package-and-sign) .*",
         instead={"MODEL_DIR": "out/model"},
         before=_TRAINED,
         answers=(r"signed by \S+ version \d+",),
     ),
-    Run(pattern=r"python -m workloads\.signing\.verify .*", before=_SIGNED, answers=(r"is verified",)),
+    Run(pattern=r"python -m workloads\.signing[. ]verify .*", before=_SIGNED, answers=(r"is verified",)),
     Run(pattern=r"cosign (trusted-root create|verify-blob --key) .*", before=_SIGNED),
     Run(pattern=r"base64 -d \S+ > \S+ && openssl dgst -sha256 -verify .*", before=_SIGNED, answers=("Verified OK",)),
     Run(

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from workloads.signing.keys import PublicKey
-from workloads.signing.signer import KeyRing
+from workloads.signing.keys import KeyRing, PublicKey
 
 
 class LocalSigner:
