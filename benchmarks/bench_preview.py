@@ -1,7 +1,7 @@
-"""Times a preview of the stack `prod` beside what of it isn't this project's: the engine's own time, and its plugins'.
+"""Time a preview of the stack `prod` against the part that this project can't change: the engine and its plugins.
 
-The promise that this checks: `pulumi preview --stack prod` takes at most 1.5 times as long as an empty program on the
-same engine and the start of the stack's plugins together.
+The limit: `pulumi preview --stack prod` takes at most 1.5 times as long as a preview of an empty program plus the
+starts of the stack's plugins.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from local import cli
 
 MOST_RATIO = 1.5
 EMPTY = "empty program"
-# The official plugin asks whose credentials it has as it is configured, the embedded one when it first calls AWS.
+# The official plugin checks its credentials when it is configured, the embedded one when it first calls AWS.
 _WHO_AM_I = "aws:index/getCallerIdentity:getCallerIdentity"
 _CREATED = re.compile(r"^ +\+ (\d+) to create$", re.MULTILINE)
 _EPILOG = f"""\
-Brings an emulated AWS and an API server without nodes up on loopback, and takes them down again. Exits with 1 if the
-ratio is above {MOST_RATIO}. Times of a busy machine mean little; ratios of one run can be compared.
+Runs an emulated AWS and an API server without nodes on loopback, and stops them at the end. Exits with 1 if the ratio
+is above {MOST_RATIO}. On a busy machine compare ratios of one run, not times.
 
 example:
   python -m benchmarks.bench_preview --rounds 5 --teams 1,20 --json
@@ -38,7 +38,7 @@ example:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contender:
-    """A preview with the name under which it is shown."""
+    """A preview to time; `name` is its row in the table."""
 
     name: str
     folder: Path
@@ -47,46 +47,46 @@ class Contender:
 
 @dataclass(kw_only=True, slots=True)
 class Results:
-    """The rounds of each preview, how many resources each has, and the rounds of each plugin's start in seconds."""
+    """The rounds of each preview, its number of resources, and the seconds of each start of each plugin."""
 
     previews: dict[str, list[Measured]]
     resources: dict[str, int]
     plugins: dict[str, list[float]]
 
     def seconds(self, name: str) -> float:
-        """Return the median of a preview's rounds."""
+        """Return the median wall time of a preview, in seconds."""
         return statistics.median(each.wall for each in self.previews[name])
 
     def cpu(self, name: str) -> float:
-        """Return the median of what a preview's processes computed."""
+        """Return the median CPU time of a preview's processes, in seconds."""
         return statistics.median(each.cpu for each in self.previews[name])
 
     def plugin(self, name: str) -> float:
-        """Return the median of a plugin's starts."""
+        """Return the median time to start a plugin, in seconds."""
         return statistics.median(self.plugins[name])
 
     @property
     def all_plugins(self) -> float:
-        """The start of all of the stack's plugins, one after another."""
+        """The seconds to start all the stack's plugins, one after another."""
         return sum(self.plugin(name) for name in self.plugins)
 
     @property
     def ratio(self) -> float:
-        """What the preview takes of the engine's and the plugins' own time."""
+        """The time of the preview divided by the time of the engine and the plugins alone."""
         return self.seconds(STACK) / (self.seconds(EMPTY) + self.all_plugins)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the contenders and print the table."""
+    """Time the previews and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.bench_preview",
-        description=f"Time a preview of the stack {STACK} beside an empty program and the start of the plugins.",
+        description=f"Time a preview of the stack {STACK} against an empty program and the start of the plugins.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=_count, default=3, help="runs of each contender (default: %(default)s)")
+    parser.add_argument("--rounds", type=_count, default=3, help="counted runs of each preview (default: %(default)s)")
     parser.add_argument(
-        "--teams", type=_counts, default="1,5,10,20", help="numbers of teams to preview with (default: %(default)s)"
+        "--teams", type=_counts, default="1,5,10,20", help="numbers of teams to time prod with (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
@@ -108,10 +108,10 @@ def _contenders(servers: World, teams: Sequence[int]) -> list[Contender]:
         Contender(name=STACK, folder=servers.project, stack=STACK),
         Contender(name=EMPTY, folder=empty, stack=STACK),
     ]
-    like = settings()["aegis:teams"][0]
+    team = settings()["aegis:teams"][0]
     for count in teams:
         stack = _of_teams(count)
-        servers.add_stack(stack, teams=[like | {"name": f"team-{number}"} for number in range(count)])
+        servers.add_stack(stack, teams=[team | {"name": f"team-{number}"} for number in range(count)])
         contenders.append(Contender(name=stack, folder=servers.project, stack=stack))
     for each in contenders:
         argv = servers.argv("stack", "init", each.stack)
@@ -126,7 +126,7 @@ def _run(servers: World, contenders: Sequence[Contender], *, rounds: int) -> Res
         resources={},
         plugins={name: [] for name in plugins},
     )
-    # The first round compiles the Python, and isn't counted.
+    # The first round compiles the Python code and isn't counted.
     for number in range(rounds + 1):
         for name, plugin in plugins.items():
             seconds = start(plugin, servers.environment)
@@ -142,7 +142,7 @@ def _run(servers: World, contenders: Sequence[Contender], *, rounds: int) -> Res
 
 
 def _plugins(servers: World) -> dict[str, Plugin]:
-    """Return what the engine starts a process for: each provider of the stack, by its name there."""
+    """Return the plugins that the engine starts, one for each provider of the stack, by the provider's name."""
     variables = servers.environment
     aws = {
         "region": variables["AWS_REGION"],
@@ -150,7 +150,7 @@ def _plugins(servers: World) -> dict[str, Plugin]:
     }
     return {
         "aws": Plugin(name="aws", config=aws, function=_WHO_AM_I),
-        # A preview of something new calls nothing in the second region.
+        # The preview of a new stack calls nothing in the second region.
         "aws-replica": Plugin(name="aws", config=aws),
         "kubernetes": Plugin(name="kubernetes", config={"kubeconfig": variables["KUBECONFIG"]}),
         "random": Plugin(name="random"),
@@ -159,7 +159,7 @@ def _plugins(servers: World) -> dict[str, Plugin]:
 
 
 def _report(results: Results, teams: Sequence[int], *, as_json: bool) -> int:
-    kept = results.ratio <= MOST_RATIO
+    within = results.ratio <= MOST_RATIO
     growth = _growth(results, teams)
     if as_json:
         rows = [
@@ -167,33 +167,33 @@ def _report(results: Results, teams: Sequence[int], *, as_json: bool) -> int:
             for name, count in results.resources.items()
         ]
         starts = {name: results.plugin(name) for name in results.plugins}
-        summary = {"ratio": results.ratio, "most": MOST_RATIO, "kept": kept}
+        summary = {"ratio": results.ratio, "most": MOST_RATIO, "kept": within}
         print(json.dumps(summary | {"previews": rows, "plugins": starts, "per_team": growth}))
-        return 0 if kept else 1
+        return 0 if within else 1
     print(f"{'preview':16} {'resources':>10} {'wall s':>8} {'CPU s':>8} {'x base':>8}")
     base = results.seconds(EMPTY) + results.all_plugins
     for name, count in results.resources.items():
         seconds = results.seconds(name)
         print(f"{name:16} {count:10} {seconds:8.2f} {results.cpu(name):8.2f} {seconds / base:8.2f}")
     starts = ", ".join(f"{name} {results.plugin(name):.2f}" for name in results.plugins)
-    print(f"start of the plugins: {starts}; {results.all_plugins:.2f} s in all")
+    print(f"plugin starts: {starts}; {results.all_plugins:.2f} s in all")
     if growth:
-        print(f"each team more: {growth['seconds']:.2f} s, {growth['resources']:.1f} resources")
-    verdict = "kept" if kept else "BROKEN"
+        print(f"each further team: {growth['seconds']:.2f} s, {growth['resources']:.1f} resources")
+    verdict = "kept" if within else "BROKEN"
     print(f"{STACK} / ({EMPTY} + plugins): ratio {results.ratio:.2f} (at most {MOST_RATIO}): {verdict}")
-    return 0 if kept else 1
+    return 0 if within else 1
 
 
 def _growth(results: Results, teams: Sequence[int]) -> dict[str, Any]:
-    """Return what a team more costs, between the fewest teams and the most."""
+    """Return the seconds and resources that each further team adds, from the fewest teams to the most."""
     fewest, most = min(teams), max(teams)
     if fewest == most:
         return {}
     small, large = _of_teams(fewest), _of_teams(most)
-    more = most - fewest
+    added = most - fewest
     return {
-        "seconds": (results.seconds(large) - results.seconds(small)) / more,
-        "resources": (results.resources[large] - results.resources[small]) / more,
+        "seconds": (results.seconds(large) - results.seconds(small)) / added,
+        "resources": (results.resources[large] - results.resources[small]) / added,
     }
 
 
@@ -203,7 +203,7 @@ def _of_teams(count: int) -> str:
 
 def _count(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]*", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number: give one from 1 on")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Where the previews are timed: a copy of the project whose stacks may be changed, beside the servers they need."""
+"""Set up what the timed previews need: a copy of the project whose stacks can be changed, and the servers."""
 
 import contextlib
 import shutil
@@ -16,34 +16,34 @@ STACK = "prod"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class World:
-    """The engine, its environment, and the copy of the project."""
+    """The engine, its environment variables, and the copy of the project."""
 
     pulumi: Path
     project: Path
     environment: Mapping[str, str]
 
     def argv(self, *arguments: str) -> list[str | Path]:
-        """Return a command of the engine, as a machine runs it."""
+        """Return a command line of the engine, without prompts and colors."""
         return [self.pulumi, *arguments, "--non-interactive", "--color", "never"]
 
     def add_stack(self, name: str, **config: object) -> None:
-        """Add a stack that is `prod` but for some of its settings, and for its secrets, which need no KMS."""
+        """Add a stack with the settings of `prod`, changed by `config`, whose secrets need no KMS key."""
         file = self.project / "stacks" / f"Pulumi.{name}.yaml"
-        given = {f"aegis:{key}": value for key, value in config.items()}
-        file.write_text(yaml.safe_dump({"config": settings() | given}))
+        changes = {f"aegis:{key}": value for key, value in config.items()}
+        file.write_text(yaml.safe_dump({"config": settings() | changes}))
 
 
 def settings() -> dict[str, Any]:
-    """Return what the file of `prod` sets."""
+    """Return the settings in the stack file of `prod`."""
     return yaml.safe_load(stacks.read(STACK).file.read_text())["config"]
 
 
 @contextlib.contextmanager
 def world(folder: Path) -> Iterator[World]:
-    """Bring the servers up, and take them down again.
+    """Start the servers, and stop them at the end.
 
     Raises:
-        LocalError: A tool can't be had, or a server doesn't come up.
+        LocalError: A tool is missing and can't be built, or a server doesn't start.
     """
     tools = toolchain.ensure(*program.TOOLS, *preview.SERVERS)
     project = folder / "project"
@@ -55,7 +55,7 @@ def world(folder: Path) -> Iterator[World]:
     with preview.stand_ins(stacks.read(STACK), folder, tools) as environment:
         own = {
             "PULUMI_HOME": str(home),
-            # Compiled once, as everywhere: the first round, which isn't counted, fills it.
+            # The first round, which isn't counted, writes the bytecode, as the first preview of a user does.
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
         }

@@ -1,1 +1,1 @@
-"""The embedded platform: what stands in for the cloud on one Linux machine, and the commands that run it."""
+"""The embedded platform, a stand-in for the cloud on one Linux machine, and the commands that run it."""

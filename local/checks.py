@@ -1,4 +1,4 @@
-"""What a machine must have before anything is started on it; each refusal says what it has and what it needs."""
+"""Checks of the machine before anything is started on it; each refusal says what it has and what it needs."""
 
 import os
 import shutil
@@ -10,31 +10,31 @@ from local import paths
 from local.errors import LocalError
 
 GIB = 1024**3
-# A machine sold with 8 GB reports somewhat less.
+# Machines with 8 GB report slightly less.
 MEMORY_BYTES = 7 * GIB
-# The running platform without its images: etcd, volumes, logs, the training data.
+# The running platform without its images: etcd, volumes, logs and training data.
 PLATFORM_DISK_BYTES = 5 * GIB
-# The build's own Go caches, and what it leaves; measured.
+# The Go caches of the build and the tools that it produces; measured.
 BUILD_DISK_BYTES = 20 * GIB
-# The images in buildah's storage, and in containerd's as well.
+# Images are stored twice: by buildah and by containerd.
 BUILDAH_DISK_BYTES = 8 * GIB
 IMAGES_DISK_BYTES = 2 * BUILDAH_DISK_BYTES
 
-# Kernel features by the module that has them; a kernel may have them built in.
+# Modules that provide the kernel features; a kernel may have them built in.
 KERNEL_MODULES = ("overlay", "ip_tables", "nf_conntrack", "ip_set", "veth", "bridge")
 
 
 def root() -> None:
-    """Refuse a user other than root, who alone may start containers and set up their network."""
+    """Refuse any user but root: only root may start containers and set up their network."""
     if os.geteuid() != 0:
-        raise LocalError(f"This needs root, and it runs as user id {os.geteuid()}: run it with sudo.")
+        raise LocalError(f"This command needs root, but runs as user id {os.geteuid()}: run it with sudo.")
 
 
 def memory() -> None:
-    """Refuse a machine with too little memory for the platform and a training job beside it."""
+    """Refuse a machine with too little memory for the platform and one training job."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if total < MEMORY_BYTES:
-        raise LocalError(f"This machine has {_gib(total)} of memory: the platform needs {_gib(MEMORY_BYTES)}.")
+        raise LocalError(f"This machine has {_gib(total)} of memory, but the platform needs {_gib(MEMORY_BYTES)}.")
 
 
 def disk(folder: Path, need: int, purpose: str) -> None:
@@ -42,11 +42,11 @@ def disk(folder: Path, need: int, purpose: str) -> None:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     if free < need:
-        raise LocalError(f"{existing} has {_gib(free)} free: {purpose} needs {_gib(need)}.")
+        raise LocalError(f"{existing} has {_gib(free)} free, but {purpose} needs {_gib(need)}.")
 
 
 def kernel() -> None:
-    """Load the kernel's modules, and refuse a kernel that can't stack file systems or filter by sets of addresses."""
+    """Load the kernel modules, and refuse a kernel without overlay file systems or cgroups."""
     if shutil.which("modprobe"):
         for module in KERNEL_MODULES:
             subprocess.run(["modprobe", "--quiet", module], check=False, capture_output=True)
@@ -57,13 +57,13 @@ def kernel() -> None:
 
 
 def commands(names: Iterable[str]) -> None:
-    """Refuse when a program is missing that can't be built here."""
+    """Refuse a machine without programs that can't be built here."""
     if absent := [name for name in names if not shutil.which(name)]:
-        raise LocalError(f"Not on PATH: {', '.join(absent)}. Install the Debian packages that have them.")
+        raise LocalError(f"Not on PATH: {', '.join(absent)}. Install the Debian packages that contain them.")
 
 
 def machine() -> None:
-    """Make every check that does not depend on what must still be built."""
+    """Run every check that does not depend on what must still be built."""
     root()
     memory()
     kernel()

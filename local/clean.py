@@ -1,4 +1,4 @@
-"""`make clean`: stop the platform and forget its state; the cache of tools and images stays."""
+"""`make clean`: stop the platform and delete its state; keep the cache of tools and images."""
 
 import os
 import shutil
@@ -13,19 +13,19 @@ from local.errors import LocalError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Stop the cluster and delete its home."""
+    """Stop the cluster and delete the platform's home."""
     cli.parser(
         "local.clean",
         "Stop the embedded platform and delete its data: the cluster's objects, volumes, models, backups, keys and "
-        "logs. The cache of tools and images stays. With AEGIS_CONTEXT, forget what is known here of that cluster's "
-        "stacks; what they have made there stays: `make destroy` deletes it.",
+        "logs. The cache of tools and images stays. With AEGIS_CONTEXT, delete only the state that this machine keeps "
+        "for that cluster; the resources of its stacks stay in the cluster: `make destroy` deletes them.",
     ).parse_args(argv)
     context = os.environ.get(contracts.CONTEXT_ENV)
     if not context:
         checks.root()
     home = paths.home()
     if not home.exists():
-        progress.say(f"There is no {home}: nothing to forget.")
+        progress.say(f"{home} does not exist: nothing to delete.")
         return Exit.OK
     with lock.only_one():
         forwards.stop()
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _delete() -> None:
-    """Delete the home, unless something is still mounted below it: deleting would reach into what is mounted."""
+    """Delete the home, unless a file system is still mounted below it, whose files would be deleted too."""
     if mounted := containers.mounts_below(paths.home()):
         raise LocalError(f"{mounted[0]} is still mounted: unmount it and run `make clean` again.")
     for path in (paths.home() / name for name in paths.CONTENTS):
@@ -47,7 +47,7 @@ def _delete() -> None:
         else:
             path.unlink(missing_ok=True)
     if left := sorted(path.name for path in paths.home().iterdir() if path.name != paths.EXISTING):
-        progress.say(f"Left in {paths.home()}, as the platform didn't make it: {', '.join(left)}")
+        progress.say(f"Left in {paths.home()}, because the platform did not create it: {', '.join(left)}")
     elif not (paths.home() / paths.EXISTING).exists():
         paths.home().rmdir()
 

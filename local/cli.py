@@ -1,4 +1,4 @@
-"""The frame that every command of the embedded platform shares: help, one clear line for a failure, the exit code."""
+"""Shared frame of the embedded platform's commands: help, one clear line for a failure, the exit code."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from local.errors import LocalError
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows the defaults that mean something and keeps the line breaks of examples."""
+    """Show meaningful defaults, and keep the line breaks of examples."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default in (None, False):
@@ -29,7 +29,7 @@ def parser(command: str, description: str, epilog: str | None = None) -> argpars
 
 def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
     """Run a command's `main` and exit; a `LocalError` becomes one line on stderr and exit code 1."""
-    # Where a system keeps `ip` and `iptables`, and a login as root without its environment doesn't look.
+    # `ip` and `iptables` are there, and `su` without `-` leaves them out of PATH.
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -38,9 +38,9 @@ def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(Exit.UNEXPECTED)
     except BrokenPipeError:
-        # The reader of our output has gone (`... | head`): nothing more to say, and Python must not complain at exit.
+        # The reader of our output has closed it (`... | head`); Python must not complain about that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.UNEXPECTED)
     except KeyboardInterrupt:
-        print("interrupted; run it again to go on from here", file=sys.stderr)
+        print("interrupted; run the command again to continue", file=sys.stderr)
         sys.exit(128 + 2)

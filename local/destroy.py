@@ -1,4 +1,4 @@
-"""`make destroy`: delete all that a stack has made, with its data; the cluster stays up."""
+"""`make destroy`: delete all resources of a stack and their data; the cluster stays up."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from local import cli, env, existing, forwards, lock, paths, program, progress, 
 from local.aws import embedded as emulated_aws
 from local.errors import LocalError
 
-# Vault's and MLflow's pods end within their grace periods.
+# Most of it are the grace periods of Vault's and MLflow's pods.
 ABOUT_SECONDS = 60
 
 
@@ -17,24 +17,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Destroy the stack."""
     parser = cli.parser(
         "local.destroy",
-        "Delete all that a stack has made, with its data: models, runs, backups, keys. The cluster stays.",
+        "Delete all resources of a stack and their data: models, runs, backups, keys. The cluster stays up.",
     )
     parser.add_argument("--stack", default=env.STACK, help="the stack to destroy, one of stacks/Pulumi.<stack>.yaml")
     stack = stacks.read(parser.parse_args(argv).stack)
     if stack.in_aws:
-        raise LocalError(f"The stack {stack.name} is of the AWS account {stack.account_id}, and was not made here.")
+        raise LocalError(f"The stack {stack.name} belongs to the AWS account {stack.account_id}, not to this machine.")
     if not program.is_up(stack.name):
-        progress.say(f"The stack {stack.name} is not up: there is nothing to destroy.")
+        progress.say(f"The stack {stack.name} is not up: nothing to destroy.")
         return Exit.OK
     context = os.environ.get(contracts.CONTEXT_ENV)
     if context:
         existing.get_to_know(context)
     elif not paths.kubeconfig().exists():
-        raise LocalError(f"The cluster is not up, and the stack {stack.name} is in it: run `make up` first.")
+        raise LocalError(f"The stack {stack.name} runs in the cluster, which is not up: run `make up` first.")
     engine = env.engine_environment()
     with lock.only_one():
         if context:
-            # What is in Vault is deleted by way of it.
+            # The engine deletes Vault's objects through the forwarded port.
             forwards.start(stack, context, engine)
         with progress.step(f"Destroying the stack {stack.name}", about_seconds=ABOUT_SECONDS) as step:
             change = program.destroy(stack.name, engine, step)

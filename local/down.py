@@ -1,4 +1,4 @@
-"""`make down`: end just what `make up` started on this machine; the data stays for the next `make up`."""
+"""`make down`: stop only what `make up` started on this machine; the data stays for the next `make up`."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.parser(
         "local.down",
         "Stop the embedded platform: its processes, containers, mounts and network. Its data stays, "
-        "and the next `make up` goes on from it. With AEGIS_CONTEXT, stop the forwards to that cluster, "
+        "and the next `make up` continues with it. With AEGIS_CONTEXT, stop the forwards to that cluster, "
         "which is yours and stays up.",
     ).parse_args(argv)
     context = os.environ.get(contracts.CONTEXT_ENV)
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             kubeconfig.find(context)
         with lock.only_one():
             stopped = forwards.stop()
-        progress.say(f"The cluster of the context {context} is yours and stays up, with what a stack has made there.")
+        progress.say(f"The cluster of the context {context} is yours and stays up, with its stacks.")
     else:
         checks.root()
         with lock.only_one():

@@ -1,4 +1,4 @@
-"""Bringing the embedded cluster up: what it needs is told, built and loaded first, then its parts are started."""
+"""Bring the embedded cluster up: announce, build and load what it needs, then start its parts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from local.toolchain import debian
 
 
 def up(stack: Stack | None) -> None:
-    """Build what is missing, and bring the cluster up with all that the stack needs; without one, the cluster alone.
+    """Build what is missing, and bring the cluster up for the stack; without a stack, bring up the cluster alone.
 
     Raises:
-        LocalError: The machine can't hold it, or a part failed; names its log.
+        LocalError: The disk is too small, or a part failed; names its log.
     """
     names = (*cluster.IMAGES, *contracts.IMAGES) if stack else cluster.IMAGES
     needed = (*cluster.TOOLS, *program.TOOLS, *images.programs(names))
@@ -35,7 +35,7 @@ def up(stack: Stack | None) -> None:
 
 
 def _announce(packages: Sequence[str], tools: Sequence[str], names: Sequence[str]) -> None:
-    """Say what will be installed and built and about how long it takes; refuse when the disk can't hold it."""
+    """Say what will be installed and built and roughly how long it takes; refuse a disk that is too small."""
     unbuilt = toolchain.missing(*tools)
     seconds = toolchain.about_seconds(unbuilt)
     if packages:
@@ -43,10 +43,11 @@ def _announce(packages: Sequence[str], tools: Sequence[str], names: Sequence[str
     if unbuilt:
         progress.say(f"To build: {', '.join(unbuilt)} (about {progress.duration(seconds)})")
         checks.disk(paths.cache(), checks.BUILD_DISK_BYTES, "building the tools")
-    # What is built already can be asked of buildah alone.
-    wanted = _all_images(names) if "buildah" in packages else images.missing(names)
-    if wanted:
-        progress.say(f"To build: images {', '.join(wanted)} (about {progress.duration(sum(wanted.values()))})")
+    # Only buildah knows which images exist already.
+    unbuilt_images = _all_images(names) if "buildah" in packages else images.missing(names)
+    if unbuilt_images:
+        about = progress.duration(sum(unbuilt_images.values()))
+        progress.say(f"To build: images {', '.join(unbuilt_images)} (about {about})")
         checks.disk(paths.cache(), checks.IMAGES_DISK_BYTES, "building the images")
 
 
@@ -64,5 +65,5 @@ def _start(tools: Mapping[str, Path], references: Mapping[str, str]) -> None:
 
 
 def _known_images() -> dict[str, str]:
-    """Return the images of the last run: one for the cluster alone keeps those of the stack."""
+    """Return the images of earlier runs: a run without a stack keeps the stack's images."""
     return json.loads(paths.images_file().read_text()) if paths.images_file().exists() else {}

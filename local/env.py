@@ -1,6 +1,6 @@
-"""`make env`: the exports with which pulumi, kubectl, mlflow, vault and S3 clients by hand act on the platform.
+"""`make env`: print the exports with which pulumi, kubectl, mlflow, vault and S3 clients act on the platform.
 
-Also what `make up` itself runs the engine with, so that both see the same.
+`make up` runs the engine with the same variables, so that both see the same platform.
 """
 
 import json
@@ -17,7 +17,7 @@ from local.aws import embedded as emulated_aws
 
 STACK = "local"
 DEFAULT_REGION = "us-west-2"
-# Which output of the stack fills which variable of the clients.
+# Environment variables of the clients, and the stack output that each is set to.
 FROM_OUTPUTS = {
     contracts.Env.TRACKING_URI: "mlflow_url",
     contracts.Env.VAULT_ADDR: "vault_url",
@@ -33,10 +33,10 @@ FROM_OUTPUTS = {
 
 
 def engine_environment() -> dict[str, str]:
-    """Return the caller's environment with what the engine and the program need of this platform."""
+    """Return the caller's environment variables, and those that the engine and the program need."""
     platform = _platform()
     emulated = contracts.AWS_ENDPOINT_ENV in platform
-    # What the caller's shell says of AWS is of another account.
+    # The AWS variables of the caller's shell belong to another account.
     callers = {name: value for name, value in os.environ.items() if not (emulated and name.startswith("AWS_"))}
     return {**callers, **platform}
 
@@ -53,13 +53,13 @@ def _platform() -> dict[str, str]:
 
 
 def _cluster() -> dict[str, str]:
-    """Return what names the cluster: the embedded one's kubeconfig, or the caller's own with the context of theirs."""
+    """Return the variables that name the cluster: the embedded one's kubeconfig, or the caller's own and a context."""
     context = os.environ.get(contracts.CONTEXT_ENV)
     if not context:
         return {"KUBECONFIG": str(paths.kubeconfig())}
-    found = {"KUBECONFIG": str(kubeconfig.find(context).file), contracts.CONTEXT_ENV: context}
-    volumes = existing.storage_class()
-    return found | ({contracts.STORAGE_CLASS_ENV: volumes} if volumes else {})
+    variables = {"KUBECONFIG": str(kubeconfig.find(context).file), contracts.CONTEXT_ENV: context}
+    storage_class = existing.storage_class()
+    return variables | ({contracts.STORAGE_CLASS_ENV: storage_class} if storage_class else {})
 
 
 def _path() -> str:
@@ -70,7 +70,7 @@ def _path() -> str:
 
 
 def clients(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that point the clients of MLflow, Vault and S3 at what the stack's outputs name."""
+    """Return the variables that point clients of MLflow, Vault and S3 to the servers in the stack's outputs."""
     variables = {variable: str(outputs[name]) for variable, name in FROM_OUTPUTS.items() if outputs.get(name)}
     if "AWS_ACCESS_KEY_ID" in variables:
         variables["AWS_DEFAULT_REGION"] = str(outputs.get("s3_region", DEFAULT_REGION))
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser(
         "local.env",
         "Print the exports with which pulumi, kubectl, mlflow, vault and S3 clients act on the platform. "
-        "They hold its administrator's passwords: evaluate them, don't share them.",
+        "They contain the administrator's passwords: evaluate them, but don't share them.",
         'example:\n  eval "$(make -s env)"\n  pulumi preview',
     )
     parser.add_argument("--stack", default=STACK, help="the stack whose addresses to print")
@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
     if not outputs:
-        print(f"the stack {arguments.stack} is not up: MLflow, Vault and S3 have no address yet", file=sys.stderr)
+        print(f"the stack {arguments.stack} is not up: no addresses of MLflow, Vault and S3 yet", file=sys.stderr)
     return Exit.OK
 
 

@@ -1,15 +1,15 @@
-"""The one error that the embedded platform's code raises for a failure that the user can act on."""
+"""The error of the embedded platform for every failure that the user can act on."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 
 class LocalError(Exception):
-    """A failure in words: what was wrong, what was given or found, and what is allowed or needed.
+    """A failure whose message says what is wrong, what was found, and what is allowed or needed.
 
-    `log` names the file that holds the failing part's own output, if it has one, and `excerpt` the lines of it that
-    tell the reason, where those aren't the last ones. `shown` is set once they have been printed, so that nested steps
-    don't print them again.
+    `log` is the file with the failing part's own output, if it has one. `excerpt` holds the lines that explain the
+    failure, if those are not the last lines of the log. `shown` is set once they have been printed, so that nested
+    steps don't print them again.
     """
 
     def __init__(self, message: str, log: Path | None = None, excerpt: Sequence[str] = ()) -> None:

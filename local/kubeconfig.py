@@ -1,4 +1,4 @@
-"""The user's own kubeconfig: which contexts it has, and which of its files has the one that is asked for.
+"""The contexts of the user's own kubeconfig, and the file that defines each.
 
 https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
 """
@@ -14,13 +14,13 @@ import yaml
 import contracts
 from local.errors import LocalError
 
-# minikube says so in each context of its own: pkg/minikube/kubeconfig/settings.go.
+# minikube marks its contexts with this provider: pkg/minikube/kubeconfig/settings.go.
 _MINIKUBE = "minikube.sigs.k8s.io"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """A context, and the file that has it."""
+    """A context, and the file that defines it."""
 
     name: str
     file: Path
@@ -28,23 +28,23 @@ class Context:
 
 
 def files() -> list[Path]:
-    """Return the files that kubectl would read: those of `KUBECONFIG`, else `~/.kube/config`."""
-    given = [Path(name) for name in os.environ.get("KUBECONFIG", "").split(os.pathsep) if name]
-    return given or [Path.home() / ".kube" / "config"]
+    """Return the files that kubectl reads: those of `KUBECONFIG`, else `~/.kube/config`."""
+    configured = [Path(name) for name in os.environ.get("KUBECONFIG", "").split(os.pathsep) if name]
+    return configured or [Path.home() / ".kube" / "config"]
 
 
 def find(name: str) -> Context:
     """Return a context.
 
     Raises:
-        LocalError: There is none of this name; tells which there are. Or a file can't be read.
+        LocalError: No context has this name, or a file can't be read; the message lists the contexts.
     """
     contexts = list(_contexts())
     found = next((context for context in contexts if context.name == name), None)
     if found is None:
-        known = ", ".join(sorted({context.name for context in contexts})) or "none"
-        where = os.pathsep.join(map(str, files()))
-        raise LocalError(f"{contracts.CONTEXT_ENV} is {name!r}, and the contexts of {where} are: {known}.")
+        allowed = ", ".join(sorted({context.name for context in contexts})) or "none"
+        origin = os.pathsep.join(map(str, files()))
+        raise LocalError(f"{contracts.CONTEXT_ENV} must be a context of {origin} ({allowed}), got {name!r}.")
     return found
 
 
@@ -56,10 +56,10 @@ def _contexts() -> Iterator[Context]:
 
 
 def _is_minikube(entry: Mapping[str, Any]) -> bool:
-    described = entry.get("context")
-    extensions = _entries(described, "extensions") if isinstance(described, dict) else ()
-    told = (extension.get("extension") for extension in extensions)
-    return any(isinstance(text, dict) and text.get("provider") == _MINIKUBE for text in told)
+    context = entry.get("context")
+    extensions = _entries(context, "extensions") if isinstance(context, dict) else ()
+    contents = (extension.get("extension") for extension in extensions)
+    return any(isinstance(content, dict) and content.get("provider") == _MINIKUBE for content in contents)
 
 
 def _entries(document: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
@@ -69,14 +69,14 @@ def _entries(document: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    """Return what a file says; nothing if it isn't there, as kubectl does."""
+    """Return the content of a file; empty if the file is missing, as kubectl has it."""
     try:
-        given = yaml.safe_load(file.read_text())
+        content = yaml.safe_load(file.read_text())
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise LocalError(f"The kubeconfig {file} can't be read: {error}") from None
     except yaml.YAMLError:
-        # The error would quote the file, which holds credentials.
-        raise LocalError(f"The kubeconfig {file} is no YAML.") from None
-    return given if isinstance(given, dict) else {}
+        # YAML's own error would quote the file, which holds credentials.
+        raise LocalError(f"The kubeconfig {file} is not valid YAML.") from None
+    return content if isinstance(content, dict) else {}

@@ -1,4 +1,4 @@
-"""One command at a time on a platform: `make up` and `make down` wait for no one and say who is at work."""
+"""The lock that lets one command at a time work on a platform; a second command fails and names the first."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from local.errors import LocalError
 
 @contextmanager
 def only_one() -> Iterator[None]:
-    """Hold the platform's lock; the kernel lets go of it when the process ends, however it ends.
+    """Hold the platform's lock; the kernel releases it when the process ends, even if it is killed.
 
     Raises:
         LocalError: Another command holds it; names its process.
@@ -23,7 +23,7 @@ def only_one() -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise LocalError(f"Another command is at work on {paths.home()} (process {holder}): wait for it.") from None
+            raise LocalError(f"Another command is working on {paths.home()} (process {holder}): wait for it.") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -1,9 +1,9 @@
-"""Where the embedded platform keeps its files: the only place that knows.
+"""Paths of the embedded platform's files; no other module builds them.
 
-Three roots: the cache, which can be deleted at any time at the price of building again; the home, which is the
-platform's data; and the runtime folder, which holds sockets and container state and is empty after a reboot.
+There are three roots. The cache can be deleted at any time; its contents are then built again. The home is the
+platform's data. The runtime folder holds sockets and container state, and is empty after a reboot.
 
-An existing cluster has a home of its own, within the home of all: neither its stack nor its images are another's.
+Each existing cluster has a home inside the platform's home, because it has its own stack and images.
 """
 
 import os
@@ -16,10 +16,10 @@ from local.errors import LocalError
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-# Within the home: the homes of the existing clusters that AEGIS_CONTEXT has named.
+# Folder of the home that holds the homes of existing clusters, those that AEGIS_CONTEXT has named.
 EXISTING = "contexts"
 
-# All that the home holds, by name: what `make clean` deletes.
+# Everything in the home that the platform creates and `make clean` deletes.
 CONTENTS = (
     "aws",
     "cluster.json",
@@ -48,7 +48,7 @@ def cache() -> Path:
 def home() -> Path:
     """Return the folder of the platform's state: `AEGIS_HOME`, else `~/.local/state/aegis`.
 
-    With `AEGIS_CONTEXT` it is the folder of that cluster within, called as the context is, percent-encoded.
+    With `AEGIS_CONTEXT` it is that cluster's folder in it, named after the context, percent-encoded.
     """
     top = _root("AEGIS_HOME", Path.home() / ".local" / "state" / "aegis")
     context = os.environ.get(contracts.CONTEXT_ENV)
@@ -56,22 +56,22 @@ def home() -> Path:
 
 
 def _as_name(context: str) -> str:
-    """Return a context as the name of a folder, which can't be one of the dots that lead elsewhere."""
+    """Return a folder name for a context; it is never `.` or `..`."""
     return urllib.parse.quote(context, safe="").replace(".", "%2E")
 
 
 def runtime() -> Path:
-    """Return the folder of the cluster's sockets and container state: a short name, and empty after a reboot."""
+    """Return the folder of sockets and container state, empty after a reboot; sockets need its short path."""
     return _runtime() / "cluster"
 
 
 def builder_runtime() -> Path:
-    """Return the folder of what a builder of images keeps of its running containers: empty after a reboot."""
+    """Return the folder where an image builder keeps the state of running containers; empty after a reboot."""
     return _runtime() / "buildah"
 
 
 def _runtime() -> Path:
-    """Return a folder that a reboot empties: who isn't root has one of the session's, or a new one for each boot."""
+    """Return a folder that is empty after a reboot; without root, the session's folder or a new one for each boot."""
     if os.geteuid() == 0:
         return Path("/run/aegis")
     session = os.environ.get("XDG_RUNTIME_DIR")
@@ -79,22 +79,22 @@ def _runtime() -> Path:
 
 
 def boot() -> str:
-    """Return what the kernel calls the time since it was started, which no other boot of any machine is called."""
+    """Return the kernel's id of the current boot, which is unique among all boots and machines."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _root(variable: str, default: Path) -> Path:
-    given = os.environ.get(variable)
-    if not given:
+    value = os.environ.get(variable)
+    if not value:
         return default
-    path = Path(given)
+    path = Path(value)
     if not path.is_absolute() or path == Path("/"):
-        raise LocalError(f"{variable} is {given!r}: it must be an absolute path, and not the root folder.")
+        raise LocalError(f"{variable} must be an absolute path other than the root folder, got {value!r}.")
     return path
 
 
 def bin_dir() -> Path:
-    """Return the folder of the tools that were built here."""
+    """Return the folder of the built tools."""
     return cache() / "bin"
 
 
@@ -109,7 +109,7 @@ def images_file() -> Path:
 
 
 def cluster_file() -> Path:
-    """Return the JSON file that says which existing cluster this home belongs to."""
+    """Return the JSON file that identifies the existing cluster that this home belongs to."""
     return home() / "cluster.json"
 
 
@@ -124,7 +124,7 @@ def pki() -> Path:
 
 
 def config() -> Path:
-    """Return the folder of the parts' configuration files, written anew by each `make up`."""
+    """Return the folder of the parts' configuration files, which each `make up` rewrites."""
     return home() / "config"
 
 

@@ -1,7 +1,7 @@
-"""`make preview`: show what `pulumi up` would change; for a stack of AWS, what it would make in an empty account.
+"""`make preview`: show what `pulumi up` would change; for a stack in AWS, what it would create in an empty account.
 
-A stack of AWS is previewed without an account and without a cluster: with an emulated AWS and a bare API server, both
-on loopback and gone afterwards. The engine's state is a new one, and the stack's file a copy.
+A stack in AWS is previewed without an account or a cluster: an emulated AWS and a bare API server run on loopback for
+the length of the preview. The engine works on a new state and a copy of the stack's file.
 """
 
 import base64
@@ -21,11 +21,11 @@ from local.servers import Kubernetes, Processes, ServerError, free_port
 from local.stacks import Stack
 
 SERVERS = ("etcd", "kube-apiserver")
-# What the account and the cluster of a platform team could look like.
+# Example values for a platform team's account and cluster.
 NETWORK = "10.0.0.0/16"
 ISSUER = "https://oidc.eks.{region}.amazonaws.com/id/00000000000000000000000000000000"
 
-EPILOG = """Other options are passed on to `pulumi preview`, whose exit code this command ends with.
+EPILOG = """Other options are passed on to `pulumi preview`; the exit code is the one of `pulumi preview`.
 
 examples:
   python -m local.preview --stack prod --json
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stack = stacks.read(arguments.stack)
     if not stack.in_aws:
         toolchain.ensure(*program.TOOLS)
+        program.prepare()
         return _pulumi(env.engine_environment(), "preview", "--stack", stack.name, *options)
     tools = toolchain.ensure(*program.TOOLS, *SERVERS)
     with tempfile.TemporaryDirectory(prefix="aegis-preview-") as folder:
@@ -48,13 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _preview(stack: Stack, folder: Path, tools: Mapping[str, Path], options: Sequence[str]) -> int:
     with stand_ins(stack, folder, tools) as environment:
-        progress.say(f"Shown is what an empty account gets: nobody looks into the account {stack.account_id}.")
+        progress.say(f"The preview is of an empty account; the account {stack.account_id} is not read.")
         copy = _make_empty(stack, folder / "project", environment)
         return _pulumi(environment, "preview", "--stack", stack.name, "--config-file", str(copy), *options)
 
 
 def _make_empty(stack: Stack, project: Path, environment: Mapping[str, str]) -> Path:
-    """Make the stack in a project of the same name, as the engine writes its key into the stack's file; return that."""
+    """Create the stack with a copy of its file, because the engine writes a key into the file; return the copy."""
     project.mkdir()
     (project / "Pulumi.yaml").write_text(f"name: {contracts.PROJECT}\nruntime: python\n")
     copy = project / stack.file.name
@@ -69,7 +70,7 @@ def _make_empty(stack: Stack, project: Path, environment: Mapping[str, str]) -> 
         check=False,
     )
     if result.returncode:
-        raise LocalError(f"The engine could not make an empty stack {stack.name}: {result.stderr.strip()}")
+        raise LocalError(f"The engine could not create an empty stack {stack.name}: {result.stderr.strip()}")
     return copy
 
 
@@ -79,7 +80,7 @@ def _pulumi(environment: Mapping[str, str], *arguments: str) -> int:
 
 @contextmanager
 def stand_ins(stack: Stack, folder: Path, tools: Mapping[str, Path]) -> Iterator[dict[str, str]]:
-    """Run an AWS account and an API server, and yield the environment with which the engine finds them."""
+    """Run an emulated AWS account and an API server, and yield the environment variables for the engine."""
     kubernetes = Kubernetes(folder, dict(tools))
     processes = Processes(folder=folder)
     try:
@@ -123,14 +124,15 @@ def _start(stack: Stack, folder: Path, kubernetes: Kubernetes, processes: Proces
 def _environment(account: Account, folder: Path, kubernetes: Kubernetes) -> dict[str, str]:
     state = folder / "state"
     state.mkdir()
+    program.prepare()
     variables = env.engine_environment() | clients.environment(account)
-    # Of the machine's own platform, which a preview has nothing to do with.
+    # They belong to the platform on this machine, which this preview must not use.
     for name in (contracts.CONTEXT_ENV, contracts.DATABASE_AUTHORITIES_ENV):
         variables.pop(name, None)
     return variables | {
         "PULUMI_BACKEND_URL": f"file://{state}",
         "KUBECONFIG": str(kubernetes.kubeconfig),
-        # A preview asks no Vault for anything, but its provider wants a token.
+        # A preview sends nothing to Vault, but the provider requires a token.
         "VAULT_TOKEN": variables.get("VAULT_TOKEN", "none"),
     }
 

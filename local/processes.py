@@ -1,7 +1,7 @@
-"""Detached processes, each known by a pid file, so that a later command can tell, stop or replace just these.
+"""Detached processes with a pid file each, so that later commands can find, stop or replace exactly these.
 
-A pid alone may be recycled by the kernel: the file also holds the process's start time and the boot it belongs to, and
-no process is signalled unless all three match. What a process is for, and when it is ready, is its owner's matter.
+The kernel reuses pids, so the file also holds the start time and the boot of the process. A process is signalled only
+if all three match. Callers decide what a process is for and when it is ready.
 """
 
 import json
@@ -20,12 +20,12 @@ from local.errors import LocalError
 
 LOG_LIMIT_BYTES = 32 * 1024 * 1024
 
-# Children of this very command, kept so that their exit is collected.
+# Children of this command, kept so that their exit is collected.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class State(StrEnum):
-    """What a named process is doing."""
+    """State of a named process; a dead one ended without being stopped."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -34,7 +34,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """What a pid file says: which process, and a digest of what it was started with."""
+    """Content of a pid file: the process, and a digest of what it was started with."""
 
     pid: int
     started: int
@@ -48,7 +48,7 @@ def log_file(name: str) -> Path:
 
 
 def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], fingerprint: str = "") -> int:
-    """Start `argv` in a session of its own, with its output in its log, and return its pid.
+    """Start `argv` in a new session, append its output to its log, and return its pid.
 
     Raises:
         LocalError: The program could not be started.
@@ -72,7 +72,7 @@ def start(name: str, argv: Sequence[str], *, env: Mapping[str, str], fingerprint
 
 
 def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file so that a reader, or a crash, finds the old text or the new one and nothing between."""
+    """Write a file atomically: readers see either the old text or the new one, even after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     temporary.touch(mode=mode)
@@ -82,7 +82,7 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def record(name: str) -> Record | None:
-    """Return what the pid file of `name` says; None without one, or with one that a crash left unreadable."""
+    """Return the pid file of `name`; None if there is none, or if a crash left it unreadable."""
     try:
         return Record(**json.loads(_pid_file(name).read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -90,29 +90,29 @@ def record(name: str) -> Record | None:
 
 
 def state(name: str) -> State:
-    """Return whether `name` runs, was never started or was stopped, or died."""
-    known = record(name)
-    if known is None:
+    """Return the state of `name`; a process that was never started is stopped."""
+    recorded = record(name)
+    if recorded is None:
         return State.STOPPED
-    return State.RUNNING if _is_alive(known) else State.DEAD
+    return State.RUNNING if _is_alive(recorded) else State.DEAD
 
 
 def running(name: str) -> Record | None:
     """Return the record of `name` if it runs."""
-    known = record(name)
-    return known if known and _is_alive(known) else None
+    recorded = record(name)
+    return recorded if recorded and _is_alive(recorded) else None
 
 
 def stop(names: Iterable[str], *, grace_seconds: float = 15) -> list[str]:
-    """End the processes that run under these names, all at once; the ones that don't end in time are killed.
+    """Stop the processes with these names, all at once, and kill those that don't end in time.
 
-    Returns the names of those that were running.
+    Return the names of those that were running.
     """
-    known = {name: known for name in names if (known := running(name))}
-    end([process.pid for process in known.values()], grace_seconds=grace_seconds)
+    live = {name: recorded for name in names if (recorded := running(name))}
+    end([recorded.pid for recorded in live.values()], grace_seconds=grace_seconds)
     for name in names:
         _pid_file(name).unlink(missing_ok=True)
-    return list(known)
+    return list(live)
 
 
 def end(pids: Iterable[int], *, grace_seconds: float) -> None:
@@ -167,15 +167,15 @@ def _pid_file(name: str) -> Path:
     return paths.run() / f"{name}.pid"
 
 
-def _is_alive(known: Record) -> bool:
-    child = _children.get(known.pid)
+def _is_alive(recorded: Record) -> bool:
+    child = _children.get(recorded.pid)
     if child is not None:
         child.poll()
-    return known.boot == paths.boot() and known.started != 0 and _start_time(known.pid) == known.started
+    return recorded.boot == paths.boot() and recorded.started != 0 and _start_time(recorded.pid) == recorded.started
 
 
 def _start_time(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot (proc(5), field 22); None if it has ended."""
+    """Return the start time of a process in clock ticks since boot (proc(5), field 22); None if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,7 +1,7 @@
-"""What a long command shows while it works: each step with its elapsed time, on stderr.
+"""Progress of a long command on stderr: each step with its elapsed time.
 
-On a terminal the running steps are a live display; elsewhere each step is one plain line at its start and one at its
-end. Steps may nest, and may run in several threads at once.
+On a terminal the running steps are a live display; elsewhere each step prints one line at its start and one at its
+end. Steps may be nested, and may run in several threads at once.
 """
 
 import os
@@ -21,7 +21,7 @@ from rich.table import Table
 from local.errors import LocalError
 
 TAIL_LINES = 20
-# Below the first a duration is told with tenths, from the second on in minutes.
+# Durations below the first have tenths of a second; from the second on they are in minutes.
 FEW_SECONDS, MANY_SECONDS = 10, 100
 
 _began = time.monotonic()
@@ -44,7 +44,7 @@ def duration(seconds: float) -> str:
 
 
 class Step:
-    """A running step: `note` says what it is busy with at the moment."""
+    """A running step; `note` shows what it is doing."""
 
     def __init__(self, title: str, about_seconds: float | None) -> None:
         self.title = title
@@ -53,7 +53,7 @@ class Step:
         self.detail = ""
 
     def note(self, detail: str) -> None:
-        """Show `detail` beside the step; a plain display prints it as a line of its own."""
+        """Show `detail` beside the step, or on a separate line if there is no terminal."""
         if detail == self.detail:
             return
         self.detail = detail
@@ -61,7 +61,7 @@ class Step:
             say(f"  {detail}")
 
     def glance(self, detail: str) -> None:
-        """Show `detail` beside the step on a terminal only: for what passes too fast to be worth a line."""
+        """Show `detail` beside the step on a terminal only, for details that change too fast to be worth a line."""
         if _console.is_terminal:
             self.detail = detail
 
@@ -71,7 +71,7 @@ class Step:
 
 
 class _Display:
-    """The steps that are running now; a live table on a terminal."""
+    """The running steps, a live table on a terminal."""
 
     def __init__(self) -> None:
         self._steps: list[Step] = []
@@ -104,7 +104,7 @@ _display = _Display()
 
 
 def say(text: str) -> None:
-    """Print one line among the progress, with the seconds since the command began where there is no terminal."""
+    """Print one line among the progress; without a terminal it starts with the seconds since the command began."""
     if _console.is_terminal:
         _console.print(text, markup=False)
     else:
@@ -113,9 +113,9 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(title: str, about_seconds: float | None = None) -> Iterator[Step]:
-    """Show that `title` is being done, how long it has taken, and how it ended.
+    """Show a step while it runs, how long it takes, and how it ends.
 
-    A `LocalError` that leaves the step has the last lines of its log printed below the failed step.
+    If a `LocalError` ends the step, its excerpt or the last lines of its log are printed below the step.
     """
     current = Step(title, about_seconds)
     if not _console.is_terminal:
@@ -150,7 +150,7 @@ def _show_log(error: LocalError) -> None:
 
 
 def tail(log: Path, lines: int = TAIL_LINES) -> list[str]:
-    """Return the last lines of a log; none if there is no such file."""
+    """Return the last lines of a log; empty if the file does not exist."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 64 * 1024))
@@ -162,10 +162,10 @@ def tail(log: Path, lines: int = TAIL_LINES) -> list[str]:
 def run(
     argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> None:
-    """Run a command to its end with its output appended to `log`.
+    """Run a command and append its output to `log`.
 
     Raises:
-        LocalError: It could not be started or its exit code is not 0; names the log.
+        LocalError: The command could not be started, or its exit code is not 0; names the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [str(argument) for argument in argv]

@@ -1,7 +1,7 @@
-"""Servers on loopback with their data in a temporary folder, for the length of one command or test.
+"""Temporary servers on loopback for one command or test, with their data in a temporary folder.
 
-The Kubernetes one has no node: it stores, validates, garbage-collects and runs the controllers, but no pod ever starts.
-It is up in seconds, and all that a preview or a test of the engine needs.
+The Kubernetes server has no node: it stores, validates and garbage-collects objects and runs the controllers, but
+never starts a pod. It is up in seconds, and a preview or a test of the engine needs no more.
 """
 
 import base64
@@ -28,11 +28,11 @@ UP_SECONDS = 90
 
 
 class ServerError(Exception):
-    """A server didn't come up, or refused a call."""
+    """A server did not start, or refused a request."""
 
 
 def free_port() -> int:
-    """Return a port that nobody uses at the moment."""
+    """Return a port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -40,13 +40,13 @@ def free_port() -> int:
 
 @dataclass(kw_only=True)
 class Processes:
-    """Processes with a log each, ended in the reverse order of their start."""
+    """Processes with one log each, stopped in the reverse order of their start."""
 
     folder: Path
     started: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
     def start(self, name: str, argv: Sequence[str | Path], **environment: str) -> None:
-        """Start a process with its output in `<name>.log`."""
+        """Start a process and write its output to `<name>.log`."""
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 argv, stdout=log, stderr=subprocess.STDOUT, cwd=self.folder, env=os.environ | environment
@@ -54,7 +54,7 @@ class Processes:
         self.started.append((name, process))
 
     def until(self, ready: Callable[[], bool], what: str) -> None:
-        """Wait until a server answers, or tell the end of its log."""
+        """Wait until a server answers; otherwise raise `ServerError` with the end of its log."""
         end = time.monotonic() + UP_SECONDS
         while time.monotonic() < end:
             with suppress(OSError, ServerError):
@@ -65,11 +65,11 @@ class Processes:
                 break
             time.sleep(0.2)
         logs = "\n".join((self.folder / f"{name}.log").read_text()[-2000:] for name, _ in self.started)
-        message = f"{what} isn't up after {UP_SECONDS} s or has ended:\n{logs}"
+        message = f"{what} is not up after {UP_SECONDS} s or has ended:\n{logs}"
         raise ServerError(message)
 
     def stop(self) -> None:
-        """End all of them."""
+        """Stop all processes."""
         for _, process in reversed(self.started):
             process.terminate()
         for _, process in reversed(self.started):
@@ -80,7 +80,7 @@ class Processes:
 
 
 class Kubernetes:
-    """An API server with its controllers; `kubeconfig` is an administrator's."""
+    """An API server with its controllers; `kubeconfig` is the administrator's."""
 
     def __init__(self, folder: Path, tools: dict[str, Path]) -> None:
         self._processes = Processes(folder=folder)
@@ -98,16 +98,16 @@ class Kubernetes:
 
     @property
     def certificate(self) -> bytes:
-        """The API server's certificate, in PEM: it is its own authority."""
+        """The API server's self-signed certificate, in PEM."""
         return (self._folder / "certificates" / "apiserver.crt").read_bytes()
 
     def start(self) -> None:
-        """Start the store, the API server and the controllers, and wait for them."""
+        """Start etcd, the API server and the controllers, and wait for them."""
         self.start_api()
         self._start_controllers()
 
     def start_api(self) -> None:
-        """Start the store and the API server alone, which is all that dry runs need."""
+        """Start only etcd and the API server, which suffice for dry runs."""
         etcd, peer = free_port(), free_port()
         self._processes.start(
             "etcd",
@@ -163,24 +163,24 @@ class Kubernetes:
         )
 
     def stop(self) -> None:
-        """End all parts."""
+        """Stop all parts."""
         self._processes.stop()
 
     def get(self, path: str, *, parse: bool = True) -> Any:  # noqa: ANN401 - whatever the object's kind has
-        """Return an object, or None when there is none."""
+        """Return an object, or None if it does not exist."""
         return self._call("GET", path, parse=parse)
 
     def create(self, path: str, thing: dict[str, Any]) -> Any:  # noqa: ANN401
-        """Make an object behind Pulumi's back."""
+        """Create an object without Pulumi."""
         return self._call("POST", path, json.dumps(thing).encode(), "application/json")
 
     def patch(self, path: str, change: dict[str, Any], manager: str = "kubectl-patch") -> Any:  # noqa: ANN401
-        """Change an object behind Pulumi's back."""
+        """Change an object without Pulumi."""
         kind = "application/merge-patch+json"
         return self._call("PATCH", f"{path}?fieldManager={manager}", json.dumps(change).encode(), kind)
 
     def delete(self, path: str) -> Any:  # noqa: ANN401
-        """Delete an object behind Pulumi's back."""
+        """Delete an object without Pulumi."""
         return self._call("DELETE", path)
 
     def _call(self, method: str, path: str, data: bytes | None = None, kind: str = "", *, parse: bool = True) -> Any:  # noqa: ANN401
@@ -188,7 +188,7 @@ class Kubernetes:
         request.add_header("Authorization", f"Bearer {self._token}")
         if kind:
             request.add_header("Content-Type", kind)
-        # Its certificate is of its own making.
+        # Its certificate is self-signed.
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:

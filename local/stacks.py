@@ -1,4 +1,4 @@
-"""What the files of the stacks say that decides how a stack is brought up here; the rest is the program's matter."""
+"""The settings of a stack's file that decide how it is brought up on this machine; the program reads the rest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import contracts
 from local import paths
 from local.errors import LocalError
 
-# Of the accounts that AWS gives nobody: a stack that names it runs against the emulated API.
+# An account id that AWS never assigns: a stack with it uses the emulated AWS API.
 EMULATED_ACCOUNT = "000000000001"
 DEFAULT_REGION = "us-west-2"
 _KEY_SERVICE = "awskms://"
@@ -20,36 +20,36 @@ _FOLDER = paths.REPOSITORY / "stacks"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stack:
-    """A stack; `account_id` is None outside AWS, and `secrets_provider` where its secrets are those of a passphrase."""
+    """A stack; `account_id` is None outside AWS, `secrets_provider` is None if a passphrase encrypts the secrets."""
 
     name: str
     account_id: str | None = None
     region: str = DEFAULT_REGION
     eks_name: str | None = None
     secrets_provider: str | None = None
-    # The ports of localhost at which its servers answer, by the names of `contracts.SERVERS`.
+    # Ports of localhost for its servers, by the names of `contracts.SERVERS`.
     ports: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def emulated(self) -> bool:
-        """Whether `make up` has an AWS account for it."""
+        """Whether the stack uses the emulated AWS API."""
         return self.account_id == EMULATED_ACCOUNT
 
     @property
     def file(self) -> Path:
-        """Its file."""
+        """The stack's file."""
         return _FOLDER / f"Pulumi.{self.name}.yaml"
 
     @property
     def secrets_key(self) -> str | None:
-        """What KMS knows the key of its secrets by: `alias/name` of `awskms://alias/name?region=...`."""
+        """The KMS key of the stack's secrets: `alias/name` in `awskms://alias/name?region=...`."""
         if self.secrets_provider is None or not self.secrets_provider.startswith(_KEY_SERVICE):
             return None
         return self.secrets_provider.removeprefix(_KEY_SERVICE).partition("?")[0]
 
     @property
     def in_aws(self) -> bool:
-        """Whether it is brought up in an account of AWS's, and not here."""
+        """Whether the stack runs in a real AWS account, not on this machine."""
         return self.account_id is not None and not self.emulated
 
 
@@ -62,27 +62,27 @@ def read(name: str) -> Stack:
     """Return a stack.
 
     Raises:
-        LocalError: It has no file; names the stacks that there are.
+        LocalError: The stack has no file; the message lists the stacks that have one.
     """
     if name not in names():
-        raise LocalError(f"There is no stack {name!r}: the stacks are {', '.join(names())}.")
-    given: dict[str, Any] = yaml.safe_load((_FOLDER / f"Pulumi.{name}.yaml").read_text()) or {}
-    config = given.get("config") or {}
+        raise LocalError(f"The stack must be one of {', '.join(names())}, got {name!r}.")
+    content: dict[str, Any] = yaml.safe_load((_FOLDER / f"Pulumi.{name}.yaml").read_text()) or {}
+    config = content.get("config") or {}
     aws, cluster = config.get("aegis:aws") or {}, config.get("aegis:cluster") or {}
     return Stack(
         name=name,
         account_id=str(aws["accountId"]) if "accountId" in aws else None,
         region=aws.get("region", DEFAULT_REGION),
         eks_name=cluster.get("eksName"),
-        secrets_provider=given.get("secretsprovider"),
+        secrets_provider=content.get("secretsprovider"),
         ports=_ports(config),
     )
 
 
 def _ports(config: Mapping[str, Any]) -> dict[str, int]:
-    """Return the ports of those servers that the stack has in the cluster; the program checks the settings."""
-    given = config.get("aegis:localhost")
-    if not isinstance(given, dict):
+    """Return the ports of the servers that run in the cluster; the program validates the settings."""
+    configured = config.get("aegis:localhost")
+    if not isinstance(configured, dict):
         return {}
     in_aws = (config.get("aegis:artifactStore") or {}).get("kind") == "s3"
     elsewhere = {
@@ -91,7 +91,7 @@ def _ports(config: Mapping[str, Any]) -> dict[str, int]:
         "postgres": (config.get("aegis:database") or {}).get("kind") == "rds",
         "vault": (config.get("aegis:vault") or {}).get("kind") == "external",
     }
-    ports = {server: given.get(_camel(server), default) for server, default in contracts.LOCALHOST_PORTS.items()}
+    ports = {server: configured.get(_camel(server), default) for server, default in contracts.LOCALHOST_PORTS.items()}
     return {server: port for server, port in ports.items() if isinstance(port, int) and not elsewhere.get(server)}
 
 

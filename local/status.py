@@ -1,4 +1,4 @@
-"""`make status`: what each part of the platform is doing, and where it is reached."""
+"""`make status`: print the state of each part of the platform, and its addresses."""
 
 import dataclasses
 import json
@@ -21,12 +21,12 @@ ADDRESSES = {"MLflow": "mlflow_url", "S3": "s3_url", "Vault": "vault_url"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the state; exit 0 only if every part runs and is ready."""
+    """Print the state of every part; return 0 only if all run and are ready."""
     parser = cli.parser(
         "local.status",
-        "Tell what each part of the embedded platform is doing, and the addresses. "
-        "A part is running, stopped, or dead: it ended though nobody stopped it. "
-        "With AEGIS_CONTEXT the parts are what the stack runs on that cluster.",
+        "Print the state of each part of the embedded platform, and the addresses. "
+        "A part is running, stopped, or dead, which means that it ended without being stopped. "
+        "With AEGIS_CONTEXT the parts are the stack's workloads on that cluster.",
         "exit code: 0 if every part runs and is ready, else 1",
     )
     parser.add_argument("--stack", default=env.STACK, help="the stack whose addresses to print")
@@ -47,29 +47,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _on_cluster(context: str) -> list[Health]:
-    """Return what the stack runs on an existing cluster.
+    """Return the stack's workloads on an existing cluster.
 
     Raises:
-        LocalError: There is no such context, or its cluster does not answer.
+        LocalError: The context does not exist, or its cluster does not answer.
     """
     kubeconfig.find(context)
-    looked = workloads.look(env.engine_environment(), context)
+    reasons = workloads.look(env.engine_environment(), context)
     return [
         Health(name=name, state=State.RUNNING, pid=None, addresses=(), trouble=reason)
-        for name, reason in looked.items()
+        for name, reason in reasons.items()
     ]
 
 
 def _addresses(stack: str) -> dict[str, str]:
-    """Return the addresses that the stack's outputs name, and the API server's."""
-    where = cluster.address()
+    """Return the API server's address and those in the stack's outputs."""
+    api_server = cluster.address()
     outputs: Mapping[str, Any] = program.outputs(stack, {**os.environ, **env.engine_environment()})
-    known = {name: str(outputs[output]) for name, output in ADDRESSES.items() if output in outputs}
-    return ({"Kubernetes": where} if where else {}) | known
+    servers = {name: str(outputs[output]) for name, output in ADDRESSES.items() if output in outputs}
+    return ({"Kubernetes": api_server} if api_server else {}) | servers
 
 
 def _log(part: Health) -> str | None:
-    """Return the log of a part that is a process here; what runs on an existing cluster has its logs there."""
+    """Return the log of a part that is a process on this machine; None for a workload on an existing cluster."""
     elsewhere = os.environ.get(contracts.CONTEXT_ENV) and part.name != forwards.NAME
     return None if elsewhere else str(processes.log_file(part.name))
 
@@ -77,14 +77,14 @@ def _log(part: Health) -> str | None:
 def _show(parts: Sequence[Health], addresses: Mapping[str, str]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
-        # Nothing is wrapped for a pipe, so that `grep` finds whole lines.
+        # No wrapping in a pipe, so that `grep` finds whole lines.
         console = Console(highlight=False, width=PIPE_WIDTH)
     table = Table(box=None, pad_edge=False)
     for title in ("part", "state", "process", "listens on", "trouble"):
         table.add_column(title)
     for part in parts:
         log = f" (log: {log})" if (part.state is State.DEAD or part.trouble) and (log := _log(part)) else ""
-        trouble = part.trouble or ("it was not stopped by us" if part.state is State.DEAD else "")
+        trouble = part.trouble or ("it ended without being stopped" if part.state is State.DEAD else "")
         table.add_row(
             part.name, part.state, str(part.pid or ""), ", ".join(part.addresses), f"{trouble}{log}" if trouble else ""
         )

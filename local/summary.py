@@ -1,4 +1,4 @@
-"""What `make up` ends with: the addresses, the model that was released, and whether its signature was verified."""
+"""The summary of `make up`: addresses, the released model, and whether its signature was verified."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from local.env import STACK
 from local.program import Change
 
 _ADDRESSES = {"mlflow_url": "MLflow", "s3_url": "S3", "s3_console_url": "S3 web page", "vault_url": "Vault"}
-# The keys of the release's result, see workloads/release.
+# Keys of the release's result; see workloads/release.
 _RELEASE_ROWS = (
     ("Run", "{run_id} of experiment {experiment}"),
     ("Metric", "{metric} = {value:.4f}"),
@@ -24,7 +24,7 @@ _RELEASE_ROWS = (
 
 
 def gather(stack: str, env: Mapping[str, str], change: Change, seconds: float) -> dict[str, Any]:
-    """Return the summary of a stack that has just been brought up."""
+    """Return the summary of a stack that was just brought up."""
     outputs = program.outputs(stack, env)
     return {
         "stack": stack,
@@ -36,7 +36,7 @@ def gather(stack: str, env: Mapping[str, str], change: Change, seconds: float) -
 
 
 def _release(outputs: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the result that the release Job's pod ended with; None where the stack releases nothing."""
+    """Return the result in the termination message of the release Job's pod; None if the stack has no release."""
     if "release_job" not in outputs:
         return None
     selector = f"job-name={outputs['release_job']}"
@@ -50,7 +50,7 @@ def _release(outputs: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, An
 
 
 def text(summary: Mapping[str, Any]) -> str:
-    """Return the summary as lines for a reader."""
+    """Return the summary as text."""
     rows = [(_ADDRESSES[name], address) for name, address in summary["addresses"].items()]
     if release := summary["release"]:
         verdict = "verified" if release["verified"] else "NOT VERIFIED"

@@ -1,6 +1,6 @@
-"""`make up`: bring the whole platform up, train, sign and verify a model on it, and sum up what came out.
+"""`make up`: bring the whole platform up, train, sign and verify a model on it, and print a summary.
 
-Whatever is there already is left alone, so a second run takes seconds and a run after a failure goes on from it.
+What already runs is left alone: a second run takes seconds, and a run after a failure continues where it stopped.
 """
 
 import json
@@ -31,15 +31,15 @@ from local.cluster import workloads
 from local.errors import LocalError
 from local.stacks import Stack
 
-# Long enough for every pod to start after `make down`; what still fails then may be what the update repairs.
+# Long enough for every pod to start after `make down`; the update may repair what still fails after it.
 SETTLE_SECONDS = 90
 # The first update of the stack `local` on 2 cores, with the training of its model.
 UPDATE_SECONDS = 180
 
 EPILOG = """examples:
   python -m local.up                                the embedded cluster, and the stack `local` on it
-  python -m local.up --stack ci                     the stack `ci`: the shape of AWS, with an emulated AWS API
-  python -m local.up --cluster-only                 the embedded cluster without a stack, such as for tests
+  python -m local.up --stack ci                     the stack `ci`: shaped as on AWS, with an emulated AWS API
+  python -m local.up --cluster-only                 the embedded cluster without a stack, for tests
   AEGIS_CONTEXT=kind-kind python -m local.up        the stack on a cluster of your kubeconfig
 
 environment:
@@ -49,16 +49,14 @@ environment:
   AEGIS_CONTEXT   a context of KUBECONFIG or ~/.kube/config: use that cluster, without root
 
 environment, with AEGIS_CONTEXT:
-  AEGIS_REGISTRY    host[:port][/path] to push images to; kind, k3d and minikube need none: their nodes are given them
+  AEGIS_REGISTRY    host[:port][/path] to push images to; not needed for kind, k3d and minikube
   AEGIS_BASE_IMAGE  a Debian bookworm image to build on (default docker.io/library/debian:bookworm-slim)
-  AEGIS_IMAGES      a JSON file {image: reference} of images that the cluster can pull: nothing is built"""
+  AEGIS_IMAGES      a JSON file {image: reference} of images that the cluster can pull; none is built then"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Bring everything up."""
-    parser = cli.parser(
-        "local.up", "Bring the platform up; say what is built, how far it is and what came out.", EPILOG
-    )
+    parser = cli.parser("local.up", "Bring the platform up, with progress and a summary.", EPILOG)
     parser.add_argument("--stack", default=env.STACK, help="the stack to bring up, one of stacks/Pulumi.<stack>.yaml")
     parser.add_argument("--cluster-only", action="store_true", help="stop when the cluster is ready for pods")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
@@ -66,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     context = os.environ.get(contracts.CONTEXT_ENV)
     if arguments.cluster_only and context:
         parser.error(
-            f"--cluster-only brings up the embedded cluster, and {contracts.CONTEXT_ENV} names another: {context}"
+            f"--cluster-only brings up the embedded cluster, but {contracts.CONTEXT_ENV} names another: {context}"
         )
     stack = stacks.read(arguments.stack)
     if not arguments.cluster_only:
@@ -87,43 +85,44 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refuse(stack: Stack, context: str | None) -> None:
-    """Refuse a stack that has no place here.
+    """Refuse a stack that can't be brought up here.
 
     Raises:
-        LocalError: Says what to do instead.
+        LocalError: The stack is refused; the message says what to do instead.
     """
     if stack.in_aws:
         raise LocalError(
-            f"The stack {stack.name} is of the AWS account {stack.account_id}: `make preview STACK={stack.name}` shows "
-            f"what it would make, and `pulumi up --stack {stack.name}` with that account's credentials makes it."
+            f"The stack {stack.name} belongs to the AWS account {stack.account_id}: "
+            f"`make preview STACK={stack.name}` shows what it would create, and `pulumi up --stack {stack.name}` "
+            "with that account's credentials creates it."
         )
     if stack.emulated and context:
         raise LocalError(
-            f"The stack {stack.name} needs the embedded cluster, whose pods reach the emulated AWS: unset "
+            f"The stack {stack.name} needs the embedded cluster, because only its pods reach the emulated AWS: unset "
             f"{contracts.CONTEXT_ENV}, which is {context}."
         )
     if context:
         kubeconfig.find(context)
-    # Both would have the same namespaces.
+    # Two stacks would use the same namespaces.
     others = [name for name in stacks.names() if name != stack.name and program.is_up(name)]
     if others:
         place = f"the cluster of the context {context}" if context else "this machine"
         raise LocalError(
             f"The stack {others[0]} is up, and {place} holds one at a time: run `make destroy STACK={others[0]}` "
-            f"first, which deletes its data, or `make clean`, which forgets the whole platform."
+            f"first, which deletes its data, or `make clean`, which deletes the whole platform."
         )
 
 
 def _bring_up(stack: Stack, context: str | None) -> dict[str, Any]:
-    """Bring the stack up on a cluster that is there, and return its summary."""
+    """Bring the stack up on a running cluster, and return its summary."""
     toolchain.ensure(*program.TOOLS, "kubectl")
     engine = env.engine_environment()
     progress.say(program.plugins_explained())
-    # What is there already may be starting again, and the engine can't talk to a Vault that isn't there yet.
-    with progress.step("Waiting for what runs already"):
+    # The workloads may be starting again, and the engine can't talk to a Vault that is not up yet.
+    with progress.step("Waiting for the workloads that exist already"):
         workloads.settle(engine, context, seconds=SETTLE_SECONDS)
     if stack.emulated and program.is_up(stack.name) and emulated_aws.has_lost(stack):
-        # The runs in the database and the buckets are gone; what is left in the cluster would not fit new ones.
+        # The database's runs and the buckets are gone, and what is left in the cluster would not match new ones.
         with progress.step("The emulated AWS has lost its state: destroying what is left of the stack") as step:
             program.destroy(stack.name, engine, step)
     if stack.emulated:

@@ -88,7 +88,7 @@ RULES: Final = (
     ),
     each(
         "logs-expire",
-        "Logs may hold personal data, and cost money for as long as they are kept. Set retentionInDays.",
+        "Logs may hold personal data, and cost money for as long as they are stored. Set retentionInDays.",
         ("aws:cloudwatch/logGroup:LogGroup",),
         _retention,
     ),

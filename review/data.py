@@ -87,8 +87,8 @@ def losses(preview: Preview) -> tuple[Loss, ...]:
 
 def _destroys(step: Step) -> bool:
     kind = TYPES.get(_stable(step.type))
-    kept = step.old.retained and not (kind is not None and kind.in_state)
-    return step.action in _DESTROYING and not kept
+    retained = step.old.retained and not (kind is not None and kind.in_state)
+    return step.action in _DESTROYING and not retained
 
 
 def _stable(type_: str) -> str:

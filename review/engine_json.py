@@ -3,36 +3,20 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any
 
+import engine_events
+from engine_events import FormError, checked
 from review.preview import ACTIONS, Action, Difference, State, Step, Violation
 from review.values import SECRET
 from secret_forms import without_forms
 
 Json = Mapping[str, Any]
-_Kind = TypeVar("_Kind")
-_STACK_TYPE = "pulumi:pulumi:Stack"
 _URN = re.compile(r"urn:pulumi:[\w.-]+::[^:]+::.+?::", re.ASCII)
 # The engine's operations have such names. Any other text may be a secret in the wrong place.
 _OPERATION = re.compile(r"[a-z-]{1,40}")
 # The engine's last error in any failed preview. Unless a policy is the reason, an earlier error tells it.
 _NO_REASON = "preview failed"
-# Colours in the engine's own notation, and in a terminal's.
-_COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[\d;]*m")
-# The types of JSON values, by the type that Python reads them as.
-_JSON_TYPES: Final[Mapping[type, str]] = {
-    dict: "an object",
-    list: "an array",
-    str: "a string",
-    int: "an integer",
-    float: "a number",
-    bool: "a boolean",
-    type(None): "null",
-}
-
-
-class FormError(Exception):
-    """The text isn't output of the engine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,17 +28,6 @@ class RawStep:
     new: Json | None
 
 
-def checked(value: object, kind: type[_Kind], name: str) -> _Kind:
-    """Return `value` if it has the type `kind`.
-
-    Raises:
-        FormError: It has another type. The message never shows the value, which may hold a secret.
-    """
-    if not isinstance(value, kind):
-        raise FormError(f"{name} must be {_JSON_TYPES[kind]}, got {_JSON_TYPES[type(value)]}")
-    return value
-
-
 def merged(raw_steps: Iterable[RawStep]) -> tuple[Step, ...]:
     """Return one step for each change of a resource.
 
@@ -64,7 +37,7 @@ def merged(raw_steps: Iterable[RawStep]) -> tuple[Step, ...]:
     for raw in raw_steps:
         action = _action(raw.step)
         step_urn = urn(raw.step)
-        if action is None or step_urn.split("::")[2] == _STACK_TYPE or not _custom(raw):
+        if action is None or step_urn.split("::")[2] == engine_events.STACK_TYPE or not _custom(raw):
             continue
         step = Step(
             action=action,
@@ -107,7 +80,7 @@ def violation(event: Json) -> Violation:
 
 def _message(event: Json) -> str:
     # The engine hides the secrets that it knows. The error of a library may hold another one.
-    return without_forms(_COLOUR.sub("", str(event.get("message", ""))).strip(), SECRET)
+    return without_forms(engine_events.message(event).strip(), SECRET)
 
 
 def _detail(step: Step) -> tuple[int, int]:

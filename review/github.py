@@ -74,7 +74,7 @@ class GitHub:
         author = self._login()
         # Each attempt searches again: an earlier one may have created the comment and lost only the answer.
         for comment in self._comments(number):
-            # The author's GitHub account may be deleted.
+            # The author may have been deleted from GitHub.
             if (comment["user"] or {}).get("login") == author and (comment["body"] or "").rstrip().endswith(marker):
                 return str(self._request("PATCH", f"/issues/comments/{comment['id']}", {"body": body})["html_url"])
         return str(self._request("POST", f"/issues/{number}/comments", {"body": body})["html_url"])

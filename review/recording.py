@@ -10,10 +10,11 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import engine_events
+from engine_events import FormError, checked
 from review import engine_json
-from review.engine_json import FormError, Json, RawStep, checked
+from review.engine_json import Json, RawStep
 from review.exits import Exit, ReviewError
 from review.preview import Preview
 
@@ -81,7 +82,7 @@ def _from_document(document: Json) -> Preview:
 
 def _from_events(text: str) -> Preview:
     # Not `splitlines`: it also splits at other characters, which a value may hold.
-    events = [_event(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    events = [engine_events.parse(line, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     steps = [
         checked(event[kind].get("metadata"), dict, f"the metadata of a {kind}")
         for event in events
@@ -98,20 +99,6 @@ def _from_events(text: str) -> Preview:
     )
     policies = [event["policyEvent"] for event in events if "policyEvent" in event]
     return replace(preview, violations=tuple(map(engine_json.violation, policies)))
-
-
-def _event(number: int, line: str) -> dict[str, Any]:
-    try:
-        event = checked(json.loads(line), dict, f"line {number}")
-    except json.JSONDecodeError as error:
-        # The line isn't shown, because it may hold a secret.
-        raise FormError(f"line {number} isn't JSON") from error
-    if "sequence" not in event:
-        raise FormError(f"line {number} must have the key sequence")
-    for kind, payload in event.items():
-        if kind.endswith("Event"):
-            checked(payload, dict, f"the {kind} of line {number}")
-    return event
 
 
 def _preview(steps: list[RawStep], diagnostics: list[Json], summary: object, *, succeeded: bool) -> Preview:

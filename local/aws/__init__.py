@@ -1,7 +1,7 @@
-"""An emulated AWS API for a stack whose settings name an AWS account: moto's server in a process of ours.
+"""An emulated AWS API for stacks that use an AWS account, based on moto's server.
 
-What moto leaves out and this platform is about is added around it: pods exchange their tokens for a role's credentials
-only when the role trusts them, a role's session may call only what its policies allow, and the logins to a managed
-database are checked. The account has what a platform team's would have before the stack comes: a network, an EKS
-cluster, which is the machine's own, and a key for the stack's secrets.
+It adds the checks that moto lacks and that matter to this platform: pods get a role's credentials only if the role
+trusts their tokens, a role's session may call only what its policies allow, and logins to a managed database are
+verified. Before the first stack is deployed, the account contains what a platform team would provide: a network, an EKS
+cluster (the machine's own) and a KMS key for the stack's secrets.
 """

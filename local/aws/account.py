@@ -1,6 +1,6 @@
-"""What the emulated account is: who may do everything in it, and what it has before any stack comes.
+"""The description of the emulated account: its administrator, and what it contains before any stack.
 
-A file in JSON, so that it can be handed to the emulator's process whole.
+It is stored as a JSON file, which is passed to the emulator's process.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PARTITION = "aws"
-# moto's own variable: the account that its calls are of.
+# moto's environment variable for the ID of its account.
 ACCOUNT_ENV = "MOTO_ACCOUNT_ID"
 
 
@@ -17,8 +17,8 @@ ACCOUNT_ENV = "MOTO_ACCOUNT_ID"
 class Cluster:
     """The EKS cluster of the account.
 
-    `certificate_authority` is base64 of a PEM file, as EKS gives it. `issuer_key` is the public key, in PEM, that the
-    tokens of the cluster's service accounts are checked with; without it no token is accepted.
+    `certificate_authority` is a PEM file in base64, as EKS returns it. `issuer_key` is the public key in PEM that
+    verifies tokens of the cluster's service accounts. Without it, no token is accepted.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Postgres:
-    """The real server behind the account's one database instance, and its superuser."""
+    """The real PostgreSQL server behind the account's one database instance, and its superuser."""
 
     host: str
     port: int
@@ -40,10 +40,10 @@ class Postgres:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """The account, and where the emulator listens.
+    """The account, and the addresses of the emulator.
 
-    `network` is the VPC's CIDR block, `aliases` are KMS aliases, each of a key of its own. `state` is the folder of
-    what outlives the process. `logins_port` is where a database server asks whether a password is right (LDAP).
+    `network` is the VPC's CIDR block. Each of the KMS `aliases` gets its own key. `state` is the folder of the saved
+    state. `logins_port` is the LDAP port at which a PostgreSQL server verifies passwords.
     """
 
     account_id: str
@@ -65,14 +65,14 @@ class Account:
         return f"http://{self.host}:{self.port}"
 
     def text(self) -> str:
-        """Return the account as the text of a file; it holds secrets."""
+        """Return the account as JSON, which contains secrets."""
         return json.dumps(dataclasses.asdict(self), indent=2)
 
 
 def read(file: Path) -> Account:
     """Return the account that a file describes."""
-    given = json.loads(file.read_text())
-    given["cluster"] = Cluster(**given["cluster"])
-    given["postgres"] = Postgres(**given["postgres"]) if given["postgres"] else None
-    given["aliases"] = tuple(given["aliases"])
-    return Account(**given)
+    fields = json.loads(file.read_text())
+    fields["cluster"] = Cluster(**fields["cluster"])
+    fields["postgres"] = Postgres(**fields["postgres"]) if fields["postgres"] else None
+    fields["aliases"] = tuple(fields["aliases"])
+    return Account(**fields)

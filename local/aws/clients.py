@@ -1,4 +1,4 @@
-"""The emulator from outside: how its process is started, and how clients find it and log in."""
+"""How to start the emulator's process, and how callers reach it and log in."""
 
 import json
 import secrets
@@ -12,18 +12,18 @@ from local import paths
 from local.aws.account import ACCOUNT_ENV, Account
 
 READY_PATH = "/aegis/ready"
-# The form of a user's access key: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+# The format of a user's access key: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 _PREFIX = "AKIA"
 _ALPHABET = string.ascii_uppercase + "234567"
 
 
 def command(file: Path) -> tuple[str, ...]:
-    """Return the command that serves the account of a file."""
+    """Return the command that serves the account in a file."""
     return (sys.executable, "-m", "local.aws.serve", f"--account={file}")
 
 
 def server_environment(account: Account) -> dict[str, str]:
-    """Return what the server needs in its environment."""
+    """Return the environment variables of the emulator's process."""
     return {
         ACCOUNT_ENV: account.account_id,
         "PYTHONPATH": str(paths.REPOSITORY),
@@ -32,13 +32,13 @@ def server_environment(account: Account) -> dict[str, str]:
 
 
 def new_keys() -> dict[str, str]:
-    """Return a new pair of keys for the account's administrator."""
+    """Generate an access key and secret key for the account's administrator."""
     access_key = _PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(16))
     return {"access_key": access_key, "secret_key": secrets.token_urlsafe(30)}
 
 
 def environment(account: Account) -> dict[str, str]:
-    """Return the variables with which clients act on the account as its administrator."""
+    """Return the environment variables that make callers the account's administrator."""
     return {
         contracts.AWS_ENDPOINT_ENV: account.url,
         "AWS_ENDPOINT_URL": account.url,
@@ -46,7 +46,7 @@ def environment(account: Account) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": account.secret_key,
         "AWS_REGION": account.region,
         "AWS_DEFAULT_REGION": account.region,
-        # No settings of the caller's, and no question to a cloud that this machine may be part of.
+        # Ignore the caller's own settings, and the metadata service if this machine runs in a cloud.
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -54,7 +54,7 @@ def environment(account: Account) -> dict[str, str]:
 
 
 def identity(account: Account) -> str:
-    """Return what tells this account from one that was made anew."""
+    """Return an ID that changes if the account is created again."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{account.url}{READY_PATH}", timeout=5) as answer:
         return json.load(answer)["identity"]

@@ -1,4 +1,4 @@
-"""Where moto is unlike AWS in something that this platform leans on."""
+"""Corrections of moto where it differs from AWS in a way that matters to this platform."""
 
 import json
 import secrets
@@ -12,12 +12,12 @@ PASSWORD_BYTES = 24
 
 
 def install() -> None:
-    """Put moto right."""
-    # It takes a condition of a bucket's policy that doesn't hold for a denial; `sessions` evaluates these policies.
-    setattr(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)  # noqa: B010 - the same form for all
-    # It gives every instance the same user name and password.
+    """Apply the corrections to moto's classes."""
+    # moto denies a call if a condition in a bucket policy doesn't hold. `sessions` evaluates these policies instead.
+    setattr(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)  # noqa: B010 - one form for all three
+    # moto gives every instance the same user name and password.
     setattr(MasterUserSecret, "_generate_secret_string", _secret)  # noqa: B010
-    # It forgets the description of a rule that lets a group in.
+    # moto drops the description of an ingress rule whose source is a group.
     setattr(SecurityGroupRule, "description", property(_description))  # noqa: B010
 
 

@@ -1,7 +1,7 @@
-"""Whether a password opens a managed database: its administrator's secret, or a token of a role's session.
+"""Verification of logins to a managed database with the administrator's password or an IAM token.
 
-https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html: a token is the signed URL of a call
-that is never made, for 15 minutes.
+A token is the signed URL of a call that is never made, valid for 15 minutes:
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
 """
 
 import hashlib
@@ -18,24 +18,26 @@ from local.aws import policies, sessions
 from local.aws.account import PARTITION, Account
 
 TOKEN_LIFE = timedelta(minutes=15)
-# Clocks of one machine are the same; AWS's own limit is five minutes.
+# AWS's own limit.
 SKEW = timedelta(minutes=5)
 
 
 class LoginRefusedError(Exception):
-    """A login that is refused; says why, for the emulator's log."""
+    """A refused login, with the reason for the emulator's log."""
 
 
 def check(account: Account, user: str, password: str, now: datetime) -> None:
     """Check a login to a database instance of the account.
 
     Raises:
-        LoginRefusedError: The password is neither the user's secret nor a token that lets the user in.
+        LoginRefusedError: The password is neither the user's managed password nor a valid token.
     """
-    if any(hmac.compare_digest(password.encode(), known.encode()) for known in _administrator(account, user)):
+    if any(
+        hmac.compare_digest(password.encode(), secret.encode()) for secret in _administrator_passwords(account, user)
+    ):
         return
     if not password.partition("/?")[1]:
-        message = "the password is neither the administrator's nor a token"
+        message = "the password is neither the administrator's password nor a token"
         raise LoginRefusedError(message)
     _check_token(account, user, password, now)
 
@@ -44,8 +46,8 @@ def _instances(account: Account) -> list[DBInstance]:
     return list(rds_backends[account.account_id][account.region].databases.values())
 
 
-def _administrator(account: Account, user: str) -> Iterator[str]:
-    """Return the passwords of the instances whose administrator is called that."""
+def _administrator_passwords(account: Account, user: str) -> Iterator[str]:
+    """Yield the managed passwords of the instances with this administrator."""
     secrets = secretsmanager_backends[account.account_id][account.region]
     for instance in _instances(account):
         if instance.master_username == user and instance.manage_master_user_password:
@@ -57,15 +59,15 @@ def _check_token(account: Account, user: str, token: str, now: datetime) -> None
     address, _, text = token.partition("/?")
     query = dict(urllib.parse.parse_qsl(text))
     instances = [each for each in _instances(account) if f"{each.address}:{each.port}" == address]
-    _require(bool(instances), f"the token is for {address}, which is no instance")
+    _require(bool(instances), f"the token is for {address}, which isn't an instance")
     _require(instances[0].enable_iam_database_authentication, f"{address} has no IAM authentication")
-    _require(query.get("Action") == "connect", "the token is for no connection")
+    _require(query.get("Action") == "connect", "the token isn't for a connection")
     _require(query.get("DBUser") == user, f"the token is for the user {query.get('DBUser')}")
-    made = _time(query.get("X-Amz-Date", ""))
-    _require(-SKEW <= now - made <= TOKEN_LIFE, f"the token is of {made:%H:%M:%S}, and now is {now:%H:%M:%S} UTC")
+    issued = _time(query.get("X-Amz-Date", ""))
+    _require(-SKEW <= now - issued <= TOKEN_LIFE, f"the token is from {issued:%H:%M:%S}, but it is {now:%H:%M:%S} UTC")
     session = sessions.find(account.account_id, query.get("X-Amz-Credential", "").partition("/")[0])
     if session is None or session.expired or session.token != query.get("X-Amz-Security-Token"):
-        message = "the token is signed with credentials that STS has not given out, or that have expired"
+        message = "the token is signed with credentials that STS didn't issue, or that have expired"
         raise LoginRefusedError(message)
     _require(
         hmac.compare_digest(query.get("X-Amz-Signature", ""), signature(address, query, session.secret_key)),
@@ -80,17 +82,17 @@ def _time(text: str) -> datetime:
     try:
         return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        message = f"the token's time is {text!r}"
+        message = f"the token's time must be YYYYMMDDTHHMMSSZ, got {text!r}"
         raise LoginRefusedError(message) from None
 
 
-def _require(condition: bool, otherwise: str) -> None:
+def _require(condition: bool, refusal: str) -> None:
     if not condition:
-        raise LoginRefusedError(otherwise)
+        raise LoginRefusedError(refusal)
 
 
 def signature(host: str, query: Mapping[str, str], secret_key: str) -> str:
-    """Return the signature (version 4) of a signed URL whose one signed header is its host.
+    """Return the signature (version 4) of a URL in which only the host header is signed.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     """

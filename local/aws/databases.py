@@ -1,4 +1,4 @@
-"""What RDS does on the server behind its one instance: a new one is empty and has RDS's roles and its administrator."""
+"""RDS's effects on the real PostgreSQL server: a new instance is empty except for RDS's roles and the administrator."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from local.aws.account import Postgres
 GROUPS = ("rds_superuser", "rds_iam")
 
 
-def follow(postgres: Postgres) -> None:
-    """Have the server follow what becomes of moto's instances."""
+def mirror(postgres: Postgres) -> None:
+    """Prepare the server when moto creates an instance, and clear it when moto deletes one."""
     create, delete = RDSBackend.create_db_instance, RDSBackend.delete_db_instance
 
     def create_and_fill(self: RDSBackend, db_kwargs: dict[str, Any]) -> DBInstance:
         instance = create(self, db_kwargs)
-        make(postgres, instance.master_username or "postgres", instance.db_name)
+        prepare(postgres, instance.master_username or "postgres", instance.db_name)
         return instance
 
     def delete_and_empty(self: RDSBackend, *args: Any, **kwargs: Any) -> DBInstance:  # noqa: ANN401 - moto's own
@@ -29,8 +29,8 @@ def follow(postgres: Postgres) -> None:
     RDSBackend.delete_db_instance = delete_and_empty  # type: ignore[method-assign]
 
 
-def make(postgres: Postgres, administrator: str, database: str | None) -> None:
-    """Give an empty server the roles that a new instance has, and its database if it is to have one."""
+def prepare(postgres: Postgres, administrator: str, database: str | None) -> None:
+    """Clear the server, then create the roles of a new instance and its database, if it has one."""
     empty(postgres)
     name = sql.Identifier(administrator)
     with _connection(postgres) as connection:
@@ -44,7 +44,7 @@ def make(postgres: Postgres, administrator: str, database: str | None) -> None:
 
 
 def empty(postgres: Postgres) -> None:
-    """Drop every database and role that an instance has had."""
+    """Drop every database and role of earlier instances."""
     with _connection(postgres) as connection:
         databases = connection.execute(
             "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> current_database()"

@@ -1,6 +1,6 @@
-"""The emulated AWS account of the embedded platform: its process, and the database server in the cluster.
+"""The emulated AWS account of the embedded platform: its process, and the PostgreSQL server in the cluster.
 
-It listens on the node's address, so that pods reach it as they reach the API server.
+It listens on the node's address, so that pods reach it in the same way as the API server.
 """
 
 import base64
@@ -26,39 +26,39 @@ PORT = 4566
 LOGINS_PORT = 4389
 RDS_CA = "rds-ca"
 RDS_CERTIFICATE = "rds"
-# Among the Services' addresses, away from the name server's.
+# An offset in the range of Service addresses, apart from the DNS server's.
 _DATABASE_ADDRESS = 20
 _DATABASE_USER = "rdsadmin"
 _MANIFEST = Path(__file__).parent / "manifests" / "rds.yaml"
 
 
 def start(stack: Stack, tools: Mapping[str, Path], images: Mapping[str, str]) -> None:
-    """Bring the account of a stack up on a cluster that runs; what runs already is left alone.
+    """Start the account of a stack on a running cluster. Parts that already run stay as they are.
 
     Raises:
-        LocalError: A part of it doesn't come up; names its log.
+        LocalError: A part doesn't start; names its log.
     """
-    described = _describe(stack, layout.load())
+    emulated = _describe(stack, layout.load())
     pki.ensure_leaves([_certificate(stack)], authorities=[RDS_CA])
     with progress.step("Starting the emulated AWS", about_seconds=15):
-        addons.apply_objects(tools["kubectl"], _database(described, images["postgres"]))
+        addons.apply_objects(tools["kubectl"], _database(emulated, images["postgres"]))
         addons.wait(tools["kubectl"], "statefulset/postgres", namespace="rds")
-        lifecycle.start([_part(described)])
+        lifecycle.start([_part(emulated)])
 
 
 def stop() -> list[str]:
-    """End the process, and return its name if it ran."""
+    """Stop the process, and return its name if it was running."""
     return processes.stop([NAME])
 
 
 def forget() -> None:
-    """End the process, and let no client find the account any more; its data stays."""
+    """Stop the process and delete the account's description, but keep its data."""
     stop()
     _file().unlink(missing_ok=True)
 
 
 def health() -> list[Health]:
-    """Return what the process is doing; none on a platform without an emulated account."""
+    """Return the health of the process, or an empty list if the platform has no emulated account."""
     if not _file().exists():
         return []
     part = _part(account.read(_file()))
@@ -70,7 +70,7 @@ def health() -> list[Health]:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables with which the engine and AWS's tools act on the account; none if there is no account."""
+    """Return the environment variables for the engine and AWS tools, or none if there is no account."""
     if not _file().exists():
         return {}
     authorities = {contracts.DATABASE_AUTHORITIES_ENV: str(pki.certificate(RDS_CA))}
@@ -78,17 +78,17 @@ def environment() -> dict[str, str]:
 
 
 def has_lost(stack: Stack) -> bool:
-    """Tell whether the account is not the one that the stack was brought up in, as its state could not be read."""
-    noted = _noted_identity(stack)
-    return not noted.exists() or noted.read_text() != clients.identity(account.read(_file()))
+    """Return whether the account was created again since the stack was deployed, because its state was unreadable."""
+    recorded = _recorded_identity(stack)
+    return not recorded.exists() or recorded.read_text() != clients.identity(account.read(_file()))
 
 
 def note(stack: Stack) -> None:
-    """Note that the stack is brought up in this account."""
-    write_whole(_noted_identity(stack), clients.identity(account.read(_file())))
+    """Record that the stack is deployed in this account."""
+    write_whole(_recorded_identity(stack), clients.identity(account.read(_file())))
 
 
-def _noted_identity(stack: Stack) -> Path:
+def _recorded_identity(stack: Stack) -> Path:
     return paths.aws() / f"{stack.name}.identity"
 
 
@@ -96,20 +96,20 @@ def _file() -> Path:
     return paths.config() / "aws.json"
 
 
-def _describe(stack: Stack, where: Layout) -> Account:
+def _describe(stack: Stack, network: Layout) -> Account:
     keys = _keys()
     return Account(
         account_id=str(stack.account_id),
         region=stack.region,
-        host=where.node_ip,
+        host=network.node_ip,
         port=PORT,
         access_key=keys["access_key"],
         secret_key=keys["secret_key"],
-        # Pods have addresses of the VPC, as with EKS's own network plugin.
-        network=str(where.block),
+        # As with EKS's own network plugin, pods have addresses in the VPC.
+        network=str(network.block),
         cluster=Cluster(
             name=str(stack.eks_name),
-            endpoint=where.api_url,
+            endpoint=network.api_url,
             certificate_authority=_encoded(pki.certificate(pki.CLUSTER_CA).read_bytes()),
             issuer=controlplane.ISSUER,
             issuer_key=pki.public_key(pki.SERVICE_ACCOUNT_KEY).read_text(),
@@ -118,7 +118,7 @@ def _describe(stack: Stack, where: Layout) -> Account:
         aliases=(stack.secrets_key,) if stack.secrets_key else (),
         logins_port=LOGINS_PORT,
         postgres=Postgres(
-            host=str(where.services[_DATABASE_ADDRESS]),
+            host=str(network.services[_DATABASE_ADDRESS]),
             port=contracts.POSTGRES_PORT,
             user=_DATABASE_USER,
             password=keys["database_password"],
@@ -127,7 +127,7 @@ def _describe(stack: Stack, where: Layout) -> Account:
 
 
 def _keys() -> dict[str, str]:
-    """Return the keys of the account's administrator and the database server's, made once."""
+    """Return the credentials of the account's administrator and of the PostgreSQL server, generated on first use."""
     file = paths.aws() / "keys.json"
     if not file.exists():
         keys = clients.new_keys() | {"database_password": secrets.token_urlsafe(24)}
@@ -136,37 +136,37 @@ def _keys() -> dict[str, str]:
 
 
 def _certificate(stack: Stack) -> pki.Leaf:
-    """Return the certificate of the database, for the name that moto gives every instance of a region."""
+    """Return the database's certificate, for the host names that moto gives the instances in a region."""
     name = f"*.aaaaaaaaaa.{stack.region}.rds.amazonaws.com"
     return pki.Leaf(name=RDS_CERTIFICATE, common_name="rds", authority=RDS_CA, hosts=(name,), client=False)
 
 
-def _part(described: Account) -> Part:
+def _part(emulated: Account) -> Part:
     return Part(
         name=NAME,
         argv=clients.command(_file()),
-        env=clients.server_environment(described),
-        files=lambda: {_file(): described.text()},
-        # A change of the emulator itself starts it anew, too.
+        env=clients.server_environment(emulated),
+        files=lambda: {_file(): emulated.text()},
+        # The emulator also restarts if its own code changes.
         reads=tuple(sorted(Path(__file__).parent.glob("*.py"))),
         after=("kube-apiserver",),
-        listens=(f"{described.host}:{described.port}", f"{described.host}:{described.logins_port}"),
-        ready=answers(f"{described.url}{clients.READY_PATH}"),
+        listens=(f"{emulated.host}:{emulated.port}", f"{emulated.host}:{emulated.logins_port}"),
+        ready=answers(f"{emulated.url}{clients.READY_PATH}"),
     )
 
 
-def _database(described: Account, image: str) -> list[dict[str, Any]]:
-    """Return the objects of the database server."""
-    if described.postgres is None:
+def _database(emulated: Account, image: str) -> list[dict[str, Any]]:
+    """Return the Kubernetes objects of the PostgreSQL server."""
+    if emulated.postgres is None:
         return []
     values = {
         "certificate": _encoded(pki.certificate(RDS_CERTIFICATE).read_bytes()),
         "key": _encoded(pki.key(RDS_CERTIFICATE).read_bytes()),
-        "password": _encoded(described.postgres.password.encode()),
-        "user": described.postgres.user,
-        "service_ip": described.postgres.host,
-        "logins_host": described.host,
-        "logins_port": str(described.logins_port),
+        "password": _encoded(emulated.postgres.password.encode()),
+        "user": emulated.postgres.user,
+        "service_ip": emulated.postgres.host,
+        "logins_host": emulated.host,
+        "logins_port": str(emulated.logins_port),
         "image": image,
     }
     digest = hashlib.sha256(json.dumps(values).encode() + _MANIFEST.read_bytes()).hexdigest()

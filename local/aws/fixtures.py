@@ -1,6 +1,6 @@
-"""What the account has before any stack comes: a network, an EKS cluster with its identity provider, KMS aliases.
+"""The account's initial resources: a network, an EKS cluster with its OIDC provider, and KMS aliases.
 
-Made through moto's own models, each only if it isn't there, as the account outlives the emulator's process.
+They are created through moto's models, and only if they don't exist, because the account outlives the process.
 """
 
 import ipaddress
@@ -14,16 +14,16 @@ from moto.kms.models import kms_backends
 from local.aws.account import PARTITION, Account
 
 ZONES = "abc"
-# The audience of the tokens that pods take to STS.
+# The audience of the tokens that pods present to STS.
 AUDIENCE = "sts.amazonaws.com"
 NAME = "aegis"
-# AWS wants one; nobody reaches the issuer, so nothing has the certificate that it would be of.
+# AWS requires one, but the issuer isn't reachable and so has no certificate.
 _THUMBPRINT = "0" * 40
 _NODES_ROLE = "aegis-eks"
 
 
 def ensure(account: Account) -> None:
-    """Make what the account has to have."""
+    """Create what is missing in the account."""
     subnets, group = _network(account)
     _cluster(account, subnets, group)
     _identity_provider(account)
@@ -34,8 +34,8 @@ def ensure(account: Account) -> None:
 def _network(account: Account) -> tuple[list[str], str]:
     """Return the ids of the network's subnets and of the cluster's security group."""
     ec2 = ec2_backends[account.account_id][account.region]
-    known = [vpc for vpc in ec2.describe_vpcs() if vpc.cidr_block == account.network]
-    vpc = known[0] if known else ec2.create_vpc(account.network, tags=_tags(NAME))
+    matching = [vpc for vpc in ec2.describe_vpcs() if vpc.cidr_block == account.network]
+    vpc = matching[0] if matching else ec2.create_vpc(account.network, tags=_tags(NAME))
     subnets = [subnet.id for subnet in ec2.describe_subnets(filters={"vpc-id": [vpc.id]})]
     if not subnets:
         blocks = ipaddress.ip_network(account.network).subnets(prefixlen_diff=2)
@@ -43,8 +43,8 @@ def _network(account: Account) -> tuple[list[str], str]:
             ec2.create_subnet(vpc.id, str(block), availability_zone=f"{account.region}{zone}").id
             for zone, block in zip(ZONES, blocks, strict=False)
         ]
-    named = {"vpc-id": [vpc.id], "group-name": [_group_name(account)]}
-    groups = ec2.describe_security_groups(filters=named)
+    filters = {"vpc-id": [vpc.id], "group-name": [_group_name(account)]}
+    groups = ec2.describe_security_groups(filters=filters)
     group = groups[0] if groups else ec2.create_security_group(_group_name(account), "The EKS cluster's", vpc.id)
     return subnets, group.id
 
@@ -58,13 +58,13 @@ def _tags(name: str) -> list[dict[str, str]]:
 
 
 def _cluster(account: Account, subnets: list[str], group: str) -> None:
-    """Have the cluster, and have it say where the real one is."""
+    """Create the EKS cluster if needed, and point it to the real one."""
     eks = eks_backends[account.account_id][account.region]
-    wanted = account.cluster
-    if wanted.name not in eks.clusters:
+    settings = account.cluster
+    if settings.name not in eks.clusters:
         role = f"arn:{PARTITION}:iam::{account.account_id}:role/{_NODES_ROLE}"
-        eks.create_cluster(name=wanted.name, role_arn=role, resources_vpc_config={})
-    cluster = eks.clusters[wanted.name]
+        eks.create_cluster(name=settings.name, role_arn=role, resources_vpc_config={})
+    cluster = eks.clusters[settings.name]
     vpc = ec2_backends[account.account_id][account.region].get_subnet(subnets[0]).vpc_id
     cluster.resources_vpc_config = {
         "vpcId": vpc,
@@ -74,9 +74,9 @@ def _cluster(account: Account, subnets: list[str], group: str) -> None:
         "endpointPublicAccess": False,
         "endpointPrivateAccess": True,
     }
-    cluster.endpoint = wanted.endpoint
-    cluster.certificate_authority = {"data": wanted.certificate_authority}
-    cluster.identity = {"oidc": {"issuer": wanted.issuer}}
+    cluster.endpoint = settings.endpoint
+    cluster.certificate_authority = {"data": settings.certificate_authority}
+    cluster.identity = {"oidc": {"issuer": settings.issuer}}
 
 
 def _identity_provider(account: Account) -> None:

@@ -1,4 +1,4 @@
-"""What stands before moto: whether the caller is known, whether its role may make the call, and tokens for roles."""
+"""The checks in front of moto: authentication, authorization by role, and tokens of pods that assume a role."""
 
 import io
 import json
@@ -14,11 +14,11 @@ from local.aws import policies, s3_calls, sessions, web_identity
 from local.aws.account import PARTITION, Account
 from local.aws.clients import READY_PATH
 
-# The access key and the service that a signature (version 4) is for, in a header or in a signed URL.
+# The access key and the service in a signature (version 4), which is in a header or a signed URL.
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/[0-9]+/[^/]*/([^/]+)/")
 _QUERY_CREDENTIAL = "X-Amz-Credential"
 _READING = ("GET", "HEAD", "OPTIONS")
-# Objects of any size go on to moto unread; only what names several in its body is read here.
+# Only requests that name several objects are read here. Uploads of any size pass through to moto unread.
 _SMALL = 1 << 20
 
 Environ = dict[str, Any]
@@ -27,7 +27,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class DeniedError(Exception):
-    """A call that is refused: AWS's error code, the HTTP status, and the reason."""
+    """A refused call, with AWS's error code, the HTTP status and the reason."""
 
     def __init__(self, code: str, status: int, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class DeniedError(Exception):
 
 
 class Gate:
-    """A WSGI application that lets through to `api` what the account allows, and tells `changed` of each such call."""
+    """A WSGI application that passes allowed requests to `api`, and calls `changed` after possible changes."""
 
     def __init__(self, account: Account, api: Application, identity: str, changed: Callable[[], None]) -> None:
         self._account = account
@@ -63,7 +63,7 @@ class Gate:
         return answer
 
     def _admit_unsigned(self, environ: Environ) -> None:
-        """Let a pod in that brings a token instead of a signature."""
+        """Check a request of a pod that assumes a role with a token and therefore has no signature."""
         form = dict(urllib.parse.parse_qsl(_body(environ).decode(errors="replace")))
         if form.get("Action") != "AssumeRoleWithWebIdentity":
             raise DeniedError("AccessDenied", 403, "the request is not signed")
@@ -72,17 +72,17 @@ class Gate:
         web_identity.check(form.get("WebIdentityToken", ""), trust, self._providers())
 
     def _providers(self) -> dict[str, web_identity.IdentityProvider]:
-        """Return the identity providers whose keys are known: that of the one cluster."""
+        """Return the identity providers with known keys, by issuer: only that of the one cluster."""
         cluster = self._account.cluster
         if cluster.issuer_key is None:
             return {}
         url = cluster.issuer.removeprefix("https://")
-        known = iam_backends[self._account.account_id][PARTITION].open_id_providers.values()
+        registered = iam_backends[self._account.account_id][PARTITION].open_id_providers.values()
         providers = [
             web_identity.IdentityProvider(
                 arn=provider.arn, issuer=cluster.issuer, audiences=provider.client_id_list, key=cluster.issuer_key
             )
-            for provider in known
+            for provider in registered
             if provider.url == url
         ]
         return {provider.issuer: provider for provider in providers}
@@ -91,9 +91,9 @@ class Gate:
         session = sessions.find(self._account.account_id, access_key)
         if session is None:
             code = "InvalidAccessKeyId" if service == "s3" else "InvalidClientTokenId"
-            raise DeniedError(code, 403, f"the access key {access_key} is not one of this account")
+            raise DeniedError(code, 403, f"the access key {access_key} doesn't belong to this account")
         if session.expired or session.token != _security_token(environ):
-            raise DeniedError("ExpiredToken", 400, "the session has expired, or its token is not the one given out")
+            raise DeniedError("ExpiredToken", 400, "the session has expired, or its token is wrong")
         for call in _calls(environ, service):
             if not sessions.may(self._account.account_id, session, call):
                 message = f"{session.arn} is not authorized to perform {call.action} on {call.resource}"
@@ -101,11 +101,11 @@ class Gate:
 
 
 def _credential(environ: Environ) -> tuple[str | None, str]:
-    """Return the access key of a request, None if it isn't signed, and the service that it is for."""
+    """Return the access key of a request, or None if it isn't signed, and the service that it is for."""
     query = dict(urllib.parse.parse_qsl(environ.get("QUERY_STRING", "")))
-    given = environ.get("HTTP_AUTHORIZATION") or f"Credential={query.get(_QUERY_CREDENTIAL, '')}"
-    found = _CREDENTIAL.search(given)
-    return (found[1], found[2]) if found else (None, "sts" if environ["REQUEST_METHOD"] == "POST" else "s3")
+    header = environ.get("HTTP_AUTHORIZATION") or f"Credential={query.get(_QUERY_CREDENTIAL, '')}"
+    match = _CREDENTIAL.search(header)
+    return (match[1], match[2]) if match else (None, "sts" if environ["REQUEST_METHOD"] == "POST" else "s3")
 
 
 def _security_token(environ: Environ) -> str | None:
@@ -114,7 +114,7 @@ def _security_token(environ: Environ) -> str | None:
 
 
 def _calls(environ: Environ, service: str) -> list[policies.Call]:
-    """Return the calls that a request of a role's session is."""
+    """Return the AWS calls that a request stands for."""
     if service == "s3":
         headers = {
             name.removeprefix("HTTP_").replace("_", "-").lower(): value
@@ -122,14 +122,14 @@ def _calls(environ: Environ, service: str) -> list[policies.Call]:
             if name.startswith("HTTP_")
         }
         query = environ.get("QUERY_STRING", "")
-        several = environ["REQUEST_METHOD"] == "POST" and "delete" in query
+        deletes_objects = environ["REQUEST_METHOD"] == "POST" and "delete" in query
         return s3_calls.calls(
             s3_calls.Request(
                 method=environ["REQUEST_METHOD"],
                 path=environ["PATH_INFO"],
                 query=query,
                 headers=headers,
-                body=_body(environ) if several else b"",
+                body=_body(environ) if deletes_objects else b"",
             )
         )
     if target := environ.get("HTTP_X_AMZ_TARGET"):
@@ -142,10 +142,10 @@ def _calls(environ: Environ, service: str) -> list[policies.Call]:
 
 
 def _body(environ: Environ) -> bytes:
-    """Return a request's body, and leave it to be read again."""
+    """Return a request's body, and keep it readable for moto."""
     size = int(environ.get("CONTENT_LENGTH") or 0)
     if size > _SMALL:
-        raise DeniedError("RequestEntityTooLarge", 413, f"a body of {size} bytes is more than this call takes")
+        raise DeniedError("RequestEntityTooLarge", 413, f"the body must be at most {_SMALL} bytes, got {size}")
     body = environ["wsgi.input"].read(size) if size else b""
     environ["wsgi.input"] = io.BytesIO(body)
     return body
@@ -154,7 +154,7 @@ def _body(environ: Environ) -> bytes:
 def _refusal(
     start_response: StartResponse, service: str, error: DeniedError | web_identity.RefusedError
 ) -> Iterable[bytes]:
-    """Answer as the service would: S3 in its XML, the query services in theirs, the others in JSON."""
+    """Return an error in the service's format: S3's XML, the query services' XML, or JSON."""
     code, message = escape(error.code), escape(str(error))
     if service == "s3":
         text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"

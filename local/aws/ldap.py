@@ -1,32 +1,32 @@
-"""Where a PostgreSQL server asks whether a password is right: the simple bind of LDAP, and nothing else of LDAP.
+"""A minimal LDAP server through which a PostgreSQL server verifies passwords. It supports only the simple bind.
 
-PostgreSQL speaks it out of the box and sends the password whole, however long. Through PAM the tokens of IAM would be
-cut: pam_exec hands 512 bytes to a program. https://www.rfc-editor.org/rfc/rfc4511#section-4.2
+PostgreSQL supports LDAP out of the box and sends passwords of any length. PAM would truncate IAM tokens, as pam_exec
+passes only 512 bytes to a program. https://www.rfc-editor.org/rfc/rfc4511#section-4.2
 """
 
 import socketserver
 from collections.abc import Callable
 from io import BufferedIOBase
 
-# Tags of BER (X.690) that a bind has.
+# BER tags (X.690) that occur in a bind.
 _INTEGER, _OCTETS, _ENUMERATED, _SEQUENCE = 0x02, 0x04, 0x0A, 0x30
 _BIND_REQUEST, _BIND_RESPONSE, _SIMPLE = 0x60, 0x61, 0x80
 _SUCCESS, _INVALID_CREDENTIALS = 0, 49
-# Longer than any login; PostgreSQL takes passwords of at most 64 KiB.
+# More than any login needs: PostgreSQL accepts passwords of at most 64 KiB.
 _LONGEST = 1 << 17
 
-# What pg_hba.conf has PostgreSQL put before the name: a bind is for a distinguished name.
+# pg_hba.conf makes PostgreSQL prepend this, because a bind needs a distinguished name.
 NAME_PREFIX = "cn="
 
 Check = Callable[[str, str], bool]
 
 
 class MalformedError(Exception):
-    """A message that is no simple bind."""
+    """A message that isn't a simple bind."""
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Answers binds with what `check` says of the name and the password."""
+    """A server that answers binds with the result of `check` for the name and the password."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -40,13 +40,13 @@ class _Handler(socketserver.StreamRequestHandler):
     timeout = 10
 
     def handle(self) -> None:
-        """Answer one bind; the client then ends the connection."""
+        """Answer one bind. The caller then closes the connection."""
         try:
             message, name, password = read_bind(self.rfile)
         except (MalformedError, OSError):
             return
-        known = isinstance(self.server, Server) and self.server.check(name, password)
-        code = _SUCCESS if known else _INVALID_CREDENTIALS
+        accepted = isinstance(self.server, Server) and self.server.check(name, password)
+        code = _SUCCESS if accepted else _INVALID_CREDENTIALS
         self.wfile.write(response(message, code))
 
 
@@ -54,7 +54,7 @@ def read_bind(stream: BufferedIOBase) -> tuple[int, str, str]:
     """Return a simple bind's message number, name and password.
 
     Raises:
-        MalformedError: The message is something else.
+        MalformedError: The message isn't a simple bind.
     """
     body = _Reader(_Reader.of(stream).take(_SEQUENCE))
     message = int.from_bytes(body.take(_INTEGER), "big")
@@ -64,14 +64,14 @@ def read_bind(stream: BufferedIOBase) -> tuple[int, str, str]:
 
 
 def response(message: int, code: int) -> bytes:
-    """Return the answer to a bind, with no more to say than its code."""
+    """Return the response to a bind, which contains only a result code."""
     result = _element(_ENUMERATED, bytes([code])) + _element(_OCTETS, b"") + _element(_OCTETS, b"")
     number = _element(_INTEGER, message.to_bytes(4, "big"))
     return _element(_SEQUENCE, number + _element(_BIND_RESPONSE, result))
 
 
 def bind(message: int, name: str, password: str) -> bytes:
-    """Return a simple bind, as a client writes it."""
+    """Return the message of a simple bind."""
     parts = _element(_INTEGER, b"\x03") + _element(_OCTETS, name.encode()) + _element(_SIMPLE, password.encode())
     return _element(_SEQUENCE, _element(_INTEGER, bytes([message])) + _element(_BIND_REQUEST, parts))
 
@@ -83,27 +83,27 @@ def _element(tag: int, content: bytes) -> bytes:
 
 
 class _Reader:
-    """Takes the elements of a BER message one after another."""
+    """A reader of the elements of a BER message."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
     @classmethod
     def of(cls, stream: BufferedIOBase) -> "_Reader":
-        """Return a reader of the one message on a stream."""
+        """Return a reader for the next message in a stream."""
         head = stream.read(2)
-        if len(head) < 2:  # noqa: PLR2004 - a tag and the first byte of a length
+        if len(head) < 2:  # noqa: PLR2004 - a tag and the first byte of the length
             message = "the connection has ended"
             raise MalformedError(message)
         more = stream.read(head[1] & 0x7F) if head[1] & 0x80 else b""
         size = int.from_bytes(more, "big") if more else head[1]
         if size > _LONGEST:
-            message = f"a message of {size} bytes is no login"
+            message = f"a message must have at most {_LONGEST} bytes, got {size}"
             raise MalformedError(message)
         return cls(head + more + stream.read(size))
 
     def take(self, tag: int) -> bytes:
-        """Return the content of the next element, which must have this tag."""
+        """Return the content of the next element, which must have the tag."""
         if len(self._content) < 2 or self._content[0] != tag:  # noqa: PLR2004
             message = f"expected an element with the tag {tag:#x}"
             raise MalformedError(message)

@@ -1,6 +1,6 @@
-"""What a set of IAM policy documents allows, for the calls that the emulated account checks.
+"""Evaluation of IAM policy documents, for the calls that the emulated account checks.
 
-The evaluation is that of the IAM guide: an explicit deny wins, then an allow, and what nobody allows is denied.
+It follows the IAM guide: an explicit deny wins, then an allow, and everything else is denied.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
@@ -13,12 +13,12 @@ Document = Mapping[str, Any]
 
 
 class UnknownConditionError(Exception):
-    """A condition that is not evaluated here: nothing can be said about its statement."""
+    """A condition operator that isn't supported, so that its statement can't be evaluated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """One action on one resource; `context` are the condition keys that the service gives it, in lower case."""
+    """One action on one resource. `context` holds the condition keys of the request, in lower case."""
 
     action: str
     resource: str
@@ -26,13 +26,13 @@ class Call:
 
 
 def allows(documents: Iterable[Document], call: Call) -> bool:
-    """Tell whether identity policies allow a call."""
+    """Return whether identity policies allow a call."""
     found = [statement for document in documents for statement in statements(document) if applies(statement, call)]
     return any(each["Effect"] == "Allow" for each in found) and not any(each["Effect"] == "Deny" for each in found)
 
 
 def denies(documents: Iterable[Document], call: Call) -> bool:
-    """Tell whether a statement of resource policies, such as a bucket's, denies a call to everybody."""
+    """Return whether resource policies, such as a bucket's, deny a call to every principal."""
     return any(
         statement["Effect"] == "Deny"
         and statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
@@ -43,10 +43,10 @@ def denies(documents: Iterable[Document], call: Call) -> bool:
 
 
 def applies(statement: Document, call: Call) -> bool:
-    """Tell whether a statement is about a call.
+    """Return whether a statement applies to a call.
 
     Raises:
-        UnknownConditionError: It has a condition operator that is not known here.
+        UnknownConditionError: A condition operator isn't supported.
     """
     return (
         _covers(statement, "Action", call.action.lower(), str.lower)
@@ -56,15 +56,15 @@ def applies(statement: Document, call: Call) -> bool:
 
 
 def conditions_hold(conditions: Document, context: Mapping[str, str]) -> bool:
-    """Tell whether every condition holds for the keys that a call has; `context` has its keys in lower case.
+    """Return whether every condition holds for a call's `context`, whose keys are in lower case.
 
     Raises:
-        UnknownConditionError: There is an operator that is not known here.
+        UnknownConditionError: A condition operator isn't supported.
     """
     return all(
-        _holds(operator, context.get(key.lower()), _listed(wanted))
+        _holds(operator, context.get(key.lower()), _listed(expected))
         for operator, keys in conditions.items()
-        for key, wanted in keys.items()
+        for key, expected in keys.items()
     )
 
 
@@ -76,43 +76,43 @@ def statements(document: Document) -> Sequence[Document]:
 def _covers(statement: Document, element: str, value: str, fold: Callable[[str], str]) -> bool:
     if f"Not{element}" in statement:
         return not any(_like(fold(pattern), value) for pattern in _listed(statement[f"Not{element}"]))
-    # A trust policy's statement has no resource: it is about the role that it belongs to.
+    # A statement of a trust policy has no resource, because it applies to its own role.
     return element not in statement or any(_like(fold(pattern), value) for pattern in _listed(statement[element]))
 
 
-def _holds(operator: str, actual: str | None, wanted: Sequence[str]) -> bool:
+def _holds(operator: str, actual: str | None, expected: Sequence[str]) -> bool:
     name = operator.removesuffix("IfExists")
     if name == "Null":
-        return (actual is None) == (str(wanted[0]).lower() == "true")
-    # A key that the call doesn't have fails a condition, but for the operators with "Not" or "IfExists".
+        return (actual is None) == (str(expected[0]).lower() == "true")
+    # A missing key fails a condition, except for operators with "Not" or "IfExists".
     if actual is None:
         return name != operator or "Not" in name
     positive, matches = _OPERATORS.get(name, (True, None))
     if matches is None:
-        message = f"the condition operator {operator} is not known to the emulated AWS"
+        message = f"the emulated AWS doesn't support the condition operator {operator}"
         raise UnknownConditionError(message)
-    return any(matches(str(value), actual) for value in wanted) is positive
+    return any(matches(str(value), actual) for value in expected) is positive
 
 
 def _like(pattern: str, value: str) -> bool:
-    """Match IAM's wildcards: `*` stands for any characters, `?` for one."""
+    """Match IAM's wildcards: `*` for any characters, `?` for one."""
     expression = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in pattern)
     return re.fullmatch(expression, value, re.DOTALL) is not None
 
 
-def _listed(given: Any) -> Sequence[Any]:  # noqa: ANN401 - policies write one as itself and several as a list.
-    return given if isinstance(given, (list, tuple)) else (given,)
+def _listed(value: Any) -> Sequence[Any]:  # noqa: ANN401 - policies may have one value or a list.
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def _same(wanted: str, actual: str) -> bool:
-    return wanted == actual
+def _same(expected: str, actual: str) -> bool:
+    return expected == actual
 
 
-def _same_truth(wanted: str, actual: str) -> bool:
-    return wanted.lower() == actual.lower()
+def _same_truth(expected: str, actual: str) -> bool:
+    return expected.lower() == actual.lower()
 
 
-# Each with whether it wants a match or none.
+# Each operator with its comparison, and whether a match satisfies it.
 _OPERATORS: Mapping[str, tuple[bool, Callable[[str, str], bool]]] = {
     "StringEquals": (True, _same),
     "StringNotEquals": (False, _same),
@@ -123,6 +123,6 @@ _OPERATORS: Mapping[str, tuple[bool, Callable[[str, str], bool]]] = {
     "ArnLike": (True, _like),
     "ArnNotLike": (False, _like),
     "Bool": (True, _same_truth),
-    "NumericLessThan": (True, lambda wanted, actual: float(actual) < float(wanted)),
-    "NumericGreaterThanEquals": (True, lambda wanted, actual: float(actual) >= float(wanted)),
+    "NumericLessThan": (True, lambda expected, actual: float(actual) < float(expected)),
+    "NumericGreaterThanEquals": (True, lambda expected, actual: float(actual) >= float(expected)),
 }

@@ -1,4 +1,4 @@
-"""Which S3 actions a request needs, on which resources: the part of S3's REST interface that the workloads speak.
+"""The S3 actions and resources that a request requires, for the part of S3's REST API that the workloads use.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html, https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
@@ -38,7 +38,7 @@ _OF_BUCKET = {
     "tagging": "BucketTagging",
     "versioning": "BucketVersioning",
 }
-# Request headers that are condition keys.
+# Request headers that are also condition keys.
 _HEADERS = (
     "x-amz-acl",
     "x-amz-server-side-encryption",
@@ -49,7 +49,7 @@ _HEADERS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """An S3 request in the path style; `headers` have names in lower case."""
+    """An S3 request in path style. The names of `headers` are in lower case."""
 
     method: str
     path: str
@@ -59,10 +59,10 @@ class Request:
 
 
 def calls(request: Request) -> list[Call]:
-    """Return the calls that a request is; more than one when it names several objects."""
+    """Return the calls that a request stands for: more than one if it names several objects."""
     bucket, _, key = request.path.removeprefix("/").partition("/")
     query = dict(urllib.parse.parse_qsl(request.query, keep_blank_values=True))
-    # The emulator speaks plain HTTP in TLS's place.
+    # The emulator uses plain HTTP where AWS uses TLS.
     context = {"aws:securetransport": "true", "s3:tlsversion": "1.3"} | {
         f"s3:{name}": request.headers[name] for name in _HEADERS if name in request.headers
     }
@@ -71,11 +71,11 @@ def calls(request: Request) -> list[Call]:
     arn = f"arn:aws:s3:::{bucket}"
     if not key:
         return _on_bucket(request, query, arn, context)
-    found = [Call(action=f"s3:{_object_action(request.method, query)}", resource=f"{arn}/{key}", context=context)]
+    required = [Call(action=f"s3:{_object_action(request.method, query)}", resource=f"{arn}/{key}", context=context)]
     if source := request.headers.get("x-amz-copy-source"):
         copied = urllib.parse.unquote(source).removeprefix("/").partition("?")[0]
-        found.append(Call(action="s3:GetObject", resource=f"arn:aws:s3:::{copied}", context=context))
-    return found
+        required.append(Call(action="s3:GetObject", resource=f"arn:aws:s3:::{copied}", context=context))
+    return required
 
 
 def _object_action(method: str, query: Mapping[str, str]) -> str:
@@ -105,9 +105,9 @@ def _on_bucket(request: Request, query: Mapping[str, str], arn: str, context: Ma
 
 
 def _deleted(body: bytes) -> list[tuple[str, str]]:
-    """Return the keys that a DeleteObjects request names, each with "Version" if it names one version."""
+    """Return the keys in a DeleteObjects request, each with "Version" if a version is named, else ""."""
     deleted: list[tuple[str, str]] = []
-    for element in ET.fromstring(body).iter():  # noqa: S314 - expat expands no external entity
+    for element in ET.fromstring(body).iter():  # noqa: S314 - expat doesn't expand external entities
         if element.tag.endswith("Object"):
             parts = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
             deleted.append((parts["Key"], "Version" if "VersionId" in parts else ""))

@@ -20,7 +20,7 @@ from local.aws.state import Store
 
 
 class _Handler(MotoRequestHandler):
-    """Logs what failed only: an update makes thousands of calls."""
+    """A handler that logs only failed requests, because an update makes thousands."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         if str(code) >= "4":
@@ -28,24 +28,22 @@ class _Handler(MotoRequestHandler):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve the account until told to end."""
+    """Serve the account until the process is terminated."""
     parser = argparse.ArgumentParser(prog="python -m local.aws.serve", description=__doc__)
     parser.add_argument("--account", type=Path, required=True, help="the file that describes the account")
     account = read(parser.parse_args(argv).account)
-    # moto has read it when it was imported.
+    # moto read the variable when it was imported.
     if os.environ.get(ACCOUNT_ENV) != account.account_id:
-        parser.error(
-            f"{ACCOUNT_ENV} is {os.environ.get(ACCOUNT_ENV)}: it must be {account.account_id}, as in --account"
-        )
+        parser.error(f"{ACCOUNT_ENV} must be {account.account_id}, as in --account, got {os.environ.get(ACCOUNT_ENV)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     store = Store(account)
     store.restore()
     corrections.install()
     if account.postgres:
-        databases.follow(account.postgres)
+        databases.mirror(account.postgres)
     fixtures.ensure(account)
     if account.logins_port:
-        _answer_logins(account, account.logins_port)
+        _verify_logins(account, account.logins_port)
     store.save()
     store.keep_saving()
     try:
@@ -59,13 +57,13 @@ def _serve(account: Account, application: WSGIApplication) -> None:
     make_server(account.host, account.port, application, threaded=True, request_handler=_Handler).serve_forever()
 
 
-def _answer_logins(account: Account, port: int) -> None:
+def _verify_logins(account: Account, port: int) -> None:
     def check(name: str, password: str) -> bool:
         user = name.removeprefix(ldap.NAME_PREFIX)
         try:
             database_logins.check(account, user, password, datetime.now(UTC))
         except database_logins.LoginRefusedError as error:
-            print(f"the database login of {user} is refused: {error}", flush=True)
+            print(f"refused the database login of {user}: {error}", flush=True)
             return False
         return True
 

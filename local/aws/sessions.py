@@ -1,4 +1,4 @@
-"""The sessions that STS has given out: whose keys they are, and what their role may do."""
+"""The role sessions that STS issued, and what they may do."""
 
 import json
 import urllib.parse
@@ -16,7 +16,7 @@ from local.aws.account import PARTITION
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """A role's session."""
+    """A session of a role."""
 
     role: str
     arn: str
@@ -27,21 +27,21 @@ class Session:
 
 def find(account_id: str, access_key: str) -> Session | None:
     """Return the session that an access key belongs to."""
-    found = sts_backends[account_id][PARTITION].get_assumed_role_from_access_key(access_key)
-    if found is None:
+    assumed = sts_backends[account_id][PARTITION].get_assumed_role_from_access_key(access_key)
+    if assumed is None:
         return None
     return Session(
-        role=found.role_arn.rpartition("/")[2],
-        arn=found.arn,
-        secret_key=found.secret_access_key,
-        token=found.session_token,
-        expired=found.expiration.replace(tzinfo=None) < utcnow().replace(tzinfo=None),
+        role=assumed.role_arn.rpartition("/")[2],
+        arn=assumed.arn,
+        secret_key=assumed.secret_access_key,
+        token=assumed.session_token,
+        expired=assumed.expiration.replace(tzinfo=None) < utcnow().replace(tzinfo=None),
     )
 
 
 def may(account_id: str, session: Session, call: policies.Call) -> bool:
-    """Tell whether the policies of a session's role allow a call, and no bucket's policy denies it to everybody."""
-    # Whatever is here belongs to the one account.
+    """Return whether the policies of a session's role allow a call, and no bucket policy denies it to everyone."""
+    # The one account owns every resource.
     owner = {"aws:resourceaccount": account_id, "s3:resourceaccount": account_id}
     call = replace(call, context={**call.context, **owner})
     try:
@@ -54,13 +54,13 @@ def may(account_id: str, session: Session, call: policies.Call) -> bool:
 
 
 def trust(account_id: str, role_arn: str) -> policies.Document | None:
-    """Return a role's trust policy; None if there is no such role."""
-    found = [role for role in iam_backends[account_id][PARTITION].get_roles() if role.arn == role_arn]
-    return _document(found[0].assume_role_policy_document) if found else None
+    """Return a role's trust policy, or None if the role doesn't exist."""
+    roles = [role for role in iam_backends[account_id][PARTITION].get_roles() if role.arn == role_arn]
+    return _document(roles[0].assume_role_policy_document) if roles else None
 
 
 def _role_policies(account_id: str, name: str) -> Iterator[policies.Document]:
-    # Roles of the platform have policies of their own only, none that AWS manages.
+    # The platform's roles have only inline policies, not managed ones.
     roles = [role for role in iam_backends[account_id][PARTITION].get_roles() if role.name == name]
     yield from (_document(text) for role in roles for text in role.policies.values())
 

@@ -1,8 +1,8 @@
-"""The account's state beside the process that holds it in memory: saved after each change, read at the next start.
+"""Persistence of the account's state, which is saved after each change and restored at the next start.
 
-So it outlives a killed process and a reboot, as data in AWS would. moto keeps everything in Python objects, which can
-be pickled but for locks and private keys. The bodies of S3 objects lie in files of their own, so that a save takes as
-long with many of them as with none. A file of another moto version isn't read.
+It survives a killed process and a reboot, like data in AWS. moto keeps everything in Python objects, which can be
+pickled except for locks and private keys. The bodies of S3 objects are stored in separate files, so that their
+number doesn't slow down a save. State from another version of moto isn't restored.
 """
 
 import copyreg
@@ -25,16 +25,16 @@ from moto.s3.utils import _VersionedKeyStore
 
 from local.aws.account import Account
 
-# What a stack has in AWS, and what the account has before it. The first names the buckets' account in a register.
+# The services that a stack and the account's initial resources use. Restoring S3 also updates moto's global index.
 SERVICES = ("s3", "iam", "sts", "kms", "ec2", "eks", "rds", "secretsmanager", "ecr", "logs")
 POLL_SECONDS = 0.2
-# Long enough that the calls of one update don't each write; a crash loses no more than this.
+# Long enough that one update isn't saved after each call. A crash loses at most this much time.
 QUIET_SECONDS = 0.5
 _PRIVATE_KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)
 
 
 class Store:
-    """The saved state of an account; `identity` is made with an empty account and kept with its state."""
+    """The saved state of an account. `identity` is generated for an empty account and saved with it."""
 
     def __init__(self, account: Account) -> None:
         self._file = Path(account.state) / "state.pickle"
@@ -44,25 +44,25 @@ class Store:
         self.identity = uuid.uuid4().hex
 
     def restore(self) -> None:
-        """Give the account what was saved, if there is anything."""
+        """Restore the saved state, if there is any."""
         if not self._file.exists():
             return
         with self._file.open("rb") as file:
-            saved = pickle.load(file)  # noqa: S301 - written by this very code, where only root writes
+            saved = pickle.load(file)  # noqa: S301 - written by this class, in a folder that only root can write
             if saved != _version():
-                print(f"the saved state is of {saved}, and this is {_version()}: beginning with an empty account")
+                print(f"the saved state is from {saved}, but this is {_version()}: starting with an empty account")
                 return
-            self.identity, kept = _Unpickler(file, self._bodies).load()
-        for service, regions in kept.items():
+            self.identity, services = _Unpickler(file, self._bodies).load()
+        for service, regions in services.items():
             account = _backends(service)[self._account_id]
             for region, backend in regions.items():
                 account[region] = backend
-        for partition, backend in kept["s3"].items():
+        for partition, backend in services["s3"].items():
             for bucket in backend.buckets:
                 s3_backends.bucket_accounts[bucket] = (partition, self._account_id)
 
     def changed(self) -> None:
-        """Tell that a call may have changed something."""
+        """Note that a call may have changed the state."""
         self._changed_at = time.monotonic()
 
     def keep_saving(self) -> None:
@@ -70,13 +70,13 @@ class Store:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def save(self) -> None:
-        """Write the whole state, so that a reader finds the old one or the new one."""
+        """Write the whole state atomically."""
         self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
         buffer = io.BytesIO()
         pickle.dump(_version(), buffer)
         pickler = _Pickler(buffer, self._bodies)
-        kept = {service: dict(_backends(service)[self._account_id]) for service in SERVICES}
-        pickler.dump((self.identity, kept))
+        services = {service: dict(_backends(service)[self._account_id]) for service in SERVICES}
+        pickler.dump((self.identity, services))
         temporary = self._file.with_suffix(".new")
         temporary.touch(mode=0o600)
         temporary.write_bytes(buffer.getvalue())
@@ -94,7 +94,7 @@ class Store:
             try:
                 self.save()
             except RuntimeError:
-                # A call has changed what was just being read: the next round finds it whole.
+                # A call changed the state during the save, so try again in the next round.
                 continue
             if self._changed_at == changed_at:
                 self._changed_at = None
@@ -109,14 +109,14 @@ def _version() -> str:
 
 
 class _Body:
-    """Stands for the body of an object, in the file of that name."""
+    """A placeholder for the body of an object, which is stored in the file with this name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 class _Pickler(pickle.Pickler):
-    """Writes what pickle alone can't: locks, private keys, and the bodies of objects, each in a file of its own."""
+    """A pickler that also supports locks and private keys, and writes the bodies of objects to separate files."""
 
     def __init__(self, file: io.BytesIO, bodies: Path) -> None:
         super().__init__(file, protocol=5)
@@ -124,11 +124,11 @@ class _Pickler(pickle.Pickler):
         self.used: set[str] = set()
 
     def reducer_override(self, obj: object) -> Any:  # noqa: ANN401 - pickle's own signature
-        """Return how to make `obj` again, or leave it to pickle."""
+        """Return how to recreate `obj`, or leave it to pickle."""
         if isinstance(obj, FakeKey):
             return copyreg.__newobj__, (FakeKey,), self._object(obj)  # type: ignore[attr-defined]
         if isinstance(obj, _VersionedKeyStore):
-            # As a dictionary it shows the last version of each object only.
+            # As a dictionary, it contains only the last version of each object.
             return _versions, ({key: obj.getlist(key) for key in obj},)
         if isinstance(obj, type(threading.RLock())):
             return threading.RLock, ()
@@ -142,11 +142,11 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
     def persistent_id(self, obj: object) -> str | None:
-        """Return the name of a body's file."""
+        """Return the file name of a body."""
         return obj.name if isinstance(obj, _Body) else None
 
     def _object(self, key: FakeKey) -> dict[str, Any]:
-        """Return the state of an S3 object, whose body is written to a file unless it is there."""
+        """Return the state of an S3 object, and write its body to a file if it isn't there yet."""
         name = key.etag.strip('"')
         body = self._bodies / name
         if not body.exists():
@@ -154,14 +154,14 @@ class _Pickler(pickle.Pickler):
             temporary.write_bytes(key.value)
             temporary.replace(body)
         self.used.add(name)
-        # What moto's own way to pickle an object leaves out, too.
-        left_out = ("_value_buffer", "lock")
-        return {field: value for field, value in vars(key).items() if field not in left_out} | {"value": _Body(name)}
+        # moto's own pickling omits these, too.
+        omitted = ("_value_buffer", "lock")
+        return {field: value for field, value in vars(key).items() if field not in omitted} | {"value": _Body(name)}
 
 
-def _versions(given: dict[str, list[object]]) -> _VersionedKeyStore:
+def _versions(versions_by_key: dict[str, list[object]]) -> _VersionedKeyStore:
     store = _VersionedKeyStore()
-    for key, versions in given.items():
+    for key, versions in versions_by_key.items():
         store.setlist(key, versions)
     return store
 
@@ -171,7 +171,7 @@ def _private_key(pem: bytes) -> PrivateKeyTypes:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads what `_Pickler` wrote."""
+    """The counterpart of `_Pickler`."""
 
     def __init__(self, file: BinaryIO, bodies: Path) -> None:
         super().__init__(file)

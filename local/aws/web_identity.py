@@ -1,4 +1,4 @@
-"""Whether a pod's token may take a role: what STS checks in AssumeRoleWithWebIdentity, with its errors.
+"""The checks and errors of STS for a pod's token in AssumeRoleWithWebIdentity.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 """
@@ -15,7 +15,7 @@ ACTION = "sts:AssumeRoleWithWebIdentity"
 
 
 class RefusedError(Exception):
-    """STS's answer to a token that may not take the role: its error code, HTTP status and message."""
+    """A refused token, with STS's error code, HTTP status and message."""
 
     def __init__(self, code: str, status: int, message: str) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdentityProvider:
-    """An OpenID Connect provider of the account; `key` is the public key of its tokens, in PEM."""
+    """An OpenID Connect provider of the account. `key` is the public key for its tokens, in PEM."""
 
     arn: str
     issuer: str
@@ -34,13 +34,13 @@ class IdentityProvider:
 
 
 def check(token: str, trust: policies.Document | None, providers: Mapping[str, IdentityProvider]) -> None:
-    """Check a token against a role's trust policy; `providers` are the account's, by issuer.
+    """Check a token against a role's trust policy. `providers` are the account's identity providers, by issuer.
 
     Raises:
-        RefusedError: The token is not what it should be, or the role does not trust it; `trust` None is no such role.
+        RefusedError: The token is invalid, the role doesn't trust it, or the role doesn't exist (`trust` is None).
     """
     provider, claims = _verified(token, providers)
-    # The names of the condition keys: the issuer without its scheme, and the claim.
+    # Condition keys consist of the issuer without its scheme, and the claim.
     prefix = provider.issuer.removeprefix("https://")
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     message = f"Not authorized to perform {ACTION}"
@@ -56,7 +56,7 @@ def check(token: str, trust: policies.Document | None, providers: Mapping[str, I
 
 
 def _verified(token: str, providers: Mapping[str, IdentityProvider]) -> tuple[IdentityProvider, dict[str, Any]]:
-    """Return who issued a token, and its claims, once its signature, audience and time are right."""
+    """Return the provider and the claims of a token, after checking its signature, audience and expiry."""
     try:
         issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
         if issuer not in providers:

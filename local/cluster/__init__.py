@@ -1,6 +1,6 @@
-"""The embedded Kubernetes cluster: real parts, one node, nothing outside the platform's own folders and /run.
+"""The embedded Kubernetes cluster: real components on one node, with all files in the platform's folders and /run.
 
-This module is all that the commands see of it; each file beside it holds one concept.
+The commands use only this module; each other file of the package holds one concept.
 """
 
 import shutil
@@ -26,7 +26,7 @@ from local.cluster.layout import Layout
 from local.cluster.part import Part
 from local.processes import State
 
-# Tools and images that the cluster is made of, by their names in the catalogues.
+# Tools and images of the cluster, by their names in the catalogues.
 TOOLS = (
     "etcd",
     "kube-apiserver",
@@ -45,7 +45,7 @@ IMAGES = (PAUSE_IMAGE, HELPER_IMAGE, *addons.IMAGES)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """What a part of the cluster is doing; `trouble` says what is wrong with it, if anything."""
+    """State of a part of the platform; `trouble` says what is wrong with it, if anything."""
 
     name: str
     state: State
@@ -69,12 +69,12 @@ def names() -> tuple[str, ...]:
 
 
 def _described(where: Layout) -> tuple[Part, ...]:
-    """Return the parts to ask about, not to start: their programs and images may not be here."""
+    """Return the parts to query but not to start: their programs and images may be missing."""
     return _parts(where, {name: Path(name) for name in TOOLS}, dict.fromkeys(IMAGES, ""))
 
 
 def start_runtime(tools: Mapping[str, Path], images: Mapping[str, str]) -> Layout:
-    """Start containerd, so that images can be loaded, on a machine that has been made ready for the cluster."""
+    """Prepare the machine, and start etcd and containerd, so that images can be loaded."""
     where = layout.load()
     claim.take()
     network.check()
@@ -88,39 +88,39 @@ def start_runtime(tools: Mapping[str, Path], images: Mapping[str, str]) -> Layou
 
 
 def start(where: Layout, tools: Mapping[str, Path], images: Mapping[str, str]) -> None:
-    """Start every part that doesn't run, apply what the cluster itself needs, and wait until pods can be used.
+    """Start every part that does not run, apply the cluster's own objects, and wait until pods can run.
 
-    The images must be loaded.
+    The images must be loaded already.
     """
     lifecycle.start(controlplane.parts(where, tools))
-    # Before the other parts start: the manifests give them their roles.
+    # Before the other parts start, because the manifests contain their roles.
     addons.apply(tools["kubectl"], where, images)
     lifecycle.start(_parts(where, tools, images))
     addons.wait(tools["kubectl"], "deployment/coredns")
 
 
 def stop() -> list[str]:
-    """End every process, container, mount, link and firewall rule of the cluster; its data stays.
+    """Stop every process and container, and remove every mount, link and firewall rule; the data stays.
 
-    Returns the names of the processes that ran.
+    Return the names of the processes that were running.
     """
     if claim.is_others():
         return processes.stop(names())
     last = ("containerd", "kube-apiserver", "etcd")
     with progress.step("Stopping the node's agents"):
         stopped = processes.stop([name for name in names() if name not in last])
-    with progress.step("Ending the containers"):
+    with progress.step("Stopping the containers"):
         containers.end_all()
     with progress.step("Stopping containerd, the API server and etcd"):
         for name in last:
             stopped += processes.stop([name])
-    with progress.step("Taking mounts, cgroups and network away"):
+    with progress.step("Removing mounts, cgroups and network"):
         forget_runtime()
     return stopped
 
 
 def forget_runtime() -> None:
-    """Take away all that a reboot would: containers, mounts, cgroups, the network and what lies in /run."""
+    """Remove everything that a reboot would remove: containers, mounts, cgroups, the network and the files in /run."""
     containers.end_all()
     containers.unmount_all()
     containers.remove_cgroups()
@@ -130,7 +130,7 @@ def forget_runtime() -> None:
 
 
 def _forget_elsewhere() -> None:
-    """Delete what the parts keep of our containers in folders that can't be chosen: network results, links to logs."""
+    """Delete what the parts write in fixed folders for our containers: network results and links to logs."""
     for result in Path("/var/lib/cni/results").glob("aegis-*"):
         result.unlink(missing_ok=True)
     for link in Path("/var/log/containers").glob("*.log"):
@@ -139,13 +139,13 @@ def _forget_elsewhere() -> None:
 
 
 def address() -> str | None:
-    """Return the API server's address, if the cluster has been up before."""
+    """Return the API server's address; None if the cluster was never up."""
     where = layout.known()
     return where.api_url if where else None
 
 
 def health() -> list[Health]:
-    """Return each process of the cluster with its state, and whether it is ready."""
+    """Return the state of each process of the cluster, and whether it is ready."""
     where = layout.known()
     if where is None:
         return [Health(name=name, state=State.STOPPED, pid=None, addresses=(), trouble=None) for name in names()]

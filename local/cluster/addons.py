@@ -1,6 +1,6 @@
-"""What runs in the cluster for the cluster: roles, the StorageClass, the name server and the metrics server.
+"""The cluster's own objects: roles, the StorageClass, the name server and the metrics server.
 
-The manifests lie in `manifests/`; they are applied on the server's side, so applying them again changes nothing.
+Their manifests are in `manifests/`. They are applied server-side, so applying them again changes nothing.
 """
 
 import base64
@@ -21,7 +21,7 @@ from local.errors import LocalError
 MANIFESTS = Path(__file__).parent / "manifests"
 FIELD_MANAGER = "aegis"
 NAMESPACE = "kube-system"
-# Images that the manifests need, by their names in the image catalogue.
+# Images of the manifests, by their names in the image catalogue.
 IMAGES = ("coredns", "metrics-server")
 WAIT_SECONDS = 120
 
@@ -30,16 +30,16 @@ def apply(kubectl: Path, layout: Layout, images: Mapping[str, str]) -> None:
     """Apply every manifest.
 
     Raises:
-        LocalError: The API server refuses an object; says which.
+        LocalError: The API server refuses an object; names it.
     """
     apply_objects(kubectl, render(layout, images))
 
 
 def apply_objects(kubectl: Path, objects: Sequence[Mapping[str, Any]]) -> None:
-    """Apply objects on the server's side.
+    """Apply objects server-side.
 
     Raises:
-        LocalError: The API server refuses one; says which.
+        LocalError: The API server refuses an object; names it.
     """
     _kubectl(
         kubectl,
@@ -56,7 +56,7 @@ def wait(kubectl: Path, workload: str, namespace: str = NAMESPACE) -> None:
     """Wait until a workload, such as `deployment/coredns`, is up to date and available.
 
     Raises:
-        LocalError: It isn't in time; says what its pods wait for.
+        LocalError: It is not available in time; says what its pods wait for.
     """
     try:
         _kubectl(kubectl, "rollout", "status", workload, f"--timeout={WAIT_SECONDS}s", namespace=namespace)
@@ -96,7 +96,7 @@ def render(layout: Layout, images: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def fill_in(file: Path, values: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the objects of a file of manifests, with `values` in the places of their names."""
+    """Return the objects of a manifest file, with the placeholders replaced by `values`."""
     return list(yaml.safe_load_all(string.Template(file.read_text()).safe_substitute(values)))
 
 

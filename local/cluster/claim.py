@@ -1,6 +1,6 @@
-"""Whose cluster the machine's one link, runtime folder and firewall chains belong to, by the home that made them.
+"""The claim of one home on the machine's only link, runtime folder and firewall chains.
 
-A machine can have several homes, such as that of the tests, and run one of them at a time.
+A machine can have several homes, such as one for tests, but run the cluster of only one at a time.
 """
 
 from pathlib import Path
@@ -23,12 +23,12 @@ def take() -> None:
 
 
 def is_others() -> bool:
-    """Tell whether the cluster of another home is up, whose network and mounts must be left alone."""
+    """Return whether the cluster of another home is up; its network and mounts must be left alone."""
     return _holder() not in (None, paths.home())
 
 
 def _holder() -> Path | None:
-    """Return the home that has the claim; a home that was deleted has it no more."""
+    """Return the home that has the claim; a deleted home has lost it."""
     if not _file().exists():
         return None
     home = Path(_file().read_text())

@@ -1,7 +1,7 @@
-"""Ending every container of the cluster, and what they leave on the machine: processes, mounts and cgroups.
+"""Stop all containers of the cluster, and remove what they leave on the machine: processes, mounts and cgroups.
 
-Containers outlive containerd, each under a shim of its own. They are found by what only ours have: the cgroup that
-holds the pods, and the socket in a shim's arguments.
+Containers outlive containerd, each under its own shim. Ours are recognised by the cgroup that holds the pods, and by
+the socket in the shim's arguments.
 """
 
 import subprocess
@@ -19,9 +19,9 @@ SHIMS_SECONDS = 10
 
 
 def end_all() -> None:
-    """Ask the first process of every container to end, then kill all that is left, shims included.
+    """Ask the first process of every container to end, then kill the remaining ones, shims included.
 
-    While containerd runs it notices and clears away what it knows of the containers.
+    If containerd is running, it notices and cleans up its own records of the containers.
     """
     processes.end(_first_processes(), grace_seconds=GRACE_SECONDS)
     processes.end(members(), grace_seconds=0)
@@ -32,13 +32,13 @@ def end_all() -> None:
 
 
 def make_cgroups() -> None:
-    """Make the cgroup that holds the pods, in each hierarchy (cgroup v1 has one for each controller)."""
+    """Create the cgroup that holds the pods in each hierarchy (cgroup v1 has one for each controller)."""
     for hierarchy in _hierarchies():
         (hierarchy / node.CGROUP).mkdir(exist_ok=True)
 
 
 def remove_cgroups() -> None:
-    """Take away the cgroups, the inner ones first; one that still has a process stays."""
+    """Remove the cgroups, the inner ones first; a cgroup that still has a process stays."""
     for hierarchy in _hierarchies():
         top = hierarchy / node.CGROUP
         for folder in sorted([*top.rglob("*/"), top], key=lambda path: -len(path.parts)):
@@ -47,7 +47,7 @@ def remove_cgroups() -> None:
 
 
 def unmount_all() -> None:
-    """Unmount all that containers and pods had mounted below the platform's folders, the innermost first."""
+    """Unmount everything that containers and pods mounted below the platform's folders, the innermost first."""
     for root in (paths.runtime(), paths.home()):
         for point in reversed(mounts_below(root)):
             subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
@@ -60,7 +60,7 @@ def mounts_below(folder: Path) -> list[str]:
 
 
 def _unescape(point: str) -> str:
-    """Return a path of mountinfo as it is: the file has blanks and backslashes in octal (proc(5))."""
+    """Decode a path of mountinfo, which has white space and backslashes in octal (proc(5))."""
     return point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 
 
@@ -81,7 +81,7 @@ def _first_processes() -> list[int]:
 
 
 def _is_first(pid: int) -> bool:
-    """Tell whether a process is the first of its container: pid 1 of a pid namespace below ours."""
+    """Return whether a process is the first of its container: pid 1 of a pid namespace below ours."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("NSpid:"):

@@ -90,7 +90,7 @@ def _apiserver(layout: Layout, program: Path) -> Part:
 
 
 def _identity() -> tuple[str, ...]:
-    """Return who the API server takes callers for, and what they may do: certificates, tokens of its own, RBAC."""
+    """Return the flags for authentication and authorisation: certificates, service-account tokens, RBAC."""
     return flags(
         anonymous_auth=False,
         client_ca_file=pki.certificate(pki.CLUSTER_CA),
@@ -110,7 +110,7 @@ def _identity() -> tuple[str, ...]:
 
 
 def _toward_kubelet() -> tuple[str, ...]:
-    """Return how the API server reaches the kubelet: by address, as the node's name resolves nowhere."""
+    """Return the flags for calls to the kubelet, by address because the node's name can't be resolved."""
     return flags(
         kubelet_preferred_address_types="InternalIP",
         kubelet_certificate_authority=pki.certificate(pki.CLUSTER_CA),
@@ -120,7 +120,7 @@ def _toward_kubelet() -> tuple[str, ...]:
 
 
 def _encryption() -> str:
-    """Return the configuration that encrypts Secrets at rest; what was stored before it stays readable."""
+    """Return the configuration that encrypts Secrets at rest; Secrets stored before it stay readable."""
     key = {"name": "key1", "secret": pki.encryption_key().read_text()}
     return json.dumps(
         {
@@ -180,7 +180,7 @@ def _scheduler(layout: Layout, program: Path) -> Part:
 
 
 def _serving(certificate: str, address: str) -> tuple[str, ...]:
-    """Return the flags of a controller that serves on loopback and, being alone, waits for no leader's lease."""
+    """Return the flags of a controller that serves on loopback; it is the only one, so it needs no leader election."""
     host, port = address.split(":")
     return flags(
         bind_address=host,

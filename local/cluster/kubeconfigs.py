@@ -1,4 +1,4 @@
-"""The kubeconfigs: how each part, and the person who runs `make up`, reaches the API server and who they are to it."""
+"""The kubeconfigs of the parts and of the administrator: the API server's address, and each one's identity."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ def path(name: str) -> Path:
 
 
 def text(layout: Layout, name: str) -> str:
-    """Return the kubeconfig of the identity whose certificate is `name`, whole in one file (JSON is YAML)."""
+    """Return a kubeconfig with the certificate and key `name` embedded; JSON is valid YAML."""
     config = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,6 +1,6 @@
-"""The addresses of the embedded cluster, chosen once and kept, because certificates and Services hold them.
+"""The addresses of the embedded cluster, chosen once and kept, because certificates and Services contain them.
 
-One private /16 holds them all: pods, Services and the node. It must not meet a network that the machine already uses.
+Pods, Services and the node share one private /16. It must not overlap a network that the machine already uses.
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ NODE_LINK = "aegis-node0"
 CLUSTER_DOMAIN = "cluster.local"
 NETWORK_ENV = "AEGIS_NETWORK"
 
-# Private ranges that few networks use, away from the ones that Docker, kind, k3s and home routers take.
+# Private ranges that few networks use; Docker, kind, k3s and home routers use others.
 CANDIDATES = ("10.213.0.0/16", "10.187.0.0/16", "172.29.0.0/16", "192.168.0.0/16")
 
 PREFIX_LENGTH = 16
@@ -36,7 +36,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         if self.block.prefixlen != PREFIX_LENGTH:
-            raise LocalError(f"{NETWORK_ENV} is {self.block}: it must be a /16, such as {CANDIDATES[0]}.")
+            raise LocalError(f"{NETWORK_ENV} must be a /16, such as {CANDIDATES[0]}, got {self.block}.")
 
     @property
     def pods(self) -> Network:
@@ -70,40 +70,40 @@ class Layout:
 
 
 def load() -> Layout:
-    """Return the layout that this platform already has, or a new one in a free block, which is then kept.
+    """Return the layout of this platform; the first time, choose a free block and save it.
 
     Raises:
-        LocalError: The block that is wanted or kept, or each candidate, meets a network of this machine.
+        LocalError: The configured or saved block, or every candidate, overlaps a network of this machine.
     """
     taken = _routes()
-    kept = _kept()
-    wanted = os.environ.get(NETWORK_ENV)
-    if kept is None:
-        layout = Layout(block=_parse(wanted) if wanted else _first_free(taken))
-    elif wanted and _parse(wanted) != kept.block:
+    saved = _saved()
+    configured = os.environ.get(NETWORK_ENV)
+    if saved is None:
+        layout = Layout(block=_parse(configured) if configured else _first_free(taken))
+    elif configured and _parse(configured) != saved.block:
         raise LocalError(
-            f"{NETWORK_ENV} is {wanted}, but this platform was made with {kept.block}: "
-            f"unset it, or run `make clean`, which forgets the platform's data."
+            f"{NETWORK_ENV} is {configured}, but this platform was created with {saved.block}: "
+            f"unset it, or run `make clean`, which deletes the platform's data."
         )
     else:
-        layout = kept
-    if met := meets(layout.block, taken):
+        layout = saved
+    if overlapping := meets(layout.block, taken):
         raise LocalError(
-            f"The cluster's network {layout.block} meets {met}, which this machine already uses: "
-            f"set {NETWORK_ENV} to a free /16" + (" and run `make clean` first." if kept else ".")
+            f"The cluster's network {layout.block} overlaps {overlapping}, which this machine already uses: "
+            f"set {NETWORK_ENV} to a free /16" + (" and run `make clean` first." if saved else ".")
         )
-    if kept is None:
+    if saved is None:
         write_whole(_file(), json.dumps({"block": str(layout.block)}))
     return layout
 
 
 def known() -> Layout | None:
-    """Return the layout of the platform if it has been up before."""
-    return _kept()
+    """Return the layout of the platform; None if it was never up."""
+    return _saved()
 
 
 def meets(block: Network, taken: Iterable[Network]) -> Network | None:
-    """Return the first of the networks `taken` that shares an address with `block`."""
+    """Return the first network of `taken` that overlaps `block`."""
     return next((network for network in taken if network.overlaps(block)), None)
 
 
@@ -112,7 +112,7 @@ def _first_free(taken: list[Network]) -> Network:
         if not meets(Network(candidate), taken):
             return Network(candidate)
     raise LocalError(
-        f"Each of {', '.join(CANDIDATES)} meets a network of this machine: set {NETWORK_ENV} to a free /16."
+        f"Each of {', '.join(CANDIDATES)} overlaps a network of this machine: set {NETWORK_ENV} to a free /16."
     )
 
 
@@ -120,10 +120,10 @@ def _parse(text: str) -> Network:
     try:
         return Network(text)
     except ValueError as error:
-        raise LocalError(f"{NETWORK_ENV} is {text!r}: it must be an IPv4 /16, such as {CANDIDATES[0]}.") from error
+        raise LocalError(f"{NETWORK_ENV} must be an IPv4 /16, such as {CANDIDATES[0]}, got {text!r}.") from error
 
 
-def _kept() -> Layout | None:
+def _saved() -> Layout | None:
     try:
         return Layout(block=Network(json.loads(_file().read_text())["block"]))
     except FileNotFoundError:
@@ -135,7 +135,7 @@ def _file() -> Path:
 
 
 def _routes() -> list[Network]:
-    """Return the IPv4 networks that this machine has a route to, but for the default and the cluster's own links."""
+    """Return the IPv4 networks with a route on this machine, except the default and the cluster's own links."""
     output = subprocess.run(
         ["ip", "-json", "-4", "route", "show", "table", "all"], capture_output=True, text=True, check=True
     ).stdout

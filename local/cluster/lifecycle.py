@@ -1,4 +1,4 @@
-"""Starting and stopping the cluster's parts: in the order of what they need, each waited for until it is ready."""
+"""Start the cluster's parts in the order of their needs, and wait until each is ready."""
 
 import graphlib
 import subprocess
@@ -16,9 +16,9 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def waves(parts: Iterable[Part]) -> list[list[Part]]:
-    """Return the parts in groups: each needs only parts of the groups before it."""
+    """Return the parts in groups; each part needs only parts of earlier groups."""
     by_name = {part.name: part for part in parts}
-    # What a part needs and is not here is started elsewhere.
+    # Needed parts that are not in `parts` are started elsewhere.
     order = graphlib.TopologicalSorter(
         {name: [needed for needed in part.after if needed in by_name] for name, part in by_name.items()}
     )
@@ -32,9 +32,9 @@ def waves(parts: Iterable[Part]) -> list[list[Part]]:
 
 
 def start(parts: Iterable[Part]) -> list[str]:
-    """Start what doesn't run, and what runs with an older configuration; wait until all are ready.
+    """Start parts that don't run, restart those with an older configuration, and wait until all are ready.
 
-    Returns the names of the parts that were started.
+    Return the names of the parts that were started.
 
     Raises:
         LocalError: A part ended or was not ready in time; names its log.
@@ -57,7 +57,7 @@ def _start_one(part: Part) -> bool:
     processes.stop([part.name])
     for address in part.listens:
         if holder := port_holder(address):
-            raise LocalError(f"{part.name} needs {address}, which {holder} has: stop it, {part.remedy}.")
+            raise LocalError(f"{part.name} needs {address}, which {holder} uses: stop it, {part.remedy}.")
     processes.start(part.name, part.argv, env={**_environment(), **part.env}, fingerprint=fingerprint)
     return True
 
@@ -78,13 +78,13 @@ def _wait(part: Part) -> None:
 
 
 def health(part: Part) -> tuple[State, str | None]:
-    """Return what a part is doing and, if it runs, why it isn't ready."""
+    """Return the state of a part and, if it runs but is not ready, the reason."""
     state = processes.state(part.name)
     return state, part.ready() if state is State.RUNNING else None
 
 
 def port_holder(address: str) -> str | None:
-    """Return who listens on `host:port`, or on that port of every address, as `name (process 123)`; None if free."""
+    """Return the process that listens on `host:port` or on all addresses, as `name (process 123)`; None if free."""
     host, port = address.rsplit(":", 1)
     output = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
     for line in output.splitlines():
@@ -95,7 +95,7 @@ def port_holder(address: str) -> str | None:
 
 
 def _holder(line: str) -> str:
-    """Return the process of a line of `ss`, whose last field reads `users:(("name",pid=1,fd=2))`."""
+    """Return the process of a line of `ss`, whose last field is `users:(("name",pid=1,fd=2))`."""
     _, found, users = line.partition('users:(("')
     if not found:
         return "another process"
@@ -104,7 +104,7 @@ def _holder(line: str) -> str:
 
 
 def _environment() -> Mapping[str, str]:
-    """Return the parts' environment: nothing of the caller's, whose proxies and the like are not theirs."""
+    """Return the parts' environment variables; the caller's, such as proxies, don't apply to them."""
     return {
         "PATH": SYSTEM_PATH,
         "HOME": str(paths.home()),

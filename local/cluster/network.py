@@ -1,6 +1,6 @@
 """The machine's side of the cluster's network: the node's address, routing, and the firewall of NetworkPolicies.
 
-All that is made here is found by name and unmade by `remove`: one link, and the chains and sets of the cluster's parts.
+`remove` finds everything by name and removes it: one link, and the chains and sets of the cluster's parts.
 """
 
 import json
@@ -22,7 +22,7 @@ OWN_SET = re.compile(r"^(inet6:)?(KUBE-|kube-router-)")
 
 
 def kube_router(layout: Layout, tools: Mapping[str, Path]) -> Part:
-    """Return the part that enforces NetworkPolicies; routes and Services are others' matter."""
+    """Return the part that enforces NetworkPolicies; other parts handle routes and Services."""
     kubeconfig = kubeconfigs.path("kube-router")
     return Part(
         name="kube-router",
@@ -53,10 +53,10 @@ def _policies_are_enforced() -> str | None:
 
 
 def check() -> None:
-    """Refuse a machine whose firewall is another Kubernetes': both would write the same chains.
+    """Refuse a machine that runs another Kubernetes: both would write the same firewall chains.
 
     Raises:
-        LocalError: The chains are there while our link isn't.
+        LocalError: The chains exist without our link.
     """
     if not _link() and "-N KUBE-SERVICES" in _run("iptables", "-t", "nat", "-S"):
         raise LocalError(
@@ -66,9 +66,9 @@ def check() -> None:
 
 
 def ensure(layout: Layout) -> None:
-    """Make the node's link, the route to Services and the rules that let pods through; all of it may be there already.
+    """Create the node's link, the route to Services and the rules that let pods through, where they are missing.
 
-    The link is a bridge without ports: a device that every kernel has and that holds an address that is not loopback.
+    The link is a bridge without ports: every kernel supports it, and it can have an address that is not loopback.
     """
     link = _link()
     if not link:
@@ -77,7 +77,7 @@ def ensure(layout: Layout) -> None:
         _run("ip", "address", "flush", "dev", NODE_LINK)
         _run("ip", "address", "add", f"{layout.node_ip}/32", "dev", NODE_LINK)
     _run("ip", "link", "set", NODE_LINK, "up")
-    # Without it a machine that has no default route could not reach a Service.
+    # A machine without a default route could not reach a Service otherwise.
     _run("ip", "route", "replace", str(layout.services), "dev", NODE_LINK, "src", layout.node_ip)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     pods, block = str(layout.pods), str(layout.block)
@@ -86,7 +86,7 @@ def ensure(layout: Layout) -> None:
 
 
 def remove() -> None:
-    """Take away the link and every chain and set that the cluster's parts made."""
+    """Remove the link and every chain and set of the cluster's parts."""
     for family in ("iptables", "ip6tables"):
         for table in ("filter", "nat", "mangle"):
             saved = _run(f"{family}-save", "-t", table)
@@ -103,9 +103,9 @@ def remove() -> None:
 
 
 def removal(saved: str, table: str) -> str:
-    """Return the `iptables-restore --noflush` script that takes our chains, and what jumps to them, out of a table.
+    """Return the `iptables-restore --noflush` script that removes our chains, and the jumps to them, from a table.
 
-    `saved` is what `iptables-save` printed. The script is empty when there is nothing of ours.
+    `saved` is the output of `iptables-save`. The script is empty if the table has no chain of ours.
     """
     chains = [line[1:].split()[0] for line in saved.splitlines() if line.startswith(":")]
     own = [chain for chain in chains if OWN_CHAIN.match(chain)]
@@ -122,7 +122,7 @@ def removal(saved: str, table: str) -> str:
 
 
 def _rules(table: str, hook: str, chain: str, rules: Sequence[Sequence[str]]) -> None:
-    """Have just `rules` in `chain`, and one jump to it at the end of `hook`."""
+    """Set the rules of `chain` to `rules`, and add a jump to it at the end of `hook` if it is missing."""
     script = [f"*{table}", f":{chain} - [0:0]", *(" ".join(["-A", chain, *rule]) for rule in rules), "COMMIT", ""]
     _run("iptables-restore", "--noflush", stdin="\n".join(script))
     if f"-A {hook} -j {chain}" not in _run("iptables", "-t", table, "-S", hook):
@@ -130,7 +130,7 @@ def _rules(table: str, hook: str, chain: str, rules: Sequence[Sequence[str]]) ->
 
 
 def _link() -> list[str]:
-    """Return the addresses of the node's link, and its name; empty if there is no such link."""
+    """Return the name and addresses of the node's link; empty if the link does not exist."""
     links = json.loads(_run("ip", "-json", "address") or "[]")
     return [
         part

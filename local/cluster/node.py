@@ -1,6 +1,6 @@
 """The node: containerd, which runs the containers, the kubelet, which runs the pods, and kube-proxy for Services.
 
-Everything of theirs lies in the platform's own folders, so that another containerd on the machine is not touched.
+All their files are in the platform's own folders, so that another containerd on the machine is not affected.
 """
 
 import json
@@ -40,7 +40,7 @@ def socket() -> Path:
 
 
 def ctr() -> tuple[str, ...]:
-    """Return the start of a `ctr` command on the cluster's containers and images."""
+    """Return the first words of a `ctr` command on the cluster's containers and images."""
     return ("ctr", "--address", str(socket()), "--namespace", "k8s.io")
 
 
@@ -109,9 +109,9 @@ Root = "{paths.runtime() / "runc"}"
 
 
 def _pod_network(layout: Layout) -> str:
-    """Return the pods' network: a link of its own from each pod to the node, which routes between them.
+    """Return the pods' network: each pod has its own link to the node, which routes between pods.
 
-    So all traffic between pods is routed, and NetworkPolicies hold without the kernel's bridge filter.
+    Because all traffic between pods is routed, NetworkPolicies work without the kernel's bridge filter.
     """
     network = {
         "cniVersion": "0.4.0",
@@ -144,7 +144,7 @@ def _kubelet(layout: Layout, program: Path) -> Part:
                 root_dir=paths.home() / "kubelet",
                 node_ip=layout.node_ip,
                 hostname_override=NODE_NAME,
-                # Where the kubelet's own cAdvisor reads the containers' figures.
+                # The kubelet's cAdvisor reads the containers' metrics there.
                 containerd=socket(),
                 node_labels="topology.kubernetes.io/region=local,topology.kubernetes.io/zone=local-a",
             ),
@@ -167,8 +167,8 @@ def _kubelet(layout: Layout, program: Path) -> Part:
 def _kubelet_config(layout: Layout, resolver: Path) -> dict[str, object]:
     """Return the kubelet's configuration.
 
-    Images are never collected, as they can't be pulled again, and pods are evicted by bytes rather than by shares of a
-    disk that others fill.
+    Images are never garbage-collected, because they can't be pulled again. Eviction thresholds are in bytes, not
+    shares, because the machine's other data may fill the disk.
     """
     host, port = KUBELET_HEALTH.split(":")
     return {
@@ -205,7 +205,7 @@ def _kubelet_config(layout: Layout, resolver: Path) -> dict[str, object]:
 
 
 def _name_servers() -> str:
-    """Return the machine's name servers, but for those on its loopback: a pod has a loopback of its own."""
+    """Return the machine's name servers except those on loopback, which a pod can't reach."""
     for source in (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf")):
         if source.exists():
             lines = source.read_text().splitlines()
@@ -227,7 +227,7 @@ def _kube_proxy(layout: Layout, program: Path) -> Part:
         "metricsBindAddress": KUBE_PROXY_METRICS,
         "nodePortAddresses": [f"{layout.node_ip}/32"],
         "oomScoreAdj": 0,
-        # Zero leaves the kernel's own table of connections as it is.
+        # Zero leaves the kernel's own settings of connection tracking unchanged.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     }
     return Part(

@@ -1,6 +1,6 @@
-"""What a part of the cluster is: one process, what it listens on, and how one knows that it is ready.
+"""A part of the cluster: one process, its addresses, and the check that it is ready.
 
-The parts themselves are data in the files beside this one; starting and stopping them is `lifecycle`'s.
+The other files of this package define the parts; `lifecycle` starts and stops them.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ Check = Callable[[], str | None]
 
 
 def alive() -> str | None:
-    """Be ready as soon as the process runs: for a part that serves nothing to ask."""
+    """Pass as soon as the process runs, for a part without a health endpoint."""
     return None
 
 
@@ -28,10 +28,10 @@ class Part:
     """One process of the cluster.
 
     `ready` returns why the part is not ready yet, or None. `after` names the parts that must be ready before it
-    starts. `listens` are the addresses it takes, `host:port`. `files` returns its configuration, which is written
-    before it starts, and `reads` names other files that it takes at its start: a part whose program, arguments,
-    environment or files have changed is started anew. `env` is added to the environment that all parts have. `remedy`
-    is what to do where another process has one of its addresses, after "stop it".
+    starts. `listens` are its addresses, `host:port`. `files` returns its configuration, which is written before it
+    starts, and `reads` names other files that it reads at its start: a part whose program, arguments, environment
+    variables or files have changed is restarted. `env` is added to the environment variables of all parts. `remedy`
+    continues the advice "stop it" for the case that another process uses one of its addresses.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Part:
     remedy: str = "and run `make up` again"
 
     def write_files(self) -> None:
-        """Write the configuration files; they may hold keys, so only their owner reads them."""
+        """Write the configuration files, readable only by their owner because they may contain keys."""
         for path, text in self.files().items():
             write_whole(path, text, 0o600)
 
     def fingerprint(self) -> str:
-        """Return a digest of all that the process is started with."""
+        """Return a digest of everything that the process is started with."""
         program = Path(self.argv[0]).stat()
         started_with = {
             "program": [program.st_size, program.st_mtime_ns],
@@ -63,7 +63,7 @@ class Part:
 
 
 def answers(url: str, *, certificate: str | None = None, authority: str = pki.CLUSTER_CA) -> Check:
-    """Return a check that is passed when `url` answers 200, asked with a client certificate of ours if one is named."""
+    """Return a check that `url` answers with 200; `certificate` names the client certificate of the request."""
 
     def check() -> str | None:
         context = None
@@ -84,12 +84,12 @@ def answers(url: str, *, certificate: str | None = None, authority: str = pki.CL
 
 
 def passed(*checks: Check) -> Check:
-    """Return a check that is passed when all of these are; it tells the first that isn't."""
+    """Return a check that passes if all `checks` pass, and returns the first reason otherwise."""
     return lambda: next((reason for check in checks if (reason := check())), None)
 
 
 def flags(**options: object) -> tuple[str, ...]:
-    """Return `--some-name=value` for each option; the underscores of a name stand for its dashes."""
+    """Return `--some-name=value` for each option; underscores in a name become dashes."""
     return tuple(
         f"--{name.replace('_', '-')}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in options.items()

@@ -1,7 +1,7 @@
-"""The certificates and keys of the cluster: three authorities of its own, and one certificate for each part.
+"""The certificates and keys of the cluster: three certificate authorities, and one certificate for each part.
 
-etcd and the aggregation layer have authorities apart from the cluster's, so that a client certificate of the cluster
-opens neither the database nor the header-based identity of aggregated API servers.
+etcd and the aggregation layer have separate authorities, so that a client certificate of the cluster gives access
+neither to etcd nor to the header-based identity of aggregated API servers.
 """
 
 import base64
@@ -25,14 +25,14 @@ from local.processes import write_whole
 
 AUTHORITY_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=365)
-# A certificate with less time left than this is issued anew by the next `make up`.
+# The next `make up` renews a certificate with less time left than this.
 RENEW_BEFORE = timedelta(days=60)
 
 CLUSTER_CA = "ca"
 ETCD_CA = "etcd-ca"
 FRONT_PROXY_CA = "front-proxy-ca"
 SERVICE_ACCOUNT_KEY = "service-account"
-# The group that the bootstrap policy of every API server binds to cluster-admin.
+# Every API server's bootstrap policy binds this group to cluster-admin.
 ADMIN_GROUP = "system:masters"
 
 PrivateKey = ec.EllipticCurvePrivateKey
@@ -40,7 +40,7 @@ PrivateKey = ec.EllipticCurvePrivateKey
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leaf:
-    """A certificate to issue; `hosts` makes it one for servers, `client` one for clients."""
+    """A certificate to issue; `hosts` allows its use by a server, `client` by a client."""
 
     name: str
     common_name: str
@@ -51,7 +51,7 @@ class Leaf:
 
 
 def leaves(layout: Layout) -> tuple[Leaf, ...]:
-    """Return every certificate of the cluster. The common names and groups are the ones that RBAC's defaults know."""
+    """Return every certificate of the cluster, with the common names and groups of RBAC's default bindings."""
     kubernetes = [
         f"kubernetes{suffix}" for suffix in ("", ".default", ".default.svc", f".default.svc.{CLUSTER_DOMAIN}")
     ]
@@ -95,7 +95,7 @@ def key(name: str) -> Path:
 
 
 def public_key(name: str) -> Path:
-    """Return the file of a public key that no certificate holds."""
+    """Return the file of a public key without a certificate."""
     return paths.pki() / f"{name}.pub"
 
 
@@ -105,7 +105,7 @@ def encryption_key() -> Path:
 
 
 def ensure(layout: Layout) -> None:
-    """Make what is missing; issue anew what expires soon, or no longer says what it should."""
+    """Create missing keys and certificates, and renew those that expire soon or have other contents than required."""
     paths.pki().mkdir(parents=True, exist_ok=True)
     paths.pki().chmod(0o700)
     ensure_leaves(leaves(layout), authorities=(CLUSTER_CA, ETCD_CA, FRONT_PROXY_CA))
@@ -115,13 +115,13 @@ def ensure(layout: Layout) -> None:
         write_whole(encryption_key(), base64.b64encode(os.urandom(32)).decode(), 0o600)
 
 
-def ensure_leaves(wanted: Iterable[Leaf], *, authorities: Iterable[str]) -> None:
-    """Make the authorities that are missing, and issue each certificate that is missing or not current."""
+def ensure_leaves(required: Iterable[Leaf], *, authorities: Iterable[str]) -> None:
+    """Create the missing authorities, and issue each certificate that is missing or not current."""
     for name in authorities:
         if not certificate(name).exists():
             _make_authority(name)
     now = datetime.now(UTC)
-    for leaf in wanted:
+    for leaf in required:
         if not _is_current(leaf, now):
             _issue(leaf, now)
 
@@ -144,7 +144,7 @@ def _issue(leaf: Leaf, now: datetime) -> None:
     authority = x509.load_pem_x509_certificate(certificate(leaf.authority).read_bytes())
     authority_key = serialization.load_pem_private_key(key(leaf.authority).read_bytes(), None)
     if not isinstance(authority_key, PrivateKey):
-        raise LocalError(f"{key(leaf.authority)} is not a key that this platform made: run `make clean`.")
+        raise LocalError(f"{key(leaf.authority)} is not a key of this platform: run `make clean`.")
     private = ec.generate_private_key(ec.SECP256R1())
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH] if leaf.hosts else []
     if leaf.client:
@@ -223,7 +223,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _make_service_account_key() -> None:
-    """Make the key that signs service-account tokens: RSA, which every reader of the issuer's key set knows (RS256)."""
+    """Create the key that signs service-account tokens: RSA, because every reader of a key set supports RS256."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     write_whole(key(SERVICE_ACCOUNT_KEY), _private_pem(private), 0o600)
     public = private.public_key().public_bytes(

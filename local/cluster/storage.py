@@ -1,4 +1,4 @@
-"""Persistent volumes: folders of this machine, made on demand for the StorageClass `standard`."""
+"""Persistent volumes: folders of this machine, created on demand for the StorageClass `standard`."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ NAMESPACE = "kube-system"
 
 
 def local_path_provisioner(layout: Layout, tools: Mapping[str, Path], helper_image: str) -> Part:
-    """Return the part that makes a folder for each claim; `helper_image` needs a shell, mkdir and rm."""
+    """Return the part that creates a folder for each claim; `helper_image` needs a shell, mkdir and rm."""
     kubeconfig = kubeconfigs.path("local-path-provisioner")
     folder = paths.config() / "local-path"
     config, helper = folder / "config.json", folder / "helperPod.yaml"

@@ -1,4 +1,4 @@
-"""Whether what a stack runs in the cluster is in service: every replica ready, every autoscaler with figures."""
+"""Readiness of a stack's workloads: every replica is ready, and every autoscaler has metrics."""
 
 import json
 import subprocess
@@ -11,28 +11,30 @@ from local.errors import LocalError
 
 WAIT_SECONDS = 300
 POLL_SECONDS = 1.0
-# What others run in the same cluster is theirs.
+# Other namespaces of an existing cluster are not ours.
 NAMESPACES = (contracts.MLFLOW_NAMESPACE, contracts.VAULT_NAMESPACE)
 KINDS = "deployments,statefulsets"
 AUTOSCALERS = "horizontalpodautoscalers"
-# Whoever serves the figures that autoscalers go by; kind brings nobody who does.
-FIGURES = "/apis/metrics.k8s.io/v1beta1"
+# The API of a metrics server, which autoscalers need; kind has none.
+METRICS_API = "/apis/metrics.k8s.io/v1beta1"
 
 Object = Mapping[str, Any]
 
 
 def wait(env: Mapping[str, str], context: str | None = None) -> None:
-    """Wait until everything is in service.
+    """Wait until every workload is in service.
 
     Raises:
-        LocalError: Something isn't in time; names it.
+        LocalError: A workload is not in service in time; names it.
     """
     if waiting := settle(env, context, seconds=WAIT_SECONDS):
-        raise LocalError(f"Not in service after {WAIT_SECONDS} s: {'; '.join(waiting)}. Ask `kubectl describe` why.")
+        raise LocalError(
+            f"Not in service after {WAIT_SECONDS} s: {'; '.join(waiting)}. See `kubectl describe` for the cause."
+        )
 
 
 def settle(env: Mapping[str, str], context: str | None = None, *, seconds: float) -> list[str]:
-    """Wait until everything is in service, or the time is over; return what then isn't, each with its reason."""
+    """Wait at most `seconds` until every workload is in service; return those that are not, each with a reason."""
     deadline = time.monotonic() + seconds
     while True:
         waiting = [f"{name} ({reason})" for name, reason in look(env, context).items() if reason]
@@ -42,7 +44,7 @@ def settle(env: Mapping[str, str], context: str | None = None, *, seconds: float
 
 
 def look(env: Mapping[str, str], context: str | None = None) -> dict[str, str | None]:
-    """Return everything that a stack runs, by kind and name, and why it isn't in service; None if it is."""
+    """Return a stack's workloads by kind and name, each with the reason why it is not in service; None if it is."""
     return {
         f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}": why_not(item)
         for item in _items(env, context)
@@ -55,17 +57,17 @@ def why_not(item: Object) -> str | None:
     status = item.get("status", {})
     if item["kind"] == "HorizontalPodAutoscaler":
         active = any(c["type"] == "ScalingActive" and c["status"] == "True" for c in status.get("conditions", ()))
-        return None if active else "no figures yet"
+        return None if active else "no metrics yet"
     if status.get("observedGeneration", 0) < item["metadata"]["generation"]:
-        return "not looked at yet"
-    wanted, ready = item["spec"].get("replicas", 1), status.get("readyReplicas", 0)
-    updated = status.get("updatedReplicas", 0)
-    return None if wanted <= min(ready, updated) else f"{min(ready, updated)} of {wanted} replicas ready"
+        return "not observed by its controller yet"
+    replicas = item["spec"].get("replicas", 1)
+    ready = min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0))
+    return None if replicas <= ready else f"{ready} of {replicas} replicas ready"
 
 
 def _items(env: Mapping[str, str], context: str | None) -> Iterator[Object]:
-    # An autoscaler without figures leaves the replicas as they are, and an existing cluster may have none for good.
-    scales = context is None or _kubectl(env, context, "get", f"--raw={FIGURES}").returncode == 0
+    # Without metrics an autoscaler leaves the replicas unchanged, and an existing cluster may never have metrics.
+    scales = context is None or _kubectl(env, context, "get", f"--raw={METRICS_API}").returncode == 0
     kinds = f"{KINDS},{AUTOSCALERS}" if scales else KINDS
     result = _kubectl(env, context, "get", kinds, "--all-namespaces", "--output=json")
     if result.returncode:

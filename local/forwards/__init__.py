@@ -1,7 +1,7 @@
-"""The ports of `localhost` at which the servers in the cluster answer, the same over all that happens to the cluster.
+"""Ports of `localhost` for the servers in the cluster; they stay the same when the cluster changes.
 
-In the embedded cluster a connection is passed on to the Service's address, which its name server tells. An existing
-cluster is reached through its API server, by `kubectl port-forward`.
+In the embedded cluster, a connection is forwarded to the Service's address, which the cluster's name server returns.
+An existing cluster is reached through its API server, with `kubectl port-forward`.
 """
 
 import os
@@ -22,10 +22,10 @@ NAME = "forwards"
 
 
 def start(stack: Stack, context: str | None, env: Mapping[str, str]) -> None:
-    """Forward the ports of a stack; `env` is what kubectl needs for an existing cluster's `context`.
+    """Forward the ports of a stack; `env` holds the variables that kubectl needs for an existing cluster's `context`.
 
     Raises:
-        LocalError: Another process has one of the ports.
+        LocalError: Another process uses one of the ports.
     """
     if stack.ports:
         lifecycle.start([_part(_plan(stack, context, env))])
@@ -34,14 +34,14 @@ def start(stack: Stack, context: str | None, env: Mapping[str, str]) -> None:
 
 
 def stop() -> list[str]:
-    """End the process, and return its name if it ran."""
+    """Stop the process, and return its name if it was running."""
     stopped = processes.stop([NAME])
     _file().unlink(missing_ok=True)
     return stopped
 
 
 def health() -> list[Health]:
-    """Return what the process is doing; none where nothing is forwarded."""
+    """Return the state of the process; empty if nothing is forwarded."""
     if not _file().exists():
         return []
     part = _part(read(_file()))
@@ -72,7 +72,7 @@ def _part(plan: Plan) -> Part:
     return Part(
         name=NAME,
         argv=(sys.executable, "-m", "local.forwards.serve", f"--plan={_file()}"),
-        # kubectl asks for credentials by programs that read the user's home.
+        # kubectl gets credentials from programs that read the user's home.
         env={"PYTHONPATH": str(paths.REPOSITORY), "PYTHONUNBUFFERED": "1", "HOME": os.environ.get("HOME", "/")},
         files=lambda: {_file(): plan.text()},
         reads=tuple(sorted(Path(__file__).parent.glob("*.py"))),
@@ -83,9 +83,9 @@ def _part(plan: Plan) -> Part:
 
 
 def _refusal(plan: Plan) -> str | None:
-    """Return which port takes no connection yet; through an API server they do when the stack's pods run."""
+    """Return which port accepts no connection yet; through an API server, ports accept once the pods run."""
     for forward in plan.forwards:
         with closing(socket.socket()) as probe:
             if probe.connect_ex((HOST, forward.port)):
-                return f"{HOST}:{forward.port} takes no connection"
+                return f"{HOST}:{forward.port} accepts no connection"
     return None

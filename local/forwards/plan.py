@@ -1,4 +1,4 @@
-"""What is forwarded where, as the file that the forwarding process reads."""
+"""The plan of all forwards, a file that the forwarding process reads."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,9 +20,9 @@ class Forward:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """All forwards, and the way to the cluster: its name server, or a context of a kubeconfig.
+    """All forwards, and the access to the cluster: its name server, or a context of a kubeconfig.
 
-    `path` is where kubectl, and what it starts to log in, are looked for.
+    `path` is the PATH for kubectl and its credential plugins.
     """
 
     forwards: tuple[Forward, ...]
@@ -38,6 +38,6 @@ class Plan:
 
 
 def read(file: Path) -> Plan:
-    """Return the plan of a file that `text` made."""
-    given = json.loads(file.read_text())
-    return Plan(**given | {"forwards": tuple(Forward(**forward) for forward in given["forwards"])})
+    """Return the plan in a file with the content of `Plan.text`."""
+    content = json.loads(file.read_text())
+    return Plan(**content | {"forwards": tuple(Forward(**forward) for forward in content["forwards"])})

@@ -1,4 +1,4 @@
-"""The forwarding process: `python -m local.forwards.serve --plan FILE`."""
+"""The process that forwards ports of localhost: `python -m local.forwards.serve --plan FILE`."""
 
 import argparse
 import asyncio
@@ -21,25 +21,25 @@ from dns.rdatatype import A
 
 from local.forwards.plan import HOST, Forward, Plan, read
 
-# Bytes read at a time: large artifacts come this way, too.
+# Bytes per read; large artifacts are forwarded too.
 _CHUNK = 256 * 1024
-# Clients that come at the same moment; the kernel's own limit may be lower.
+# Connections that may wait to be accepted; the kernel's own limit may be lower.
 _BACKLOG = 4096
-# Seconds.
+# Timeouts in seconds.
 _NAME_PATIENCE = 3
 _CONNECT_PATIENCE = 10
-# Seconds after which kubectl is started again: it ends with the pod that it leads to.
+# Seconds before kubectl is restarted; it ends with the pod that it is connected to.
 _PAUSE = 1
-# prctl(2): the signal that a process gets when its parent dies.
+# prctl(2): sets the signal that a process receives when its parent dies.
 _PR_SET_PDEATHSIG = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Forward until told to end."""
+    """Forward ports until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m local.forwards.serve", description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="the file that says what is forwarded where")
+    parser.add_argument("--plan", type=Path, required=True, help="the file with the plan of the forwards")
     plan = read(parser.parse_args(argv).plan)
-    # Each client takes two descriptors, and the usual limit is 1024.
+    # Each connection needs two file descriptors, and the usual limit is 1024.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(_run(plan))
@@ -81,7 +81,7 @@ async def _pass_on(plan: Plan, forward: Forward, reader: StreamReader, writer: S
         print(f"{forward.service}: {error!r}", flush=True)
         writer.transport.abort()
         return
-    # One side may be done sending while the other still answers.
+    # One side may finish sending while the other still answers.
     await asyncio.gather(_copy(reader, upstream[1]), _copy(upstream[0], writer))
     for end in (writer, upstream[1]):
         end.close()
@@ -94,17 +94,17 @@ async def _copy(reader: StreamReader, writer: StreamWriter) -> None:
             await writer.drain()
         writer.write_eof()
     except OSError:
-        # The other side is told in the same way.
+        # Abort the other connection in the same way.
         writer.transport.abort()
 
 
 async def _address(plan: Plan, forward: Forward) -> str:
-    """Return the Service's address, asked anew for each connection: a Service that is made again has another one."""
+    """Return the Service's address, looked up for each connection because a recreated Service has a new address."""
     name = f"{forward.service}.{forward.namespace}.svc.{plan.domain}."
     answer = await udp(make_query(name, A), plan.name_server or "", timeout=_NAME_PATIENCE)
     addresses = [item.to_text() for group in answer.answer for item in group if group.rdtype == A]
     if not addresses:
-        raise LookupError(f"there is no Service {forward.service} in the namespace {forward.namespace}")
+        raise LookupError(f"the namespace {forward.namespace} has no Service {forward.service}")
     return addresses[0]
 
 
@@ -119,7 +119,7 @@ async def _through_api_server(plan: Plan, forward: Forward) -> None:
             *target,
             env=variables,
             stdin=asyncio.subprocess.DEVNULL,
-            # One that outlived us would keep the port from the next `make up`.
+            # If kubectl outlived this process, the next `make up` would find the port in use.
             preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM),
         )
         try:

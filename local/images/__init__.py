@@ -1,6 +1,6 @@
-"""The platform's container images: built once, then loaded into containerd, or delivered to an existing cluster.
+"""The platform's container images, which are built once and loaded into containerd or delivered to an existing cluster.
 
-An image's reference is a digest of all that it is made from, so only what changed is built, loaded and delivered.
+An image's reference contains a digest of all its inputs, so only changed images are built, loaded and delivered.
 """
 
 import fcntl
@@ -20,14 +20,14 @@ __all__ = ["IMAGES", "RUNNABLE", "absent", "deliver", "ensure", "load", "missing
 
 
 def programs(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the tools of the toolchain's catalogue that the named images hold."""
+    """Return the tools from the toolchain's catalogue that the named images contain."""
     return tuple(sorted({program for image in in_build_order(names) for program in inputs.binaries(image)}))
 
 
 def missing(names: Iterable[str], workshop: Workshop = EMBEDDED) -> dict[str, int]:
-    """Return the images that `ensure` would build now, in this order, with about how many seconds each takes.
+    """Return the images that `ensure` would build, in build order, with the approximate seconds for each.
 
-    Builds nothing: an image that holds a tool which is still to be built counts as missing.
+    This builds nothing. An image with a tool that isn't built yet counts as missing.
     """
     names = tuple(names)
     needed = _needed(names, _references(names, _built_tools(names), workshop), workshop, workshop.builder.references())
@@ -35,10 +35,10 @@ def missing(names: Iterable[str], workshop: Workshop = EMBEDDED) -> dict[str, in
 
 
 def ensure(names: Iterable[str], workshop: Workshop = EMBEDDED) -> dict[str, str]:
-    """Build those of the named images that the builder doesn't have, and return the reference of each.
+    """Build the named images that the builder doesn't have, and return the reference of each.
 
     Raises:
-        LocalError: A name is not in the catalogue, or a build failed; names the log.
+        LocalError: A name isn't in the catalogue, or a build failed; names the log.
     """
     names = tuple(names)
     tools = toolchain.ensure(*programs(names))
@@ -54,9 +54,9 @@ def ensure(names: Iterable[str], workshop: Workshop = EMBEDDED) -> dict[str, str
 
 
 def absent(names: Iterable[str], workshop: Workshop, destination: Destination) -> tuple[str, ...]:
-    """Return which of the named images `deliver` would bring to the destination.
+    """Return the named images that `deliver` would copy to the destination.
 
-    Builds nothing: an image that holds a tool which is still to be built counts as absent.
+    This builds nothing. An image with a tool that isn't built yet counts as absent.
     """
     names = tuple(names)
     references = _references(names, _built_tools(names), workshop)
@@ -64,30 +64,30 @@ def absent(names: Iterable[str], workshop: Workshop, destination: Destination) -
 
 
 def deliver(names: Iterable[str], workshop: Workshop, destination: Destination) -> dict[str, str]:
-    """Build and bring to the destination those of the named images that it lacks; return what pods call each.
+    """Build the named images that the destination lacks and copy them there; return the name of each for pods.
 
     Raises:
-        LocalError: A name is not in the catalogue, a build failed, or the destination refused; names the log.
+        LocalError: A name isn't in the catalogue, a build failed, or the destination refused an image; names the log.
     """
     names = tuple(names)
     references = _references(names, toolchain.ensure(*programs(names)), workshop)
-    known = {name: destination.found(references[name]) for name in names}
-    ensure([name for name, found in known.items() if found is None], workshop)
+    names_there = {name: destination.found(references[name]) for name in names}
+    ensure([name for name, name_there in names_there.items() if name_there is None], workshop)
     delivered: dict[str, str] = {}
-    for name, found in known.items():
-        if found is None:
-            with progress.step(f"Bringing image {name} to {destination.described()}"):
+    for name, name_there in names_there.items():
+        if name_there is None:
+            with progress.step(f"Copying image {name} to {destination.described()}"):
                 delivered[name] = destination.deliver(workshop.builder, references[name], _log(name))
         else:
-            delivered[name] = found
+            delivered[name] = name_there
     return delivered
 
 
 def load(references: Mapping[str, str]) -> None:
-    """Load those of the images that `ensure` returned into the cluster's containerd which it does not have.
+    """Load the images that the cluster's containerd doesn't have; `references` is the result of `ensure`.
 
     Raises:
-        LocalError: containerd does not answer or refuses; names the log.
+        LocalError: containerd doesn't answer or refuses an image; names the log.
     """
     loaded = containerd.loaded()
     for name, reference in references.items():
@@ -97,19 +97,19 @@ def load(references: Mapping[str, str]) -> None:
 
 
 def prune(references: Mapping[str, str]) -> list[str]:
-    """Delete other images of ours from containerd, unless a container uses them, and return their references."""
+    """Delete the platform's other images from containerd, unless a container uses them, and return their references."""
     return containerd.prune(set(references.values()), f"{contracts.IMAGE_REGISTRY}/")
 
 
 def _built_tools(names: Iterable[str]) -> Mapping[str, Path]:
-    """Return those of the tools in the images that are there, without building any."""
-    held = programs(names)
-    unbuilt = set(toolchain.missing(*held))
-    return toolchain.ensure(*(name for name in held if name not in unbuilt))
+    """Return the tools in the images that are already built."""
+    tools = programs(names)
+    unbuilt = set(toolchain.missing(*tools))
+    return toolchain.ensure(*(name for name in tools if name not in unbuilt))
 
 
 def _references(names: tuple[str, ...], tools: Mapping[str, Path], workshop: Workshop) -> dict[str, str]:
-    """Return the references of the images and of what they stand on, but for those that depend on an absent tool."""
+    """Return the references of the images and their bases, except for those that depend on a missing tool."""
     references = {DEBIAN: workshop.base_image} if workshop.base_image else {}
     for image in in_build_order(names):
         if image.name in references:
@@ -123,15 +123,15 @@ def _references(names: tuple[str, ...], tools: Mapping[str, Path], workshop: Wor
 def _needed(
     names: tuple[str, ...], references: Mapping[str, str], workshop: Workshop, built: Collection[str]
 ) -> list[Image]:
-    """Return the images to build: the named ones that aren't built, and what these in turn stand on."""
+    """Return the images to build: the named ones that aren't built, and their bases that aren't."""
     ordered = in_build_order(names)
-    ours = [image for image in ordered if image.name != DEBIAN or workshop.base_image is None]
-    unbuilt = [image for image in ours if references.get(image.name) not in built]
-    asked = set(names)
+    built_here = [image for image in ordered if image.name != DEBIAN or workshop.base_image is None]
+    unbuilt = [image for image in built_here if references.get(image.name) not in built]
+    required = set(names)
     for image in reversed(unbuilt):
-        if image.name in asked and image.base:
-            asked.add(image.base)
-    return [image for image in unbuilt if image.name in asked]
+        if image.name in required and image.base:
+            required.add(image.base)
+    return [image for image in unbuilt if image.name in required]
 
 
 def _build(workshop: Workshop, image: Image, references: Mapping[str, str], tools: Mapping[str, Path]) -> None:
@@ -147,7 +147,7 @@ def _build(workshop: Workshop, image: Image, references: Mapping[str, str], tool
 
 
 def _forget_older(workshop: Workshop, image: Image, built: Sequence[str]) -> None:
-    """Delete an image's builds of long ago from the cache; the one before stays, another command may be loading it."""
+    """Delete old builds of an image from the cache, but not the previous one, which another command may be loading."""
     earlier = [reference for reference in built if reference.startswith(f"{contracts.IMAGE_REGISTRY}/{image.name}:")]
     for reference in earlier[1:]:
         workshop.builder.forget(reference, _log(image.name))
@@ -159,7 +159,7 @@ def _log(name: str) -> Path:
 
 @contextmanager
 def _one_builder() -> Iterator[None]:
-    """Wait for another command that builds into the same cache: it may be building just what we need."""
+    """Wait for another command that builds into the same cache, as it may be building the same images."""
     paths.images_cache().mkdir(parents=True, exist_ok=True)
     with (paths.images_cache() / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

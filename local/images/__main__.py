@@ -1,4 +1,4 @@
-"""The command `python -m local.images`: build images, for an existing cluster too, or tell what is missing."""
+"""The command `python -m local.images`, which builds images, delivers them to an existing cluster, or lists them."""
 
 import json
 import os
@@ -9,21 +9,21 @@ from local import checks, cli, existing, images
 from local.progress import duration
 
 EXAMPLES = """examples:
-  python -m local.images                    build every image that is not in the cache
-  python -m local.images workloads trainer  build these two, and what they stand on
+  python -m local.images                    build every image that isn't in the cache
+  python -m local.images workloads trainer  build these two, and their bases
   python -m local.images --list             show what would be built
   python -m local.images --json             print {name: reference} for a stack's setting `images`
   AEGIS_CONTEXT=kind-aegis python -m local.images s3
-                                            build it and bring it to that cluster (see `python -m local.up --help`)
+                                            build it and copy it to that cluster (see `python -m local.up --help`)
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Build the named images; with `--list` only tell what is missing."""
+    """Build the named images, or with `--list` only show what is missing."""
     parser = cli.parser(
         "local.images", "Build the platform's container images, with AEGIS_CONTEXT for an existing cluster.", EXAMPLES
     )
-    parser.add_argument("names", metavar="NAME", nargs="*", help="an image; without one, all that pods run")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="an image (default: all that pods run)")
     parser.add_argument("--list", action="store_true", help="build nothing; show each image and whether it is missing")
     parser.add_argument("--json", action="store_true", help="print JSON on stdout")
     arguments = parser.parse_args(argv)
@@ -49,7 +49,7 @@ def _list(names: Sequence[str], missing: Mapping[str, int], *, as_json: bool) ->
         return
     for name in sorted({*names, *missing}):
         state = f"to build, about {duration(missing[name])}" if missing.get(name) else "built"
-        print(f"{name:16} {'to bring to the cluster' if missing.get(name) == 0 else state}")
+        print(f"{name:16} {'to copy to the cluster' if missing.get(name) == 0 else state}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""From the form in which buildah streams an image to the form in which containerd can be given a part of it.
+"""Conversion of an image stream from buildah into one that containerd can import without the layers it has.
 
-The source is what `docker save` writes; the result is an OCI layout
-(https://github.com/opencontainers/image-spec/blob/main/image-layout.md) without the layers that are there already.
+The source has the format of `docker save`. The result is an OCI layout
+(https://github.com/opencontainers/image-spec/blob/main/image-layout.md) that lacks the layers that are already present.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ from typing import IO, Any
 
 CHUNK = 1 << 20
 _OCI = "application/vnd.oci.image"
-# The annotation that gives an image its name on import: containerd's images/annotations.go.
+# The annotation for the image's name on import, from containerd's images/annotations.go.
 _NAME = "io.containerd.image.name"
 
 
 def translate(source: IO[bytes], sink: IO[bytes], reference: str, present: Collection[str]) -> None:
-    """Copy one image from `source` to `sink`, named `reference`, but for the layers `present` (`sha256:...`).
+    """Copy one image from `source` to `sink` as `reference`, without the layers in `present` (`sha256:...`).
 
     Raises:
-        tarfile.TarError: `source` is no whole tar stream.
-        KeyError: It is one, of something else than an image.
+        tarfile.TarError: `source` isn't a complete tar stream.
+        KeyError: The tar stream isn't an image.
     """
     layers: dict[str, dict[str, Any]] = {}
     documents: dict[str, bytes] = {}
@@ -42,13 +42,13 @@ def translate(source: IO[bytes], sink: IO[bytes], reference: str, present: Colle
                     _add(sink, _path(digest), content, member.size)
         _finish(sink, documents, layers, reference)
     sink.write(bytes(2 * tarfile.BLOCKSIZE))
-    # The padding at the end too: its writer would fail on a reader that left.
+    # Read the padding at the end, too: the writer would fail if the reader closed early.
     while source.read(CHUNK):
         pass
 
 
 def _finish(sink: IO[bytes], documents: dict[str, bytes], layers: dict[str, dict[str, Any]], reference: str) -> None:
-    """Write the documents of the layout: the image's configuration, its manifest, and the index that names it."""
+    """Write the JSON files of the layout: the image's configuration, its manifest, and the index with its name."""
     (image,) = json.loads(documents["manifest.json"])
     manifest = {
         "schemaVersion": 2,
@@ -56,8 +56,8 @@ def _finish(sink: IO[bytes], documents: dict[str, bytes], layers: dict[str, dict
         "config": _add_blob(sink, "config.v1+json", documents[image["Config"]]),
         "layers": [layers[name] for name in image["Layers"]],
     }
-    described = _add_blob(sink, "manifest.v1+json", json.dumps(manifest).encode())
-    index = {"schemaVersion": 2, "manifests": [{**described, "annotations": {_NAME: reference}}]}
+    descriptor = _add_blob(sink, "manifest.v1+json", json.dumps(manifest).encode())
+    index = {"schemaVersion": 2, "manifests": [{**descriptor, "annotations": {_NAME: reference}}]}
     _add_bytes(sink, "index.json", json.dumps(index).encode())
     _add_bytes(sink, "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}).encode())
 
@@ -81,7 +81,7 @@ def _add_bytes(sink: IO[bytes], name: str, content: bytes) -> None:
 
 
 def _add(sink: IO[bytes], name: str, content: IO[bytes], size: int) -> None:
-    """Write one member of a tar, in larger pieces than `TarFile.addfile` does, which takes ten times as long."""
+    """Write one member of a tar in large chunks. `TarFile.addfile` uses small ones and takes ten times as long."""
     entry = tarfile.TarInfo(name)
     entry.size = size
     sink.write(entry.tobuf())

@@ -1,4 +1,4 @@
-"""One build: what the container file may read, and the packages and programs of this machine that it is given."""
+"""The build of one image, with access to the repository and to this machine's packages and programs."""
 
 import os
 import shutil
@@ -13,14 +13,14 @@ from local.images.workshop import Builder
 
 UV_CACHE = "/var/cache/uv"
 CERTIFICATES = Path("/etc/ssl/certs")
-# Debian keeps the certificates themselves there; elsewhere they are links to what an image doesn't have.
+# On Debian, this file contains the certificates. Elsewhere, it may be a link to a file that an image doesn't have.
 BUNDLE = CERTIFICATES / "ca-certificates.crt"
 
 
 def build(
     builder: Builder, image: Image, reference: str, base: str | None, programs: Mapping[str, Path], log: Path
 ) -> None:
-    """Build `image` on the image `base`, as `reference`; `programs` are what it holds of ours.
+    """Build `image` on the image `base`, as `reference`. `programs` are the toolchain's tools that it contains.
 
     Raises:
         LocalError: A step of the build failed; names the log.
@@ -49,7 +49,7 @@ def _programs(folder: Path, programs: Mapping[str, Path]) -> list[str]:
 
 
 def _packages(*, mounts: bool) -> list[str]:
-    """Give the build this machine's uv and its index; with `mounts` also its cache and the certificates it trusts."""
+    """Return options for this machine's uv and package index; with `mounts` also for the cache and CA bundle."""
     index = os.environ.get("UV_DEFAULT_INDEX")
     options = [
         "--build-context", f"uv={paths.cache() / 'uv-tool' / 'bin'}",

@@ -1,7 +1,7 @@
-"""buildah with a storage of our own: no registry, no daemon, and each container file becomes one layer.
+"""The builder buildah, with separate storage. It needs no registry or daemon, and makes one layer per container file.
 
-The storage is the cache of images. Isolation is `chroot`: it needs no cgroups, so it works inside of a container and on
-a plain virtual machine. Who isn't root builds in a user namespace, which needs ids to give away (subuid(5)).
+The storage is the cache of images. Isolation is `chroot`, which needs no cgroups and so works in a container and on a
+plain virtual machine. Without root, builds run in a user namespace, which requires subordinate ids (subuid(5)).
 """
 
 import functools
@@ -17,18 +17,18 @@ from local import paths, progress
 from local.errors import LocalError
 
 name = "buildah"
-# Whether a build can be given folders of this machine to work with, beside what it copies.
+# Whether a build can mount folders of this machine.
 mounts = True
 
 
 def why_not() -> str | None:
-    """Return why this user can't build with buildah here; None if it works."""
+    """Return the reason why this user can't build with buildah here, or None if it works."""
     if not shutil.which("buildah"):
         return "not on PATH"
     if os.geteuid() == 0:
         return None
     if not shutil.which("newuidmap"):
-        return "without root it needs newuidmap (Debian's package uidmap)"
+        return "without root it needs newuidmap (from Debian's package uidmap)"
     lacking = [file for file in ("/etc/subuid", "/etc/subgid") if not _has_range(Path(file))]
     if lacking:
         user = getpass.getuser()
@@ -46,16 +46,16 @@ def _has_range(file: Path) -> bool:
 
 
 def has(reference: str) -> bool:
-    """Tell whether an image is in the storage, ours or another's."""
+    """Return whether an image is in the storage."""
     command_line = command("inspect", "--type", "image", "--format", "{{.FromImageID}}", reference)
     return subprocess.run(command_line, capture_output=True, check=False).returncode == 0
 
 
 def pull(reference: str, *, plain_http: bool, log: Path) -> None:
-    """Fetch an image from a registry into the storage.
+    """Pull an image from a registry into the storage.
 
     Raises:
-        LocalError: It can't be had; names the log.
+        LocalError: The pull failed; names the log.
     """
     _run("pull", "--quiet", f"--tls-verify={not plain_http}".lower(), reference, log=log)
 
@@ -64,7 +64,7 @@ def push(reference: str, target: str, *, plain_http: bool, log: Path) -> str:
     """Push an image to a registry as `target`, and return its digest there.
 
     Raises:
-        LocalError: The registry refused it or doesn't answer; names the log.
+        LocalError: The registry refused the image or doesn't answer; names the log.
     """
     with tempfile.TemporaryDirectory(prefix="aegis-push-") as folder:
         digest = Path(folder) / "digest"
@@ -74,16 +74,16 @@ def push(reference: str, target: str, *, plain_http: bool, log: Path) -> str:
 
 
 def save(reference: str, file: Path, log: Path) -> None:
-    """Write an image to a file in the form of `docker save`.
+    """Write an image to a file in the format of `docker save`.
 
     Raises:
-        LocalError: There is no room for it; names the log.
+        LocalError: The image can't be written, for example because the disk is full; names the log.
     """
     _run("push", "--quiet", reference, f"docker-archive:{file}:{reference}", log=log)
 
 
 def build(reference: str, *, container_file: Path, context: Path, options: Sequence[str], log: Path) -> None:
-    """Build an image into the storage, as `reference`: all of it or nothing.
+    """Build an image into the storage as `reference`. A failed build stores nothing.
 
     Raises:
         LocalError: A step of the build failed; names the log.
@@ -95,7 +95,7 @@ def build(reference: str, *, container_file: Path, context: Path, options: Seque
 
 
 def references() -> list[str]:
-    """Return the references of the images in the storage, the newest first."""
+    """Return the references of the images in the storage, newest first."""
     if not _root().exists():
         return []
     listed = subprocess.run(
@@ -107,18 +107,18 @@ def references() -> list[str]:
 
 
 def forget(reference: str, log: Path) -> None:
-    """Delete an image from the storage; layers that others stand on stay."""
+    """Delete an image from the storage, except for layers that other images use."""
     _run("rmi", "--force", reference, log=log)
 
 
 def clear(log: Path) -> None:
-    """Delete working containers and nameless images, such as the stages of a build and what a killed build leaves."""
+    """Delete working containers and unnamed images, such as build stages and leftovers of a killed build."""
     _run("rm", "--all", log=log)
     _run("rmi", "--prune", log=log)
 
 
 def command(*arguments: str) -> list[str]:
-    """Return a buildah command on our storage."""
+    """Return a buildah command that uses the separate storage."""
     return [*_program(_driver()), *arguments]
 
 
@@ -133,14 +133,14 @@ def _root() -> Path:
 
 
 def _program(driver: str) -> list[str]:
-    # The state belongs to a running machine: it must be gone after a reboot.
+    # buildah's run-time state must not survive a reboot.
     state = paths.builder_runtime()
     return ["buildah", "--root", str(_root()), "--runroot", str(state), "--storage-driver", driver]
 
 
 @functools.cache
 def _driver() -> str:
-    """Return `overlay` where the file system can carry it, else `vfs`, which copies each layer in full."""
+    """Return `overlay` if the file system supports it, else `vfs`, which copies each layer in full."""
     try:
         probe = subprocess.run([*_program("overlay"), "images", "--quiet"], capture_output=True, check=False)
     except FileNotFoundError:

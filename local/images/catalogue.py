@@ -1,6 +1,6 @@
-"""The images of the platform: what each is built from and on, and about how long that takes.
+"""The platform's images with their bases and approximate build times.
 
-A container file says how an image is made; this catalogue says only what its container file can't.
+This catalogue contains only what the container files can't express.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,9 +11,9 @@ from local.errors import LocalError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image:
-    """An image: the folder of its container file below workloads/images, and the image that it is given as BASE.
+    """An image: the folder of its container file in workloads/images, and the image that is its BASE.
 
-    `about_seconds` is the time of a build on two cores with the packages at hand.
+    `about_seconds` is the time of a build on two cores when all packages are cached.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Image:
     args: Mapping[str, str] = field(default_factory=dict)
 
 
-# The root file system of a minimal Debian; debootstrap makes it, as the stand-in for a registry's `debian` image.
+# The root file system of a minimal Debian, made by debootstrap, which replaces a registry's `debian` image.
 DEBIAN = "debian"
 
 
@@ -52,22 +52,22 @@ IMAGES: Mapping[str, Image] = {
         _image("mlflow-deps", about_seconds=60),
         _image("mlflow", base="mlflow-deps", about_seconds=3),
         _image("workloads-deps", base="mlflow-deps", about_seconds=20),
-        # The embedded platform has no GPU: leaving out what only a GPU needs saves 2 GB in each copy of the image.
+        # The embedded platform has no GPU. Leaving out the GPU libraries saves 2 GB in each copy of the image.
         _image("trainer-deps", base="workloads-deps", args={"ACCELERATOR": "cpu"}, about_seconds=200),
         _image("workloads", base="workloads-deps", about_seconds=3),
         _image("trainer", base="trainer-deps", folder="workloads", about_seconds=3),
     )
 }
 
-# Images that pods run; the others are only built upon.
+# Images that pods run. The others are only bases.
 RUNNABLE = tuple(name for name in IMAGES if name != DEBIAN and not name.endswith("-deps"))
 
 
 def in_build_order(names: Iterable[str]) -> list[Image]:
-    """Return the named images and all that they are built on, each after its base.
+    """Return the named images and all their bases, each after its base.
 
     Raises:
-        LocalError: A name is not in the catalogue.
+        LocalError: A name isn't in the catalogue.
     """
     ordered: dict[str, Image] = {}
     for name in names:

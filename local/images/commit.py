@@ -1,7 +1,7 @@
-"""The commit that an image's code was built at: a build argument, and no part of the image's reference.
+"""The git commit of an image's code, which is a build argument but not part of the image's reference.
 
-The reference follows from the content, so an image that is there stays when a commit changes nothing in it, and keeps
-the commit at which it was built.
+The reference depends only on the content. An existing image therefore stays valid after commits that don't change its
+content, and keeps the commit at which it was built.
 """
 
 import subprocess
@@ -16,9 +16,9 @@ _DIRTY: Final = "-dirty"
 
 
 def arguments(container_file: Path) -> list[str]:
-    """Return the build argument of a container file that takes the commit, with `-dirty` where its files were changed.
+    """Return the build argument with the commit if the container file declares it, with `-dirty` for changed files.
 
-    Without git, or outside of a repository, the image has none.
+    Without git or outside a repository, there is no commit and no argument.
     """
     inputs = containerfile.read(container_file)
     if not any(line.startswith(f"ARG {ARGUMENT}") for line in inputs.instructions):
@@ -32,7 +32,7 @@ def arguments(container_file: Path) -> list[str]:
 
 
 def _git(*arguments: str) -> str | None:
-    # A checkout of another user's is read, too: `make up` may be root's.
+    # git must also accept a checkout that belongs to another user, because `make up` may run as root.
     command = ["git", "-c", f"safe.directory={paths.REPOSITORY}", "-C", str(paths.REPOSITORY), *arguments]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Loading built images into the cluster's containerd, each layer only once and with nothing written in between."""
+"""Loading of images into the cluster's containerd, as a stream and without the layers that it already has."""
 
 import subprocess
 import tarfile
@@ -12,16 +12,16 @@ from local.images import archive, buildah
 
 
 def loaded() -> set[str]:
-    """Return the references of the images that containerd has in full, ready to run.
+    """Return the references of the images that containerd has completely.
 
     Raises:
-        LocalError: containerd does not answer.
+        LocalError: containerd doesn't answer.
     """
     return set(_ctr("images", "check", "--quiet").split())
 
 
 def load(reference: str, log: Path) -> None:
-    """Load an image from buildah's storage; containerd shows it under its name only when it is whole.
+    """Load an image from buildah's storage. containerd lists it only when it is complete.
 
     Raises:
         LocalError: buildah or containerd failed; names the log.
@@ -30,12 +30,12 @@ def load(reference: str, log: Path) -> None:
     try:
         _stream(reference, present, log)
     except LocalError:
-        # A layer that belonged to no image may have been collected as garbage in the meantime.
+        # containerd may have garbage-collected an unused layer in the meantime.
         _stream(reference, (), log)
 
 
 def prune(keep: Collection[str], prefix: str) -> list[str]:
-    """Delete the images whose references begin with `prefix`, but for `keep` and what containers were made from."""
+    """Delete images whose references start with `prefix`, except for `keep` and those that containers use."""
     used = {word for line in _ctr("containers", "ls").splitlines() for word in line.split()}
     images = [name for name in _ctr("images", "ls", "--quiet").split() if name.startswith(prefix)]
     stale = [name for name in images if name not in used and name not in keep]
@@ -65,11 +65,11 @@ def _stream(reference: str, present: Collection[str], log: Path) -> None:
             try:
                 archive.translate(cast("IO[bytes]", source.stdout), cast("IO[bytes]", sink.stdin), reference, present)
             except BaseException:
-                # buildah opens its output for reading too, so it would never notice that nobody reads it any more.
+                # buildah also opens its output for reading, so it would never notice that this reader is gone.
                 source.kill()
                 sink.kill()
                 raise
     except (OSError, KeyError, tarfile.TarError) as error:
-        raise LocalError(f"{reference} could not be loaded into containerd: {error!r}", log) from error
+        raise LocalError(f"{reference} couldn't be loaded into containerd: {error!r}", log) from error
     if source.returncode or sink.returncode:
-        raise LocalError(f"{reference}: buildah ended with {source.returncode}, ctr with {sink.returncode}", log)
+        raise LocalError(f"{reference}: buildah exited with {source.returncode}, ctr with {sink.returncode}", log)

@@ -1,7 +1,7 @@
-"""What a container file reads: its files from the repository, and its binaries from the build context `bin`.
+"""The inputs of a container file: files in the repository, and binaries in the build context `bin`.
 
-The container file is the one place that names them, so that an image's digest can't miss an input. Understood is what
-this repository's container files use: COPY, and RUN with bind mounts.
+Only the container file names them, so that an image's digest can't miss an input. The parser supports what this
+repository's container files use: COPY, and RUN with bind mounts.
 """
 
 import re
@@ -16,7 +16,7 @@ _MOUNT = re.compile(r"--mount=type=bind,(\S+)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """The instructions of a container file without its comments, and what they read."""
+    """The instructions of a container file without comments, and the files that they read."""
 
     instructions: tuple[str, ...]
     patterns: tuple[str, ...]
@@ -24,7 +24,7 @@ class Inputs:
 
 
 def read(path: Path) -> Inputs:
-    """Return what the container file `path` reads; `patterns` are globs below the repository's root."""
+    """Return the inputs of the container file `path`. `patterns` are globs relative to the repository's root."""
     lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
     instructions = tuple(_CONTINUED.sub(" ", "\n".join(lines)).splitlines())
     patterns: list[str] = []
@@ -40,18 +40,18 @@ def read(path: Path) -> Inputs:
         elif keyword == "RUN":
             patterns += _mounted(rest)
         elif keyword == "ADD":
-            raise LocalError(f"{path}: use COPY, since ADD may read what is not in the repository.")
+            raise LocalError(f"{path}: use COPY instead of ADD, which may read files outside the repository.")
     return Inputs(instructions=instructions, patterns=tuple(patterns), binaries=tuple(binaries))
 
 
 def _copied(rest: str) -> tuple[str | None, list[str]]:
-    """Return the stage or context that a COPY reads from, None for the repository, and what it reads there."""
+    """Return the stage or context that a COPY reads from (None for the repository), and the files that it reads."""
     words = rest.split()
     source = next((word.removeprefix("--from=") for word in words if word.startswith("--from=")), None)
     return source, [word for word in words if not word.startswith("--")][:-1]
 
 
 def _mounted(rest: str) -> list[str]:
-    """Return the sources of the bind mounts of a RUN that come from the repository."""
+    """Return the sources of a RUN's bind mounts that are in the repository."""
     mounts = [dict(part.partition("=")[::2] for part in options.split(",")) for options in _MOUNT.findall(rest)]
     return [mount["source"] for mount in mounts if "from" not in mount]

@@ -1,6 +1,6 @@
-"""The root file system that every image stands on: a minimal Debian made by debootstrap, with no registry.
+"""The root file system at the base of every image: a minimal Debian made by debootstrap, without a registry.
 
-It is prepared as the official `debian:bookworm-slim` image is, so that a container file can't tell them apart.
+It is prepared like the official `debian:bookworm-slim` image, so that container files work with either.
 """
 
 import shutil
@@ -13,11 +13,11 @@ from local import paths, progress
 from local.errors import LocalError
 
 SUITE = "bookworm"
-# Debian's own mirror network, for a machine whose apt doesn't know this suite: https://deb.debian.org/.
+# Debian's own mirror network, for a machine whose apt doesn't have this suite: https://deb.debian.org/.
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
 
-# Packages come without manuals and translations, and without the flush of each file, which an image needs not.
+# Leave out manuals and translations, and don't flush each file to disk, which an image doesn't need.
 SETTINGS = {
     "etc/dpkg/dpkg.cfg.d/aegis": (
         "force-unsafe-io\n"
@@ -27,26 +27,26 @@ SETTINGS = {
         "path-exclude=/usr/share/locale/*\n"
     ),
     "etc/apt/apt.conf.d/90aegis": 'Acquire::Languages "none";\nApt::AutoRemove::SuggestsImportant "false";\n',
-    # Services are not started inside of an image (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt).
+    # Don't start services in an image (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt).
     "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
 }
 SURPLUS = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/man", "usr/share/locale")
 
 
 def recipe() -> str:
-    """Return what the root file system depends on, but for the day on which it was made."""
+    """Return the inputs of the root file system, except for the versions of the Debian packages."""
     return f"{SUITE} {SETTINGS} {SURPLUS}"
 
 
 @contextmanager
 def root_file_system(log: Path) -> Iterator[Path]:
-    """Make the root file system, and give the folder that has it as `rootfs.tar` for the time of a build.
+    """Make the root file system, and yield the folder that contains it as `rootfs.tar` during a build.
 
     Raises:
         LocalError: debootstrap failed; names the log.
     """
     folder = paths.images_cache() / "debian"
-    # What a killed build left.
+    # Leftovers of a killed build.
     _remove(folder)
     folder.mkdir(parents=True)
     try:
@@ -70,7 +70,7 @@ def _make(root: Path, target: Path, log: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    # A killed debootstrap leaves /proc mounted inside, and what is mounted must not be deleted.
+    # A killed debootstrap leaves /proc mounted in the folder, and mounted files must not be deleted.
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         point = line.split()[1]
         if point.startswith(f"{folder}/"):
@@ -85,15 +85,15 @@ def _mirrors() -> dict[str, str]:
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
     except (OSError, subprocess.CalledProcessError) as error:
-        raise LocalError(f"apt-get can't tell its mirrors: {error}") from error
+        raise LocalError(f"apt-get can't list its mirrors: {error}") from error
     return mirrors(listed)
 
 
 def mirrors(listed: str) -> dict[str, str]:
-    """Return the mirror of each suite of ours: this machine's own from the lines `suite address`, else Debian's."""
-    known: dict[str, str] = {}
+    """Return the mirror of each suite, from this machine's lines `suite address` or else Debian's own."""
+    configured: dict[str, str] = {}
     for line in listed.splitlines():
         suite, _, address = line.partition(" ")
-        known.setdefault(suite, address)
+        configured.setdefault(suite, address)
     defaults = {SUITE: DEFAULT_MIRROR, f"{SUITE}-updates": DEFAULT_MIRROR, f"{SUITE}-security": DEFAULT_SECURITY}
-    return {suite: known.get(suite, default).rstrip("/") for suite, default in defaults.items()}
+    return {suite: configured.get(suite, default).rstrip("/") for suite, default in defaults.items()}

@@ -1,4 +1,4 @@
-"""Where an existing cluster has its images from: a registry, or its nodes, which kind, k3d and minikube can load."""
+"""The source of an existing cluster's images: a registry, or its nodes, which kind, k3d and minikube can load."""
 
 import json
 import os
@@ -23,43 +23,43 @@ from local.kubeconfig import Context
 REGISTRY_ENV = "AEGIS_REGISTRY"
 _ANSWER_SECONDS = 10
 _LIST_SECONDS = 60
-# What a registry may have an image as; ours are never an index of several.
+# The manifest types of an image in a registry. The platform's images are never multi-platform indexes.
 _MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 
 Held = Callable[[], Collection[str]]
 
 
 class Destination(Protocol):
-    """A place that the cluster's nodes have images from."""
+    """The place from which the cluster's nodes get images."""
 
     def found(self, reference: str) -> str | None:
-        """Return what a pod is to call an image that is there already; None if it has to be delivered."""
+        """Return the name for pods of an image that is already there, or None if it must be delivered."""
         ...
 
     def deliver(self, builder: Builder, reference: str, log: Path) -> str:
-        """Bring an image there, and return what a pod is to call it.
+        """Copy an image there, and return its name for pods.
 
         Raises:
-            LocalError: It failed; names the log.
+            LocalError: The copy failed; names the log.
         """
         ...
 
     def described(self) -> str:
-        """Return where that is, in words."""
+        """Return a description for messages."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Registry:
-    """A registry: `address` is `host[:port]/path`, and pods call an image by its digest there."""
+    """A registry. `address` is `host[:port]/path`. Pods refer to an image by its digest."""
 
     address: str
 
     def check(self) -> None:
-        """Refuse a registry that doesn't answer at all; what it lets whom do, the push will tell.
+        """Check that the registry answers. Permissions are only checked by the push.
 
         Raises:
-            LocalError: It doesn't answer.
+            LocalError: The registry doesn't answer.
         """
         try:
             self._ask("GET", "")
@@ -67,12 +67,12 @@ class Registry:
             return
         except (OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            # Docker may be told to trust its certificate, or to do without one.
+            # Docker may be configured to trust the certificate or to skip verification.
             if not isinstance(reason, ssl.SSLError):
                 raise LocalError(f"{REGISTRY_ENV} is {self.address}, which does not answer: {reason}") from None
 
     def found(self, reference: str) -> str | None:
-        """Return the image by its digest in the registry; None if it isn't there, or only its users may know."""
+        """Return the image by its digest, or None if the registry doesn't have it or requires a login."""
         repository, tag = self._target(reference)
         try:
             digest = self._ask("HEAD", f"{repository.partition('/')[2]}/manifests/{tag}")
@@ -81,13 +81,13 @@ class Registry:
         return f"{repository}@{digest}" if digest else None
 
     def deliver(self, builder: Builder, reference: str, log: Path) -> str:
-        """Push an image, and return it by its digest in the registry."""
+        """Push an image, and return it by its digest."""
         repository, tag = self._target(reference)
         plain = names.is_plain_http(self.address)
         return f"{repository}@{builder.push(reference, f'{repository}:{tag}', plain_http=plain, log=log)}"
 
     def described(self) -> str:
-        """Return where that is, in words."""
+        """Return a description for messages."""
         return f"the registry {self.address}"
 
     def _target(self, reference: str) -> tuple[str, str]:
@@ -95,10 +95,10 @@ class Registry:
         return f"{self.address}/{name}", tag
 
     def _ask(self, method: str, path: str) -> str | None:
-        """Return the digest that the registry names for what lies at a path, if it names one.
+        """Return the digest in the registry's response for a path, if there is one.
 
         Raises:
-            OSError: It refuses, or does not answer.
+            OSError: The registry refuses or doesn't answer.
         """
         local = names.is_plain_http(self.address)
         url = f"{'http' if local else 'https'}://{self.address.partition('/')[0]}/v2/{path}"
@@ -110,26 +110,26 @@ class Registry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loader:
-    """A program that puts images onto the nodes of its clusters, from Docker's storage or from a file."""
+    """A program that loads images onto the nodes of its clusters, from Docker's storage or from a file."""
 
     program: str
-    # Asks for the names of its clusters, one a line, in the first word.
+    # Arguments that list the clusters, one per line, with the name first.
     clusters: tuple[str, ...]
     from_docker: tuple[str, ...]
     from_file: tuple[str, ...]
     name_option: str
 
     def listed(self) -> list[str]:
-        """Return the names of its clusters here.
+        """Return the names of its clusters on this machine.
 
         Raises:
-            LocalError: It can't tell.
+            LocalError: The listing failed.
         """
         command = (self.program, *self.clusters)
-        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIST_SECONDS)
-        if told.returncode:
-            raise LocalError(f"`{' '.join(command)}` failed: {told.stderr.strip()}")
-        return [line.split()[0] for line in told.stdout.splitlines() if line.strip()]
+        listing = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIST_SECONDS)
+        if listing.returncode:
+            raise LocalError(f"`{' '.join(command)}` failed: {listing.stderr.strip()}")
+        return [line.split()[0] for line in listing.stdout.splitlines() if line.strip()]
 
 
 KIND = Loader(
@@ -148,7 +148,7 @@ K3D = Loader(
 )
 MINIKUBE = Loader(
     program="minikube",
-    # Its own listing is a drawing of a table.
+    # Its list is a formatted table.
     clusters=(),
     from_docker=("image", "load"),
     from_file=("image", "load"),
@@ -158,36 +158,36 @@ MINIKUBE = Loader(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Nodes:
-    """The nodes of the cluster `name` of a loader's; `held` tells which images all of them have."""
+    """The nodes of the loader's cluster `name`. `held` returns the images that all of them have."""
 
     loader: Loader
     name: str
     held: Held
 
     def check(self, context: str) -> None:
-        """Refuse a cluster that the loader isn't here for, or doesn't know.
+        """Check that the loader is installed and knows the cluster.
 
         Raises:
-            LocalError: Names the clusters that it knows.
+            LocalError: It isn't or doesn't; names the clusters that it knows.
         """
         program = self.loader.program
         if not shutil.which(program):
             raise LocalError(
-                f"The context {context} is of {program}, which is not on PATH to load images with: install it, "
-                f"or set {REGISTRY_ENV} to a registry that the cluster's nodes pull from."
+                f"The context {context} belongs to {program}, which isn't on PATH: install it to load the "
+                f"images, or set {REGISTRY_ENV} to a registry that the cluster's nodes pull from."
             )
         if self.loader.clusters and self.name not in (known := self.loader.listed()):
             raise LocalError(
-                f"The context {context} is of the {program} cluster {self.name}, which {program} does not know here: "
+                f"The context {context} belongs to the {program} cluster {self.name}, which {program} doesn't know: "
                 f"its clusters are {', '.join(known) or 'none'}."
             )
 
     def found(self, reference: str) -> str | None:
-        """Return the image by its own name, if every node has it."""
+        """Return the image's reference if every node has it."""
         return reference if reference in self.held() else None
 
     def deliver(self, builder: Builder, reference: str, log: Path) -> str:
-        """Load an image onto every node, under its own name."""
+        """Load an image onto every node under its reference."""
         option = (self.loader.name_option, self.name)
         if builder.name == "docker":
             progress.run([self.loader.program, *self.loader.from_docker, reference, *option], log=log)
@@ -199,25 +199,25 @@ class Nodes:
         return reference
 
     def described(self) -> str:
-        """Return where that is, in words."""
+        """Return a description for messages."""
         return f"the nodes of the {self.loader.program} cluster {self.name}"
 
 
 def choose(context: Context, held: Held) -> Destination:
-    """Return where the cluster of a context has images from: the registry that the user names, else its nodes.
+    """Return the destination for a context's cluster: the registry that the user names, else its nodes.
 
     Raises:
-        LocalError: There is no such place, or it isn't here; tells what to set.
+        LocalError: There is no usable destination; says what to set.
     """
-    if given := os.environ.get(REGISTRY_ENV):
-        registry = Registry(address=names.registry(REGISTRY_ENV, given))
+    if address := os.environ.get(REGISTRY_ENV):
+        registry = Registry(address=names.registry(REGISTRY_ENV, address))
         registry.check()
         return registry
     loader, name = _loader(context)
     if loader is None:
         raise LocalError(
-            f"The context {context.name} is of neither kind, k3d nor minikube, whose nodes can be given images: set "
-            f"{REGISTRY_ENV} to a registry that the cluster's nodes pull from, as host[:port][/path]."
+            f"The context {context.name} doesn't belong to kind, k3d or minikube, which can load images onto nodes: "
+            f"set {REGISTRY_ENV} to a registry that the cluster's nodes pull from, as host[:port][/path]."
         )
     nodes = Nodes(loader=loader, name=name, held=held)
     nodes.check(context.name)
@@ -225,7 +225,7 @@ def choose(context: Context, held: Held) -> Destination:
 
 
 def _loader(context: Context) -> tuple[Loader | None, str]:
-    """Return whose cluster a context is of, which its name tells, and what that program calls the cluster."""
+    """Return the loader of a context's cluster, going by the context's name, and the loader's name for the cluster."""
     if context.is_minikube:
         return MINIKUBE, context.name
     for loader in (KIND, K3D):
@@ -236,14 +236,14 @@ def _loader(context: Context) -> tuple[Loader | None, str]:
 
 
 def images_on_nodes(kubectl: Sequence[str | Path]) -> Collection[str]:
-    """Return the references of the images that every node has, as far as the nodes tell; none if they can't be asked.
+    """Return the images that every node reports, or none if the nodes can't be queried.
 
-    The kubelet names 50 of them: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/.
+    The kubelet reports at most 50: https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/.
     """
-    told = subprocess.run([*kubectl, "get", "nodes", "--output=json"], capture_output=True, text=True, check=False)
-    if told.returncode:
+    listing = subprocess.run([*kubectl, "get", "nodes", "--output=json"], capture_output=True, text=True, check=False)
+    if listing.returncode:
         return set()
-    nodes = json.loads(told.stdout)["items"]
+    nodes = json.loads(listing.stdout)["items"]
     held = [{name for image in node["status"].get("images", ()) for name in image.get("names") or ()} for node in nodes]
     return set.intersection(*held) if held else set()
 

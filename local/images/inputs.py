@@ -1,7 +1,7 @@
-"""The reference of an image: its name and a digest of all that it is built from.
+"""The reference of an image, which consists of its name and a digest of all its inputs.
 
-The same inputs give the same reference, on any machine and in any state of the cache, so a reference that is there
-needs no build. Versions of Debian packages are no input: they are those of the day of the build.
+The same inputs give the same reference on every machine and in any state of the cache, so an existing reference needs
+no build. The versions of Debian packages aren't an input: a build takes the current ones.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ def container_file(image: Image) -> Path:
 
 
 def binaries(image: Image) -> tuple[str, ...]:
-    """Return the names of the tools that an image is made of."""
+    """Return the names of the tools that an image contains."""
     return () if image.name == DEBIAN else containerfile.read(container_file(image)).binaries
 
 
 def reference(image: Image, base: str | None, programs: Mapping[str, Path]) -> str:
-    """Return the reference of an image on the reference `base`; `programs` are the files of its `binaries`."""
+    """Return the reference of an image. `base` is its base's reference; `programs` are the files of its `binaries`."""
     digest = hashlib.sha256()
     for part in _parts(image, base, programs):
         digest.update(f"{len(part)}:".encode())
@@ -57,12 +57,12 @@ def _parts(image: Image, base: str | None, programs: Mapping[str, Path]) -> Iter
 def _pins(files: list[Path]) -> bytes:
     direct = [line for file in files if file.name == "requirements.in" for line in file.read_text().splitlines()]
     lock = (paths.REPOSITORY / LOCK).read_text()
-    # A package that is named in a container file alone is compiled in an image that has its pin already.
+    # A package that only a container file names is compiled in an image that already has its pin.
     return "\n".join(requirements.closure(direct, lock)).encode()
 
 
 def _files(pattern: str) -> list[Path]:
-    """Return the files below the repository's root that a COPY of `pattern` takes, sorted."""
+    """Return the files in the repository that a COPY of `pattern` copies, sorted."""
     found: list[Path] = []
     for path in sorted(paths.REPOSITORY.glob(pattern.rstrip("/"))):
         found += sorted(path.rglob("*")) if path.is_dir() else [path]

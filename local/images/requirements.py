@@ -7,7 +7,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def closure(direct: Iterable[str], lock: str) -> list[str]:
-    """Return the lines `name==version` of `lock` for the `direct` requirements and all that these need, sorted.
+    """Return the lines `name==version` of `lock` for the `direct` requirements and their dependencies, sorted.
 
     `lock` is the output of `uv pip compile`, whose comments name the packages that need each package:
     https://docs.astral.sh/uv/pip/compile/.
@@ -23,13 +23,13 @@ def closure(direct: Iterable[str], lock: str) -> list[str]:
         elif current:
             needed_by = text.lstrip("#").strip().removeprefix("via").strip()
             needs.setdefault(needed_by, set()).add(current)
-    wanted = [_name(line) for line in direct if line.strip() and not line.lstrip().startswith("#")]
+    pending = [_name(line) for line in direct if line.strip() and not line.lstrip().startswith("#")]
     reached: set[str] = set()
-    while wanted:
-        name = wanted.pop()
+    while pending:
+        name = pending.pop()
         if name not in reached:
             reached.add(name)
-            wanted += needs.get(name, ())
+            pending += needs.get(name, ())
     return sorted(pins[name] for name in reached if name in pins)
 
 

@@ -1,6 +1,6 @@
-"""What images are built with: the first of Docker, Podman and buildah that works here, on a base from a registry.
+"""The choice of a builder and a base image: the first of Docker, Podman and buildah that works, on a registry's base.
 
-Only the embedded platform makes its base itself, with debootstrap, which needs root and no registry.
+Only the embedded platform makes its own base with debootstrap, which needs root but no registry.
 """
 
 import os
@@ -16,12 +16,12 @@ from local.images import buildah, names
 from local.images.engine import DOCKER, PODMAN
 
 BASE_IMAGE_ENV = "AEGIS_BASE_IMAGE"
-# In full, as Podman and buildah may know no registry to look a short name up in.
+# The full name, because Podman and buildah may have no registry configured for short names.
 BASE_IMAGE = "docker.io/library/debian:bookworm-slim"
 
 
 class Builder(Protocol):
-    """Builds images and keeps them: the module `buildah`, or an engine."""
+    """A builder and its image storage: the module `buildah`, or an engine."""
 
     @property
     def name(self) -> str:
@@ -30,23 +30,23 @@ class Builder(Protocol):
 
     @property
     def mounts(self) -> bool:
-        """Whether a build can be given folders of this machine to work with, beside what it copies."""
+        """Whether a build can mount folders of this machine."""
         ...
 
     def why_not(self) -> str | None:
-        """Return why this user can't build with it here; None if it works."""
+        """Return the reason why this user can't build with it here, or None if it works."""
         ...
 
     def has(self, reference: str) -> bool:
-        """Tell whether it has an image, ours or another's."""
+        """Return whether it has an image."""
         ...
 
     def references(self) -> list[str]:
-        """Return the references of the images that it has, the newest first."""
+        """Return the references of its images, newest first."""
         ...
 
     def clear(self, log: Path) -> None:
-        """Delete what a killed build left."""
+        """Delete leftovers of a killed build."""
         ...
 
     def forget(self, reference: str, log: Path) -> None:
@@ -54,7 +54,7 @@ class Builder(Protocol):
         ...
 
     def pull(self, reference: str, *, plain_http: bool, log: Path) -> None:
-        """Fetch an image from a registry."""
+        """Pull an image from a registry."""
         ...
 
     def push(self, reference: str, target: str, *, plain_http: bool, log: Path) -> str:
@@ -62,50 +62,50 @@ class Builder(Protocol):
         ...
 
     def save(self, reference: str, file: Path, log: Path) -> None:
-        """Write an image to a file in the form of `docker save`."""
+        """Write an image to a file in the format of `docker save`."""
         ...
 
     def build(self, reference: str, *, container_file: Path, context: Path, options: Sequence[str], log: Path) -> None:
-        """Build an image, as `reference`: all of it or nothing."""
+        """Build an image as `reference`. A failed build stores nothing."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workshop:
-    """A builder, and the image of a registry that all images stand on; without one, debootstrap makes it."""
+    """A builder, and the base of all images from a registry, or None to make it with debootstrap."""
 
     builder: Builder
     base_image: str | None = None
 
     def fetch_base(self, log: Path) -> None:
-        """Fetch the image that all others stand on, unless it is here.
+        """Pull the base image, unless the builder has it.
 
         Raises:
-            LocalError: It can't be had; tells how to name another.
+            LocalError: The pull failed; says how to set another base.
         """
         name = self.base_image
         if name is None or self.builder.has(name):
             return
         try:
-            with progress.step(f"Fetching {name}"):
+            with progress.step(f"Pulling {name}"):
                 self.builder.pull(name, plain_http=names.is_plain_http(name), log=log)
         except LocalError as error:
             raise LocalError(
-                f"{self.builder.name} can't fetch {name}, which the images stand on: set {BASE_IMAGE_ENV} to a "
-                f"Debian bookworm that this machine can fetch",
+                f"{self.builder.name} can't pull the base image {name}: set {BASE_IMAGE_ENV} to a Debian bookworm "
+                f"image that this machine can pull",
                 error.log,
             ) from error
 
 
-# Of the embedded platform.
+# The embedded platform's builder.
 EMBEDDED = Workshop(builder=buildah)
 
 
 def choose() -> Workshop:
-    """Return what builds images here.
+    """Return the first builder that works here, with its base image.
 
     Raises:
-        LocalError: Nothing does; tells of each builder why not.
+        LocalError: No builder works; gives the reason for each.
     """
     refusals: list[str] = []
     for builder in _builders():
@@ -114,8 +114,8 @@ def choose() -> Workshop:
             return Workshop(builder=builder, base_image=_base_image(builder))
         refusals.append(f"{builder.name}: {reason}")
     raise LocalError(
-        f"Nothing here builds images; one of Docker, Podman and buildah must. {'; '.join(refusals)}. "
-        f"On Debian, the packages buildah and uidmap do."
+        f"No image builder works here: Docker, Podman or buildah is required. {'; '.join(refusals)}. "
+        f"On Debian, install the packages buildah and uidmap."
     )
 
 
@@ -124,12 +124,12 @@ def _builders() -> tuple[Builder, ...]:
 
 
 def _base_image(builder: Builder) -> str | None:
-    """Return the base that the user names, or the usual one; root with buildah makes it, as the embedded platform does.
+    """Return the base image that the user sets, or the default, or None if root can make it with buildah.
 
     Raises:
-        LocalError: What the user names is no reference.
+        LocalError: The user's base image isn't a valid reference.
     """
-    if given := os.environ.get(BASE_IMAGE_ENV):
-        return names.image(BASE_IMAGE_ENV, given)
-    makes_it = builder is buildah and os.geteuid() == 0 and shutil.which("debootstrap")
-    return None if makes_it else BASE_IMAGE
+    if base_image := os.environ.get(BASE_IMAGE_ENV):
+        return names.image(BASE_IMAGE_ENV, base_image)
+    can_debootstrap = builder is buildah and os.geteuid() == 0 and shutil.which("debootstrap")
+    return None if can_debootstrap else BASE_IMAGE

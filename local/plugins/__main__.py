@@ -1,4 +1,4 @@
-"""Starts one plugin: `python -m local.plugins NAME ENGINE`; the scripts in `bin` do, and the engine starts those."""
+"""Start one plugin with `python -m local.plugins NAME ENGINE`. The engine does so through the scripts in `bin`."""
 
 import argparse
 import importlib
@@ -7,14 +7,14 @@ from local.plugins import EMBEDDED, messages
 
 parser = argparse.ArgumentParser(
     prog="pulumi-resource",
-    description="An embedded Pulumi provider plugin. The Pulumi engine starts it, not a person.",
+    description="An embedded Pulumi provider plugin. The Pulumi engine starts it; don't run it by hand.",
 )
 parser.add_argument("name", choices=sorted(EMBEDDED), help="the package to serve")
 parser.add_argument("engine", help="address of the engine, host:port")
-given, _ = parser.parse_known_args()
+options, _ = parser.parse_known_args()
 
-# Before anything that imports the SDK.
+# This must precede every import of the SDK.
 messages.load_alone()
-provider = importlib.import_module(f"local.plugins.{given.name}.provider")
+provider = importlib.import_module(f"local.plugins.{options.name}.provider")
 process = importlib.import_module("local.plugins.process")
-process.serve(getattr(provider, f"{given.name.capitalize()}Provider"), given.engine)
+process.serve(getattr(provider, f"{options.name.capitalize()}Provider"), options.engine)

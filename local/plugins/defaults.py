@@ -1,6 +1,6 @@
-"""What an official provider has filled into the inputs of a state, where the program gave nothing.
+"""The inputs in a state that an official provider filled in because the program left them out.
 
-A provider that comes from Terraform lists the names of such inputs beside them, at every depth:
+A provider that is bridged from Terraform lists the names of such inputs beside them, at every depth:
 https://github.com/pulumi/pulumi-terraform-bridge/blob/v3.120.0/pkg/tfbridge/schema.go, `applyDefaults`.
 """
 
@@ -12,23 +12,26 @@ from local.plugins.values import Bag, Tree, reveal_bag
 LIST: Final = "__defaults"
 
 
-def given(old: Bag, new: Bag) -> Bag:
-    """Return the old inputs, bare, as the program gave them: without what was filled in and isn't given now either."""
-    bare, now = reveal_bag(old), reveal_bag(new)
-    filled = _names(bare)
+def set_by_program(old: Bag, new: Bag) -> Bag:
+    """Return the old inputs that the program set, without secret marks.
+
+    An input that the provider filled in is left out, unless the program sets it now.
+    """
+    before, after = reveal_bag(old), reveal_bag(new)
+    filled_in = _names(before)
     return {
-        name: _given(value, now.get(name))
-        for name, value in bare.items()
-        if name != LIST and (name not in filled or now.get(name) is not None)
+        name: _set_by_program(value, after.get(name))
+        for name, value in before.items()
+        if name != LIST and (name not in filled_in or after.get(name) is not None)
     }
 
 
-def _given(old: Tree, new: Tree) -> Tree:
+def _set_by_program(old: Tree, new: Tree) -> Tree:
     if isinstance(old, Mapping):
-        return given(dict(old), new if isinstance(new, dict) else {})
+        return set_by_program(dict(old), new if isinstance(new, dict) else {})
     if isinstance(old, list):
-        beside = new if isinstance(new, list) else []
-        return [_given(item, beside[index] if index < len(beside) else None) for index, item in enumerate(old)]
+        items = new if isinstance(new, list) else []
+        return [_set_by_program(item, items[index] if index < len(items) else None) for index, item in enumerate(old)]
     return old
 
 

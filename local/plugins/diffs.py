@@ -1,4 +1,4 @@
-"""Which properties differ between two trees of plain values, path by path."""
+"""Comparison of two trees of plain values, path by path."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -11,14 +11,14 @@ Same = Callable[[Path, Tree, Tree], bool]
 
 
 def equal(_path: Path, old: Tree, new: Tree) -> bool:
-    """Compare two single values; a truth value is no number."""
+    """Compare two scalars. A boolean never equals a number."""
     return old == new and isinstance(old, bool) == isinstance(new, bool)
 
 
 def compare(old: Tree, new: Tree, same: Same = equal, path: Path = ()) -> dict[Path, Change]:
-    """Return the innermost places that differ; lists are compared by position, and None is as good as absent.
+    """Return the innermost paths that differ. Lists are compared by position, and None counts as absent.
 
-    An unknown new value always counts as an update: nobody can tell yet that it stays the same.
+    An unknown new value always counts as an update, because it may turn out to differ.
     """
     if old is None or new is None:
         return {} if old is new else {path: Change.ADD if old is None else Change.DELETE}
@@ -47,6 +47,6 @@ def _merged(parts: Iterable[dict[Path, Change]]) -> dict[Path, Change]:
 
 
 def without(changes: Mapping[Path, Change], ignored: Iterable[Path]) -> dict[Path, Change]:
-    """Leave out the changes in places that the program's `ignore_changes` covers."""
+    """Return the changes that the program's `ignore_changes` doesn't cover."""
     patterns = list(ignored)
     return {path: change for path, change in changes.items() if not any(covers(each, path) for each in patterns)}

@@ -1,4 +1,4 @@
-"""The properties of a resource type by the role that they play, and what follows from that for its inputs."""
+"""The properties of a resource type by role, and the rules for inputs that follow from the roles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,24 +9,24 @@ from local.plugins.values import Bag, reveal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fields:
-    """Names as on Pulumi's wire."""
+    """The properties of a resource type, named as in Pulumi's protocol."""
 
     required: tuple[str, ...] = ()
-    # Other inputs, with the value that stands for "not given": None leaves it to the service.
+    # Other inputs with their defaults. None leaves the choice to the service.
     optional: Mapping[str, Any] = field(default_factory=dict)
     # Outputs that only the service knows.
     computed: tuple[str, ...] = ()
-    # Inputs whose change makes a new resource.
+    # Inputs whose change replaces the resource.
     replacing: frozenset[str] = frozenset()
-    # Inputs that the service fills in where the program gives none: leaving one out of the program changes nothing.
-    kept: frozenset[str] = frozenset()
-    # Lists whose order means nothing.
+    # Inputs that the service fills in if the program leaves them out, so that removing one changes nothing.
+    filled_in: frozenset[str] = frozenset()
+    # Lists whose order doesn't matter.
     sets: frozenset[str] = frozenset()
-    # Texts of JSON, which are compared by what they mean.
+    # JSON texts, which are compared by meaning.
     documents: frozenset[str] = frozenset()
     # Inputs and outputs to be encrypted in the state.
     secret: frozenset[str] = frozenset()
-    # Inputs that the service takes and never shows again.
+    # Inputs that the service accepts but never returns.
     write_only: frozenset[str] = frozenset()
 
     @property
@@ -40,19 +40,19 @@ class Fields:
         return frozenset(self.required) | frozenset(self.optional)
 
     def complete(self, inputs: Mapping[str, Any]) -> Bag:
-        """Return bare inputs, with defaults for those that aren't given."""
-        given = {name: reveal(value) for name, value in inputs.items() if name in self.inputs and value is not None}
-        return self.defaults | given
+        """Return the inputs without secret marks, completed with defaults."""
+        explicit = {name: reveal(value) for name, value in inputs.items() if name in self.inputs and value is not None}
+        return self.defaults | explicit
 
     def ordered(self, inputs: Mapping[str, Any]) -> Bag:
-        """Return inputs with their sets in one order, for a comparison."""
+        """Return the inputs with their sets sorted, for comparison."""
         return {
             name: sorted(value, key=str) if name in self.sets and isinstance(value, list) else value
             for name, value in inputs.items()
         }
 
     def failures(self, type_token: str, inputs: Mapping[str, Any]) -> dict[str, str]:
-        """Return what is wrong with the names of the given inputs, by name: one is missing, or there is no such."""
+        """Return an error for each required input that is missing and each input that doesn't exist, by name."""
         missing = {name: f"{name} is required" for name in self.required if inputs.get(name) is None}
         unknown = {
             name: f"{type_token} has no input {name!r} in the embedded plugin; it has {', '.join(sorted(self.inputs))}"

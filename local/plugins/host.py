@@ -1,4 +1,4 @@
-"""Messages from a plugin to the engine, which shows them beside the resource they are about."""
+"""Messages from a plugin to the engine, which shows them beside the resource that they concern."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ _logger = logging.getLogger(__name__)
 
 
 class EngineHost(Host):
-    """The log of the engine at a `host:port`; a message that can't be delivered is dropped."""
+    """The log of the engine at `host:port`. A message that can't be delivered is dropped."""
 
     def __init__(self, address: str) -> None:
         self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
@@ -21,7 +21,7 @@ class EngineHost(Host):
         self._shown: dict[str, str] = {}
 
     def info(self, message: str, urn: str = "") -> None:
-        """Tell something that stays in the output."""
+        """Log a message that stays in the output."""
         self._send(proto.INFO, message, urn)
 
     def warn(self, message: str, urn: str = "") -> None:
@@ -29,7 +29,7 @@ class EngineHost(Host):
         self._send(proto.WARNING, message, urn)
 
     def status(self, message: str, urn: str = "") -> None:
-        """Tell what is going on right now, unless that was the last thing told."""
+        """Show progress that the next message replaces. An unchanged message isn't sent again."""
         with self._lock:
             if self._shown.get(urn) == message:
                 return
@@ -43,4 +43,4 @@ class EngineHost(Host):
         try:
             self._stub.Log(request, timeout=5)
         except grpc.RpcError:
-            _logger.debug("The engine took no message: %s", message)
+            _logger.debug("The engine didn't accept the message: %s", message)

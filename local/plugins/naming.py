@@ -1,11 +1,11 @@
-"""Names for resources whose program gives none."""
+"""Automatic names for resources that the program leaves unnamed."""
 
 import hashlib
 import secrets
 
 
 def unique(prefix: str, seed: bytes, digits: int = 8) -> str:
-    """Return `prefix` and some hexadecimal digits, the same ones for the same seed; without a seed, any."""
+    """Return `prefix` followed by hexadecimal digits, derived from the seed if there is one, else random."""
     if not seed:
         return prefix + secrets.token_hex(digits)[:digits]
     return prefix + hashlib.sha256(seed + prefix.encode()).hexdigest()[:digits]

@@ -12,17 +12,17 @@ _NEEDS_QUOTES: Final = frozenset('."[]')
 
 
 def parse(text: str) -> Path:
-    """Read a path; a `*` step matches any one step.
+    """Parse a path. A `*` step matches any one step.
 
     Raises:
-        ValueError: the text is no property path.
+        ValueError: the text isn't a property path.
     """
     steps: list[Step] = []
     position = 0
     while position < len(text):
         match = _STEP.match(text, position)
         if match is None:
-            message = f"{text!r} is no property path: can't read it from {text[position:]!r}"
+            message = f"{text!r} isn't a property path: can't parse {text[position:]!r}"
             raise ValueError(message)
         name, quoted, index = match.groups()
         if index is not None:
@@ -34,7 +34,7 @@ def parse(text: str) -> Path:
 
 
 def render(path: Iterable[Step]) -> str:
-    """Write a path in the engine's form."""
+    """Format a path as the engine writes it."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -47,11 +47,13 @@ def render(path: Iterable[Step]) -> str:
 
 
 def covers(pattern: Sequence[Step], path: Sequence[Step]) -> bool:
-    """Whether `path` is the pattern's place or lies below it; a `*` of the pattern matches any step."""
-    return len(pattern) <= len(path) and all(want in ("*", have) for want, have in zip(pattern, path, strict=False))
+    """Return whether `path` matches the pattern or lies below it. A `*` in the pattern matches any step."""
+    return len(pattern) <= len(path) and all(
+        expected in ("*", step) for expected, step in zip(pattern, path, strict=False)
+    )
 
 
 def touches(pattern: Sequence[Step], path: Sequence[Step]) -> bool:
-    """Whether one of the two places lies in the other, or they are the same."""
+    """Return whether the two paths are the same or one contains the other."""
     shared = min(len(pattern), len(path))
     return covers(pattern[:shared], path[:shared])

@@ -1,4 +1,4 @@
-"""The process of a plugin: it gets the engine's address, prints its own port and serves until the engine ends."""
+"""The process of a plugin. It is given the engine's address, prints its own port and serves until the engine exits."""
 
 import logging
 import os
@@ -17,15 +17,15 @@ from local.plugins.host import EngineHost
 from local.plugins.provider import Host, Provider
 from local.plugins.serve import Servicer
 
-# Every awaited resource holds a thread for minutes, and the engine sets no limit on operations by default.
+# A resource that is being awaited holds a thread for minutes, and by default the engine doesn't limit operations.
 _THREADS: Final = 256
-# As much as the engine itself allows; large custom resource definitions pass gRPC's default of 4 MiB.
+# The engine's own limit. Large custom resource definitions exceed gRPC's default of 4 MiB.
 _MESSAGE_BYTES: Final = 400 * 1024 * 1024
 _PARENT_CHECK_SECONDS: Final = 2
 
 
 def serve(make: Callable[[Host], Provider], engine: str) -> None:
-    """Serve the provider that `make` builds around the engine at an address."""
+    """Serve the provider that `make` builds to the engine at the address `engine`."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
     provider = make(EngineHost(engine))
     server = grpc.server(
@@ -38,14 +38,14 @@ def serve(make: Callable[[Host], Provider], engine: str) -> None:
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # The engine interrupts a plugin that it needs no more, and takes any exit code but 0 for a crash.
+    # The engine interrupts a plugin when it is done, and reports any exit code but 0 as a crash.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     server.wait_for_termination()
 
 
 def _end_with_parent() -> None:
-    """Leave no process behind when the engine was killed."""
+    """Exit when the engine is killed, so that no process stays behind."""
     parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_SECONDS)

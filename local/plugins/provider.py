@@ -1,6 +1,6 @@
-"""What a provider plugin is here, free of gRPC: the requests it gets, the answers it gives, how it fails.
+"""The interface of a provider plugin, independent of gRPC: its requests, responses and errors.
 
-`serve` translates the engine's protocol to and from these. A provider's methods run in many threads at once.
+`serve` translates between the engine's protocol and these types. A provider's methods run in many threads at once.
 """
 
 from abc import ABC, abstractmethod
@@ -13,11 +13,11 @@ from local.plugins.values import Bag, reveal_bag
 
 
 class PluginError(Exception):
-    """A failure that the user can act on; its message is shown as it is."""
+    """A failure that the user can act on. Its message is shown unchanged."""
 
 
 class InvalidInputsError(PluginError):
-    """Inputs that can't be used, each with the property that is at fault ("" for the whole resource)."""
+    """Invalid inputs, with a message for each property at fault ("" for the whole resource)."""
 
     def __init__(self, failures: Mapping[str, str]) -> None:
         super().__init__("; ".join(failures.values()))
@@ -25,7 +25,7 @@ class InvalidInputsError(PluginError):
 
 
 class NotReadyError(PluginError):
-    """A resource that exists but never became ready: it stays in the state and the next update tries again."""
+    """A resource that was created but never became ready. It stays in the state, and the next update tries again."""
 
     def __init__(self, message: str, state: "State") -> None:
         super().__init__(message)
@@ -34,19 +34,19 @@ class NotReadyError(PluginError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One operation on one resource; what an operation doesn't have keeps its default."""
+    """One operation on one resource. Fields that an operation doesn't use keep their defaults."""
 
     urn: str
     type: str
     name: str
     id: str = ""
-    # The inputs that the program gives now; for a read, and a delete, those of the last update.
+    # The inputs in the program; for a read or a delete, those of the last update.
     inputs: Bag = field(default_factory=dict)
     old_inputs: Bag = field(default_factory=dict)
-    # The outputs that the last operation left in the state.
+    # The outputs that the last operation stored in the state.
     state: Bag = field(default_factory=dict)
     ignore: tuple[Path, ...] = ()
-    # Seconds; 0 leaves it to the provider.
+    # Seconds; 0 means the provider's default.
     timeout: float = 0
     preview: bool = False
     seed: bytes = b""
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """A resource as it is: no `id` means it doesn't exist (or, in a preview, not yet)."""
+    """The current state of a resource. An empty `id` means that it doesn't exist (in a preview: not yet)."""
 
     id: str
     outputs: Bag
@@ -62,7 +62,7 @@ class State:
 
 
 class Change(Enum):
-    """What happens to one property."""
+    """The kind of change to one property."""
 
     ADD = "ADD"
     DELETE = "DELETE"
@@ -71,7 +71,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diff:
-    """The properties that change, those of them that force a new resource, and in which order old and new live."""
+    """The properties that change, those that force a replacement, and the order of deletion and creation."""
 
     changes: Mapping[Path, Change] = field(default_factory=dict)
     replaces: frozenset[Path] = frozenset()
@@ -79,11 +79,11 @@ class Diff:
 
 
 class Host(ABC):
-    """The engine that a provider tells its messages, to be shown beside the resource they are about."""
+    """The engine as the receiver of messages, which it shows beside the resource that they concern."""
 
     @abstractmethod
     def info(self, message: str, urn: str = "") -> None:
-        """Tell something that stays in the output."""
+        """Log a message that stays in the output."""
 
     @abstractmethod
     def warn(self, message: str, urn: str = "") -> None:
@@ -91,13 +91,13 @@ class Host(ABC):
 
     @abstractmethod
     def status(self, message: str, urn: str = "") -> None:
-        """Tell what is going on right now; the next message takes its place."""
+        """Show progress that the next message replaces."""
 
 
 class Provider(ABC):
-    """A package of resource types, configured once and then asked about single resources.
+    """A package of resource types. It is configured once, then called for one resource at a time.
 
-    `name` and `version` are those of the official package that it stands in for.
+    `name` and `version` are those of the official package that it replaces.
     """
 
     name: str
@@ -106,23 +106,28 @@ class Provider(ABC):
     def __init__(self, host: Host) -> None:
         self.host = host
 
+    def announce(self) -> None:
+        """Tell the user that this plugin replaces the official one."""
+        official = f"{self.name} {self.version}"
+        self.host.info(f"Using an embedded plugin: the official {official} is neither on PATH nor installed.")
+
     def check_config(self, config: Bag) -> Bag:
-        """Check the provider's own inputs; values may be unknown."""
+        """Check the provider's own inputs. Values may be unknown."""
         return config
 
     def diff_config(self, old: Bag, new: Bag) -> Diff:
-        """Compare the provider's own inputs, whoever marked them secret: a replaced one replaces all its resources."""
+        """Compare the provider's own inputs, ignoring secret marks. Replacing a provider replaces all its resources."""
         before, after = reveal_bag(old), reveal_bag(new)
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         return Diff(changes={(key,): Change.UPDATE for key in changed})
 
     @abstractmethod
     def configure(self, config: Bag) -> None:
-        """Take the provider's inputs, which may hold secrets."""
+        """Store the provider's inputs, which may contain secrets."""
 
     @abstractmethod
     def check(self, request: Request) -> Bag:
-        """Return the inputs with defaults and a name; unknown values are left alone."""
+        """Return the inputs with defaults and a name. Unknown values stay unchanged."""
 
     @abstractmethod
     def diff(self, request: Request) -> Diff:
@@ -130,24 +135,24 @@ class Provider(ABC):
 
     @abstractmethod
     def create(self, request: Request) -> State:
-        """Make the resource, or in a preview tell what it would look like."""
+        """Create the resource, or in a preview return its expected state."""
 
     @abstractmethod
     def read(self, request: Request) -> State | None:
-        """Return the resource as it is now, or None when it is gone."""
+        """Return the current state of the resource, or None if it is gone."""
 
     @abstractmethod
     def update(self, request: Request) -> State:
-        """Change the resource in place, or in a preview tell what it would look like."""
+        """Change the resource in place, or in a preview return its expected state."""
 
     @abstractmethod
     def delete(self, request: Request) -> None:
-        """Delete the resource; one that is gone already is no error."""
+        """Delete the resource. Succeed if it is already gone."""
 
     def invoke(self, token: str, arguments: Bag) -> Bag:  # noqa: ARG002 - most packages have no functions.
-        """Return the result of a function of the package."""
-        message = f"the embedded plugin {self.name!r} has no functions, so not {token!r} either"
+        """Call a function of the package and return its result."""
+        message = f"the embedded plugin {self.name!r} has no functions, got a call of {token!r}"
         raise PluginError(message)
 
-    def cancel(self) -> None:  # noqa: B027 - most providers have nothing that takes long.
-        """Let running operations end early: the user has interrupted the engine."""
+    def cancel(self) -> None:  # noqa: B027 - most providers have no long-running operations.
+        """End running operations early, because the user interrupted the engine."""

@@ -1,8 +1,8 @@
-"""Serves a `Provider` to the Pulumi engine: gRPC messages in and out, and errors in the engine's form.
+"""The gRPC service through which the Pulumi engine calls a `Provider`.
 
-The SDK's own `pulumi.provider.experimental` can't report a resource that was created but isn't ready, nor read old
-inputs, nor answer with unknowns; so this speaks the protocol itself, as
-https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto describes it.
+The SDK's own `pulumi.provider.experimental` can't report a resource that was created but isn't ready, read old inputs,
+or return unknown values. This module therefore implements the protocol itself:
+https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto.
 """
 
 import functools
@@ -40,12 +40,12 @@ class _Message(Protocol):
 
     @property
     def urn(self) -> str:
-        """The resource's name of names."""
+        """The resource's URN."""
         ...
 
 
 class _Failure(grpc.Status):
-    """A failed call, as gRPC takes it."""
+    """The gRPC status of a failed call."""
 
     def __init__(self, message: str, detail: proto.ErrorResourceInitFailed | None = None) -> None:
         self.code = grpc.StatusCode.UNKNOWN
@@ -65,39 +65,39 @@ def _failure(error: Exception) -> _Failure:
         return _Failure(str(error), detail)
     if isinstance(error, PluginError):
         return _Failure(str(error))
-    _logger.error("A call of the engine failed", exc_info=error)
+    _logger.error("A call from the engine failed", exc_info=error)
     return _Failure(f"the embedded plugin failed: {type(error).__name__}: {error}")
 
 
-def _answering(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn what a method raises into the answer that the engine understands."""
+def _reporting_errors(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn an exception of a method into an error that the engine understands."""
 
     @functools.wraps(method)
     def answer(self: "Servicer", request: object, context: grpc.ServicerContext) -> object:
         try:
             return method(self, request, context)
-        except Exception as error:  # noqa: BLE001 - whatever happened, the engine must hear it.
+        except Exception as error:  # noqa: BLE001 - the engine must be told of every failure.
             return context.abort_with_status(_failure(error))
 
     return answer
 
 
 class Servicer(ResourceProviderServicer):
-    """The engine's view of one provider."""
+    """The gRPC service of one provider."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
 
     @override
     def GetPluginInfo(self, request: Empty, context: grpc.ServicerContext) -> proto.PluginInfo:
-        """Tell the version of the official package that this stands in for."""
+        """Return the version of the official package that this plugin replaces."""
         return proto.PluginInfo(version=self._provider.version)
 
     @override
     def Handshake(
         self, request: proto.ProviderHandshakeRequest, context: grpc.ServicerContext
     ) -> proto.ProviderHandshakeResponse:
-        """Tell what the engine may send: secrets, but neither resources nor outputs."""
+        """Tell the engine that it may send secrets, but neither resources nor outputs."""
         return proto.ProviderHandshakeResponse(accept_secrets=True)
 
     @override
@@ -107,84 +107,84 @@ class Servicer(ResourceProviderServicer):
         return Empty()
 
     @override
-    @_answering
+    @_reporting_errors
     def GetSchema(self, request: proto.GetSchemaRequest, context: grpc.ServicerContext) -> proto.GetSchemaResponse:
-        """Refuse: the schema comes with the official package."""
-        message = f"the embedded plugin {self._provider.name!r} has no schema: take the official package for it"
+        """Raise an error, because the schema comes with the official package."""
+        message = f"the embedded plugin {self._provider.name!r} has no schema: use the official package for that"
         raise PluginError(message)
 
     @override
-    @_answering
+    @_reporting_errors
     def CheckConfig(self, request: proto.CheckRequest, context: grpc.ServicerContext) -> proto.CheckResponse:
         """Check the provider's inputs."""
         return _checked(lambda: self._provider.check_config(decode(request.news)))
 
     @override
-    @_answering
+    @_reporting_errors
     def DiffConfig(self, request: proto.DiffRequest, context: grpc.ServicerContext) -> proto.DiffResponse:
         """Compare the provider's inputs."""
         old = decode(request.old_inputs if request.HasField("old_inputs") else request.olds)
         return _diff_response(self._provider.diff_config(old, decode(request.news)))
 
     @override
-    @_answering
+    @_reporting_errors
     def Configure(self, request: proto.ConfigureRequest, context: grpc.ServicerContext) -> proto.ConfigureResponse:
-        """Take the provider's inputs."""
+        """Configure the provider with its inputs."""
         self._provider.configure(decode(request.args))
         return proto.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     @override
-    @_answering
+    @_reporting_errors
     def Invoke(self, request: proto.InvokeRequest, context: grpc.ServicerContext) -> proto.InvokeResponse:
         """Call a function."""
         result = encode(self._provider.invoke(request.tok, decode(request.args)))
         response = proto.InvokeResponse()
-        # The name of the field is a word of Python.
+        # The name of the field is a Python keyword.
         getattr(response, "return").CopyFrom(result)
         return response
 
     @override
-    @_answering
+    @_reporting_errors
     def Check(self, request: proto.CheckRequest, context: grpc.ServicerContext) -> proto.CheckResponse:
-        """Complete a resource's inputs."""
-        wanted = _request(request, inputs=request.news, old_inputs=request.olds, seed=request.randomSeed)
-        return _checked(lambda: self._provider.check(wanted))
+        """Check and complete a resource's inputs."""
+        operation = _request(request, inputs=request.news, old_inputs=request.olds, seed=request.randomSeed)
+        return _checked(lambda: self._provider.check(operation))
 
     @override
-    @_answering
+    @_reporting_errors
     def Diff(self, request: proto.DiffRequest, context: grpc.ServicerContext) -> proto.DiffResponse:
         """Compare a resource's inputs."""
-        wanted = _request(
+        operation = _request(
             request,
             inputs=request.news,
             old_inputs=request.old_inputs,
             state=request.olds,
             ignore=_ignored(request.ignoreChanges),
         )
-        return _diff_response(self._provider.diff(wanted))
+        return _diff_response(self._provider.diff(operation))
 
     @override
-    @_answering
+    @_reporting_errors
     def Create(self, request: proto.CreateRequest, context: grpc.ServicerContext) -> proto.CreateResponse:
-        """Make a resource."""
-        wanted = _request(request, inputs=request.properties, timeout=request.timeout, preview=request.preview)
-        state = self._provider.create(wanted)
+        """Create a resource."""
+        operation = _request(request, inputs=request.properties, timeout=request.timeout, preview=request.preview)
+        state = self._provider.create(operation)
         return proto.CreateResponse(id=state.id, properties=encode(state.outputs))
 
     @override
-    @_answering
+    @_reporting_errors
     def Read(self, request: proto.ReadRequest, context: grpc.ServicerContext) -> proto.ReadResponse:
-        """Read a resource as it is."""
+        """Read the current state of a resource."""
         state = self._provider.read(_request(request, inputs=request.inputs, state=request.properties))
         if state is None:
             return proto.ReadResponse()
         return proto.ReadResponse(id=state.id, properties=encode(state.outputs), inputs=encode(state.inputs))
 
     @override
-    @_answering
+    @_reporting_errors
     def Update(self, request: proto.UpdateRequest, context: grpc.ServicerContext) -> proto.UpdateResponse:
         """Change a resource in place."""
-        wanted = _request(
+        operation = _request(
             request,
             inputs=request.news,
             old_inputs=request.old_inputs,
@@ -193,10 +193,10 @@ class Servicer(ResourceProviderServicer):
             timeout=request.timeout,
             preview=request.preview,
         )
-        return proto.UpdateResponse(properties=encode(self._provider.update(wanted).outputs))
+        return proto.UpdateResponse(properties=encode(self._provider.update(operation).outputs))
 
     @override
-    @_answering
+    @_reporting_errors
     def Delete(self, request: proto.DeleteRequest, context: grpc.ServicerContext) -> Empty:
         """Delete a resource."""
         self._provider.delete(
@@ -205,9 +205,9 @@ class Servicer(ResourceProviderServicer):
         return Empty()
 
 
-def _request(message: _Message, **given: Any) -> Request:  # noqa: ANN401 - the fields of a request.
-    bags = {key: decode(value) if isinstance(value, Struct) else value for key, value in given.items()}
-    # urn:pulumi:<stack>::<project>::<parent type$...$type>::<name>, where a name may hold "::" itself.
+def _request(message: _Message, **properties: Any) -> Request:  # noqa: ANN401 - the fields of a request.
+    bags = {key: decode(value) if isinstance(value, Struct) else value for key, value in properties.items()}
+    # urn:pulumi:<stack>::<project>::<parent type$...$type>::<name>, where the name itself may contain "::".
     _, _, types, name = message.urn.split("::", 3)
     fields: dict[str, Any] = {"id": getattr(message, "id", ""), **bags}
     return Request(urn=message.urn, type=types.rsplit("$", 1)[-1], name=name, **fields)

@@ -1,10 +1,10 @@
-"""Property values between the wire of the Pulumi engine and plain Python.
+"""Conversion of property values between the Pulumi engine's protocol and plain Python.
 
-A *tree* is what the plugins work on: dicts, lists, strings, numbers, booleans and None, where a value may be
-`Secret(tree)` (the state must encrypt it) or `UNKNOWN` (a preview doesn't know it yet). Whole numbers are `int`. The
-wire marks both inside ordinary JSON, with the signatures of
+The plugins work on *trees*: dicts, lists, strings, numbers, booleans and None, where a value may also be
+`Secret(tree)` (the state must encrypt it) or `UNKNOWN` (not known in a preview). Whole numbers are `int`. The protocol
+marks secret and unknown values inside ordinary JSON, with the signatures of
 https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go. Assets and resource references never
-arrive: the plugins tell the engine that they take none.
+arrive, because the plugins tell the engine that they don't accept them.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ _UNKNOWNS: Final = frozenset(
 
 
 class Unknown:
-    """The one value that a preview doesn't know yet; compare with `is UNKNOWN`."""
+    """The type of `UNKNOWN`, a value that a preview doesn't know. Compare with `is UNKNOWN`."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ class Secret:
 
 
 def decode(struct: struct_pb2.Struct) -> Bag:
-    """Read the properties of a request."""
+    """Convert the properties of a request to Python."""
     return {key: _decode(value) for key, value in struct.fields.items()}
 
 
@@ -86,7 +86,7 @@ def _decode_object(bag: Bag) -> Tree:
 
 
 def encode(bag: Mapping[str, Tree]) -> struct_pb2.Struct:
-    """Write the properties of a response; a nested secret makes no outer one."""
+    """Convert properties for a response. A nested secret doesn't make its container secret."""
     return struct_pb2.Struct(fields={key: _encode(value) for key, value in bag.items()})
 
 
@@ -118,7 +118,7 @@ def _encode_single(value: Tree) -> struct_pb2.Value:
 
 
 def map_values(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
-    """Copy a tree with `change` applied to each value, outer ones first; containers it returns are walked."""
+    """Copy a tree with `change` applied to each value, outer values first. It descends into what `change` returns."""
     changed = change(tree)
     if isinstance(changed, Mapping):
         return {key: map_values(value, change) for key, value in changed.items()}
@@ -139,17 +139,17 @@ def reveal(tree: Tree) -> Tree:
 
 
 def reveal_bag(bag: Mapping[str, Tree]) -> Bag:
-    """`reveal` for the properties of a resource."""
+    """Copy the properties of a resource without their `Secret` marks."""
     return cast("Bag", reveal(bag))
 
 
 def has_unknown(tree: Tree) -> bool:
-    """Whether any value of the tree, at any depth, is unknown."""
+    """Return whether any value of the tree, at any depth, is unknown."""
     return _contains(tree, Unknown)
 
 
 def has_secret(tree: Tree) -> bool:
-    """Whether any value of the tree, at any depth, is secret."""
+    """Return whether any value of the tree, at any depth, is secret."""
     return _contains(tree, Secret)
 
 
@@ -164,7 +164,7 @@ def _contains(tree: Tree, kind: type) -> bool:
 
 
 def mark_like(tree: Tree, model: Tree) -> Tree:
-    """Mark in `tree` what is secret in `model`: the same keys, and a list as a whole when it holds a secret."""
+    """Mark in `tree` the keys that are secret in `model`. A list that contains a secret is marked as a whole."""
     if isinstance(tree, Secret):
         return tree
     if isinstance(model, Mapping) and isinstance(tree, Mapping):

@@ -1,7 +1,7 @@
-"""The tools of the embedded platform: found on this machine, else built from pinned Go modules.
+"""The tools of the embedded platform, which are found on this machine or built from pinned Go modules.
 
-`ensure` is what the rest of `local` calls. What a tool is and how it is built is data, in `catalogue` and in the
-`go.mod` of each folder here; Debian's packages, which can't be built from a Go module, are in `debian`.
+The rest of `local` calls `ensure`. The tools and their builds are described in `catalogue` and in the `go.mod` of each
+folder here. `debian` lists the Debian packages, which can't be built from a Go module.
 """
 
 from local.toolchain.catalogue import MODULES, TOOLS

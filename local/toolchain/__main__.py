@@ -1,4 +1,4 @@
-"""`python -m local.toolchain`: build tools, or tell which there are."""
+"""The command `python -m local.toolchain`, which builds or lists tools."""
 
 import json
 import sys
@@ -11,35 +11,33 @@ from local.toolchain.model import Tool
 
 _EPILOG = """\
 examples:
-  python -m local.toolchain                 build all that is missing
-  python -m local.toolchain pulumi kubectl  build these, where they are missing, and print where they are
-  python -m local.toolchain --list          tell what there is, and build nothing
+  python -m local.toolchain                 build all missing tools
+  python -m local.toolchain pulumi kubectl  build these if missing, and print their paths
+  python -m local.toolchain --list          list the tools, and build nothing
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = cli.parser(
-        "local.toolchain", "Find the embedded platform's tools, and build those that this machine lacks.", _EPILOG
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a tool; without any, all of them")
-    parser.add_argument("--list", action="store_true", help="tell where each tool is, and build nothing")
+    parser = cli.parser("local.toolchain", "Find the embedded platform's tools, and build the missing ones.", _EPILOG)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a tool (default: all)")
+    parser.add_argument("--list", action="store_true", help="list the tools with their paths, and build nothing")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--keep-sources", action="store_true", help="keep what Go downloads and compiles (some 15 GB)")
-    given = parser.parse_args(argv)
-    tools = select(given.names or TOOLS)
-    if not given.list:
-        _build(tools, keep_sources=given.keep_sources)
+    parser.add_argument("--keep-sources", action="store_true", help="keep Go's downloads and build cache (about 15 GB)")
+    arguments = parser.parse_args(argv)
+    tools = select(arguments.names or TOOLS)
+    if not arguments.list:
+        _build(tools, keep_sources=arguments.keep_sources)
     rows = [_row(tool) for tool in tools]
-    print(json.dumps(rows, indent=2) if given.json else _table(rows))
+    print(json.dumps(rows, indent=2) if arguments.json else _table(rows))
     return 0
 
 
 def _build(tools: Sequence[Tool], *, keep_sources: bool) -> None:
     names = [tool.name for tool in tools]
-    if lacking := find.missing(*names):
-        about = progress.duration(find.about_seconds(lacking))
-        print(f"Building {', '.join(lacking)}: about {about} on 2 cores.", file=sys.stderr)
+    if missing := find.missing(*names):
+        about = progress.duration(find.about_seconds(missing))
+        print(f"Building {', '.join(missing)}: about {about} on 2 cores.", file=sys.stderr)
     find.ensure(*names, keep_sources=keep_sources)
 
 

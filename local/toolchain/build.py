@@ -1,6 +1,6 @@
-"""Builds tools from their Go modules: one build at a time on a machine, and an interrupted one is resumed.
+"""Builds of tools from their Go modules. Only one runs at a time on a machine, and an interrupted one is resumed.
 
-What Go downloads and compiles (some 15 GB) is kept until a build is complete, and then removed.
+Go's downloads and build cache (about 15 GB) are kept until a build is complete, and then removed.
 """
 
 import fcntl
@@ -15,25 +15,25 @@ from local.toolchain import golang, store
 from local.toolchain.catalogue import MODULES
 from local.toolchain.model import Module, Tool
 
-# Sources and compiled packages, by the seconds that a tool takes to build: measured over all of them.
+# The size of sources and compiled packages per second of build time, measured over all tools.
 _BYTES_PER_SECOND = 15 * 1024**2
-_BYTES_AT_LEAST = 1024**3
+_MINIMUM_BYTES = 1024**3
 
 
 def build(tools: Iterable[Tool], *, keep_sources: bool = False) -> None:
-    """Build those of the tools that are not there yet.
+    """Build the tools that aren't built yet.
 
-    `keep_sources` leaves what Go downloaded and compiled for the next build, which then takes less time.
+    `keep_sources` keeps Go's downloads and build cache, which makes the next build faster.
 
     Raises:
-        LocalError: Go is missing or too old, the disk too full, a source can't be downloaded or doesn't compile.
+        LocalError: Go is missing or too old, the disk is too full, or a source can't be downloaded or compiled.
     """
-    with _only_one():
-        lacking = _by_module([tool for tool in tools if not store.built(tool)])
-        if lacking:
-            go = golang.find(module for module, _ in lacking)
-            _check_disk(lacking)
-            _build_all(go, lacking)
+    with _exclusive_build():
+        missing = _by_module([tool for tool in tools if not store.built(tool)])
+        if missing:
+            go = golang.find(module for module, _ in missing)
+            _check_disk(missing)
+            _build_all(go, missing)
         if not keep_sources:
             _forget_sources()
 
@@ -44,8 +44,8 @@ def _by_module(tools: Sequence[Tool]) -> list[tuple[Module, list[Tool]]]:
 
 
 @contextmanager
-def _only_one() -> Iterator[None]:
-    """Wait for another process's build; the kernel ends a process's lock with the process."""
+def _exclusive_build() -> Iterator[None]:
+    """Wait for a build of another process. The kernel releases a lock when its process ends."""
     paths.cache().mkdir(parents=True, exist_ok=True)
     with (paths.cache() / "toolchain.lock").open("w") as file:
         try:
@@ -56,11 +56,11 @@ def _only_one() -> Iterator[None]:
         yield
 
 
-def _check_disk(lacking: Sequence[tuple[Module, list[Tool]]]) -> None:
-    need = _BYTES_AT_LEAST + _BYTES_PER_SECOND * sum(tool.about_seconds for _, tools in lacking for tool in tools)
+def _check_disk(missing: Sequence[tuple[Module, list[Tool]]]) -> None:
+    need = _MINIMUM_BYTES + _BYTES_PER_SECOND * sum(tool.about_seconds for _, tools in missing for tool in tools)
     if shutil.disk_usage(paths.cache()).free < need:
-        need = max(_BYTES_AT_LEAST, need - _size(golang.folder()))
-    names = ", ".join(tool.name for _, tools in lacking for tool in tools)
+        need = max(_MINIMUM_BYTES, need - _size(golang.folder()))
+    names = ", ".join(tool.name for _, tools in missing for tool in tools)
     checks.disk(paths.cache(), need, f"building {names}")
 
 
@@ -68,12 +68,12 @@ def _size(folder: Path) -> int:
     return sum(entry.lstat().st_size for entry in folder.rglob("*"))
 
 
-def _build_all(go: Path, lacking: Sequence[tuple[Module, list[Tool]]]) -> None:
-    """Build module by module, while the sources of the next ones are being downloaded."""
+def _build_all(go: Path, missing: Sequence[tuple[Module, list[Tool]]]) -> None:
+    """Build one module at a time, while the sources of the next ones are being downloaded."""
     with ThreadPoolExecutor(max_workers=1) as downloads:
-        fetched = [downloads.submit(golang.fetch, go, module, tools) for module, tools in lacking]
+        fetched = [downloads.submit(golang.fetch, go, module, tools) for module, tools in missing]
         try:
-            for (module, tools), sources in zip(lacking, fetched, strict=True):
+            for (module, tools), sources in zip(missing, fetched, strict=True):
                 if not sources.done():
                     with progress.step(f"Downloading the sources of {module.folder}"):
                         sources.result()
@@ -96,18 +96,18 @@ def _build_module(go: Path, module: Module, tools: Sequence[Tool]) -> None:
 
 def _forget_sources() -> None:
     if golang.folder().exists():
-        # Under another name first: Go takes half a folder of sources for a whole one.
-        shutil.rmtree(_leaving(), ignore_errors=True)
-        golang.folder().replace(_leaving())
+        # Rename the folder first, because Go would accept a partly deleted one as complete.
+        shutil.rmtree(_doomed(), ignore_errors=True)
+        golang.folder().replace(_doomed())
     if removal_is_unfinished():
         with progress.step("Removing the tools' sources"):
-            shutil.rmtree(_leaving(), ignore_errors=True)
+            shutil.rmtree(_doomed(), ignore_errors=True)
 
 
 def removal_is_unfinished() -> bool:
-    """Tell whether a build was killed while it removed its sources; any next `build` goes on with that."""
-    return _leaving().exists()
+    """Return whether a build was killed while it removed its sources. The next `build` finishes the removal."""
+    return _doomed().exists()
 
 
-def _leaving() -> Path:
+def _doomed() -> Path:
     return golang.folder().with_name("go.leaving")

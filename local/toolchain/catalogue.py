@@ -1,8 +1,8 @@
-"""Which tools there are, which Go module each is built from, and when a copy that the machine has will do.
+"""The tools, the Go modules that they are built from, and the versions that are accepted from this machine.
 
-The exact versions are in the `go.mod` of each module's folder, and nowhere else. To take another one, in that folder:
-`go get <module>@<version>`, then `go list -mod=mod -deps tool >/dev/null`, which completes `go.mod` and `go.sum`; a
-release of Kubernetes also has a version to replace in each line of its `replace` block.
+Only the `go.mod` in each module's folder contains the exact versions. To change one, run these in that folder:
+`go get <module>@<version>`, then `go list -mod=mod -deps tool >/dev/null`, which completes `go.mod` and `go.sum`. For
+Kubernetes, also change the version in each line of the `replace` block.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from local.errors import LocalError
 from local.toolchain.model import Accepted, Module, Tool
 
 _KUBERNETES = Accepted(at_least=(1, 34), below=(1, 35))
-# A client may be one minor version older or newer than the API server.
+# kubectl may be one minor version older or newer than the API server.
 _KUBECTL = Accepted(at_least=(1, 33), below=(1, 36), command=("version", "--client"))
 _KUBERNETES_VERSION = tuple(
     f"{package}.{variable}"
@@ -72,7 +72,7 @@ _CLUSTER = Module(
         ),
         Tool(
             name="local-path-provisioner",
-            purpose="makes folders into persistent volumes",
+            purpose="provides folders as persistent volumes",
             about_seconds=20,
             source="github.com/rancher/local-path-provisioner",
             package="github.com/rancher/local-path-provisioner",
@@ -112,13 +112,13 @@ _PULUMI = Module(
     ),
 )
 
-# The official language host is in a Go module of its own since 3.79, which no proxy has at the engine's version.
+# Since 3.79, the official language host is a separate Go module, which isn't available at the engine's version.
 _PULUMI_LANGUAGE_PYTHON = Module(
     folder="pulumi-language-python",
     tools=(
         Tool(
             name="pulumi-language-python",
-            purpose="runs the Python of a Pulumi program and of its policies",
+            purpose="runs Pulumi programs and policies in Python",
             about_seconds=40,
             source="github.com/pulumi/pulumi/sdk/v3",
             package="aegis/toolchain/pulumi-language-python/pulumi-language-python",
@@ -154,7 +154,7 @@ _VAULT = Module(
             package="github.com/hashicorp/vault",
         ),
         Tool(
-            # The tag `minimal` leaves this one out, with dozens of others that nothing here needs.
+            # The tag `minimal` leaves out this plugin, along with dozens that aren't needed.
             name="vault-plugin-auth-kubernetes",
             purpose="lets pods log in to Vault",
             about_seconds=15,
@@ -169,7 +169,7 @@ _COSIGN = Module(
     tools=(
         Tool(
             name="cosign",
-            purpose="is what the tests and the benchmark hold our signatures against",
+            purpose="verifies our signatures in the tests and the benchmark",
             about_seconds=150,
             source="github.com/sigstore/cosign/v2",
             package="github.com/sigstore/cosign/v2/cmd/cosign",
@@ -193,7 +193,7 @@ _REGISTRY = Module(
     ),
 )
 
-# A small one first: it keeps the processors busy while a large one's sources are still being downloaded.
+# A small module comes first, to keep the processors busy while the sources of a large one are downloaded.
 MODULES = (_PULUMI_LANGUAGE_PYTHON, _PULUMI, _CLUSTER, _VERSITYGW, _VAULT, _COSIGN, _REGISTRY)
 TOOLS: Mapping[str, Tool] = {tool.name: tool for module in MODULES for tool in module.tools}
 
@@ -204,12 +204,12 @@ def module_of(tool: Tool) -> Module:
 
 
 def select(names: Iterable[str]) -> list[Tool]:
-    """Return the tools of these names.
+    """Return the tools with these names.
 
     Raises:
-        LocalError: There is no tool of a name; tells which there are.
+        LocalError: A name is unknown; lists the known ones.
     """
     chosen = list(names)
     if unknown := [name for name in chosen if name not in TOOLS]:
-        raise LocalError(f"No such tool: {', '.join(unknown)}. There are {', '.join(TOOLS)}.")
+        raise LocalError(f"No such tool: {', '.join(unknown)}. The tools are {', '.join(TOOLS)}.")
     return [TOOLS[name] for name in chosen]

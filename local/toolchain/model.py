@@ -1,4 +1,4 @@
-"""What is told of a tool and of the module that it is built from."""
+"""The descriptions of tools and of the Go modules that they are built from."""
 
 import re
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ FOLDER = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
-    """The versions of a tool on PATH that stand in for ours: from `at_least`, up to but without `below`.
+    """The versions of a tool on PATH that are accepted: at least `at_least` and less than `below`.
 
-    `command` is what makes the tool tell its version.
+    `command` makes the tool print its version.
     """
 
     at_least: tuple[int, int]
@@ -22,46 +22,46 @@ class Accepted:
 
     def __post_init__(self) -> None:
         if self.at_least >= self.below:
-            raise ValueError(f"at_least is {self.at_least}, below is {self.below}: the first must be the smaller one")
+            raise ValueError(f"at_least must be less than below ({self.below}), got {self.at_least}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tool:
-    """An executable: `package` is its Go main package, `source` the Go module whose version is the tool's.
+    """An executable. `package` is its Go main package, `source` the Go module that determines its version.
 
-    Without `accepted` or `beside` only the one built here will do, as for all that is copied into an image.
+    Without `accepted` or `beside`, only the tool that is built here is used, as for everything that goes into an image.
     """
 
     name: str
     purpose: str
-    # To build it on 2 cores, once what its module's tools before it share with it is built.
+    # The build time on 2 cores, after the packages that it shares with earlier tools of its module.
     about_seconds: int
     source: str = ""
     package: str = ""
-    # Instead of a package: the path of a script within `source`.
+    # The path of a script in `source`, instead of a package.
     script: str = ""
-    # Go variables that are set when linking, as "path.Name={version}"; also {major} and {minor}.
+    # Go variables to set when linking, as "path.Name={version}"; {major} and {minor} also work.
     variables: tuple[str, ...] = ()
     accepted: Accepted | None = None
-    # Of a tool that fits another one's version only: that other tool, beside which it must lie on PATH.
+    # The tool whose version this one must match, and beside which it must be on PATH.
     beside: str = ""
 
     def __post_init__(self) -> None:
         if bool(self.package) == bool(self.script):
             raise ValueError(
-                f"{self.name} has package {self.package!r} and script {self.script!r}: give one of the two"
+                f"{self.name} must have either a package or a script, got {self.package!r} and {self.script!r}"
             )
 
     @property
     def built_as(self) -> str:
-        """Return the name that `go build` gives the executable: the package's last part that is no version."""
+        """The name that `go build` gives the executable: the last part of the package that isn't a version."""
         path = PurePosixPath(self.package)
         return path.parent.name if re.fullmatch(r"v\d+", path.name) else path.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Module:
-    """A folder here whose `go.mod` pins what its tools are built from, with one set of versions of their libraries."""
+    """A folder here whose `go.mod` pins the sources of its tools, and one version of each library."""
 
     folder: str
     tools: tuple[Tool, ...]
@@ -69,7 +69,7 @@ class Module:
 
     @property
     def path(self) -> Path:
-        """Return the folder of the `go.mod`."""
+        """The folder of the `go.mod`."""
         return FOLDER / self.folder
 
     def go_mod(self) -> str:
@@ -77,7 +77,7 @@ class Module:
         return (self.path / "go.mod").read_text()
 
     def version(self, tool: Tool) -> str:
-        """Return the version of the tool's source that `go.mod` pins, as v1.2.3; empty for a program of our own."""
+        """Return the version of the tool's source in `go.mod`, such as v1.2.3, or "" for one of our own programs."""
         if not tool.source:
             return ""
         pinned = re.search(rf"^(?:require)?\s*{re.escape(tool.source)} (v\S+)", self.go_mod(), re.MULTILINE)
@@ -86,7 +86,7 @@ class Module:
         return pinned[1]
 
     def needs_go(self) -> str:
-        """Return the oldest version of Go that builds this, as 1.25.5."""
+        """Return the oldest version of Go that can build the module, such as 1.25.5."""
         directive = re.search(r"^go (\S+)", self.go_mod(), re.MULTILINE)
         if directive is None:
             raise LocalError(f"{self.path / 'go.mod'} has no go directive.")

@@ -1,6 +1,6 @@
-"""The folder of built tools: which of them are there, and by which recipe each was built.
+"""The folder of built tools, with the recipe of each.
 
-A tool's recipe is all that its bytes depend on that we decide; a tool of another recipe counts as missing.
+A recipe is a digest of the build inputs that this project controls. A tool with another recipe counts as missing.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def built(tool: Tool) -> Path | None:
 
 
 def recipe(tool: Tool) -> str:
-    """Return a digest of the pinned versions, the flags, and the sources of a program of our own."""
+    """Return a digest of the pinned versions, the flags, and the sources of our own programs."""
     module = module_of(tool)
     digest = hashlib.sha256("\0".join([module.go_mod(), *golang.flags(module, tool)]).encode())
     if not tool.source or tool.package.startswith("aegis/"):
@@ -34,15 +34,15 @@ def recipe(tool: Tool) -> str:
 
 
 def install(tool: Tool, executable: Path) -> Path:
-    """Put the executable into the folder, in one step, and record its recipe."""
+    """Install the executable into the folder atomically, and record its recipe."""
     file = paths.bin_dir() / tool.name
     _record(tool).parent.mkdir(parents=True, exist_ok=True)
-    # The record goes first: were we killed in between, the tool would count as missing.
+    # Remove the record first. If the process is killed in between, the tool then counts as missing.
     _record(tool).unlink(missing_ok=True)
-    fresh = file.with_name(f".{tool.name}.new")
-    shutil.copyfile(executable, fresh)
-    fresh.chmod(0o755)
-    fresh.replace(file)
+    temporary = file.with_name(f".{tool.name}.new")
+    shutil.copyfile(executable, temporary)
+    temporary.chmod(0o755)
+    temporary.replace(file)
     _record(tool).write_text(recipe(tool))
     return file
 

@@ -13,9 +13,11 @@ from tests.support.aws_server import Aws, Network
 
 def _tool(name: str) -> Path:
     built = paths.bin_dir() / name
-    found = str(built) if built.is_file() else shutil.which(name)
-    assert found, f"no {name} on PATH or in {paths.bin_dir()}: python -m local.toolchain {name} builds it"
-    return Path(found)
+    program = str(built) if built.is_file() else shutil.which(name)
+    assert program, (
+        f"{name} is neither on PATH nor in {paths.bin_dir()}: build it with python -m local.toolchain {name}"
+    )
+    return Path(program)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +61,7 @@ def aws_server() -> Iterator[Aws]:
 
 @pytest.fixture
 def aws(aws_server: Aws) -> Aws:
-    """An account in which nothing is yet."""
+    """An empty account."""
     aws_server.reset()
     return aws_server
 

@@ -1,4 +1,4 @@
-"""Real servers for the engine's tests, on loopback and with their data in a temporary folder."""
+"""Real servers for the engine tests, on loopback and with their data in a temporary folder."""
 
 import json
 import secrets
@@ -27,7 +27,7 @@ class Vault:
         self.address = f"http://127.0.0.1:{free_port()}"
 
     def start(self) -> None:
-        """Start it, with the Kubernetes auth method that its minimal build leaves out, and wait until it answers."""
+        """Start Vault with the Kubernetes auth method, which the minimal build lacks, and wait until it answers."""
         method = self._processes.folder / "plugins" / "kubernetes"
         method.parent.mkdir()
         shutil.copy(self._tools["vault-plugin-auth-kubernetes"], method)
@@ -47,11 +47,11 @@ class Vault:
         self._processes.until(lambda: self.call("GET", "sys/health") is not None, "vault")
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._processes.stop()
 
     def trust(self) -> tuple[Path, Path]:
-        """Return files with a public key and a certificate of an authority, for methods that check signatures."""
+        """Return a public key file and a CA certificate file, for auth methods that check signatures."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
         now = datetime.now(UTC)
@@ -61,14 +61,14 @@ class Vault:
             .not_valid_after(now + timedelta(days=1))
             .sign(key, hashes.SHA256())
         )
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        public_format = serialization.PublicFormat.SubjectPublicKeyInfo
         files = (self._processes.folder / "trusted.pub", self._processes.folder / "trusted.crt")
-        files[0].write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
+        files[0].write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, public_format))
         files[1].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return files
 
     def call(self, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
-        """Call an API path, and return its data or None when there is nothing."""
+        """Call an API path, and return the response or None if the path doesn't exist."""
         body = None if data is None else json.dumps(data).encode()
         request = urllib.request.Request(f"{self.address}/v1/{path}", body, method=method)  # noqa: S310
         request.add_header("X-Vault-Token", self.token)

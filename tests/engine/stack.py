@@ -1,4 +1,4 @@
-"""A tiny Pulumi project with the real engine and the embedded plugins, in a folder of its own."""
+"""A small Pulumi project in a separate folder, with the real engine and the embedded plugins."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,30 @@ from local import plugins
 
 
 class EngineError(Exception):
-    """The engine ended with an error; the message is all that it said."""
+    """The engine failed. The message contains its whole output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What an operation did."""
+    """The result of an operation."""
 
-    # How many resources by what was done to them, such as `{"create": 3, "same": 1}`.
+    # The number of resources for each kind of step, such as `{"create": 3, "same": 1}`.
     counts: dict[str, int]
-    # What was done to each resource by its name.
+    # The kind of step for each resource name.
     steps: dict[str, str]
-    # The places that differ, by the resource's name.
+    # The paths that differ, by resource name.
     differences: dict[str, set[str]]
     text: str
 
 
 @dataclass(kw_only=True)
 class Stack:
-    """One stack with a state of its own; the program is replaced by `program`."""
+    """A stack with its own state. `program` sets its program."""
 
     folder: Path
     pulumi: Path
+    # Environment variables of the engine beside those that each stack has.
+    variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.folder / "state").mkdir(parents=True)
@@ -49,19 +51,19 @@ class Stack:
 
     def config(self, **values: str) -> None:
         """Set configuration values."""
-        given = [f"{key}={value}" for key, value in values.items()]
-        self._run("config", "set-all", *(part for text in given for part in ("--plaintext", text)))
+        settings = [f"{key}={value}" for key, value in values.items()]
+        self._run("config", "set-all", *(part for text in settings for part in ("--plaintext", text)))
 
     def up(self) -> Outcome:
-        """Make the world as the program says."""
+        """Deploy the program."""
         return self._operate("up", "--yes", "--skip-preview")
 
     def preview(self) -> Outcome:
-        """Tell what `up` would do."""
+        """Preview the next `up`."""
         return self._operate("preview")
 
     def refresh(self) -> Outcome:
-        """Make the state as the world is."""
+        """Update the state from the actual resources."""
         return self._operate("refresh", "--yes", "--skip-preview")
 
     def destroy(self) -> Outcome:
@@ -69,11 +71,11 @@ class Stack:
         return self._operate("destroy", "--yes", "--skip-preview")
 
     def outputs(self) -> dict[str, Any]:
-        """Return the program's exports in plain text."""
+        """Return the program's exports, with secrets in plain text."""
         return json.loads(self._run("stack", "output", "--json", "--show-secrets"))
 
     def state(self) -> dict[str, Any]:
-        """Return the resources of the state by their names, as they are stored."""
+        """Return the resources in the state by name, as they are stored."""
         resources = json.loads(self._run("stack", "export"))["deployment"].get("resources", [])
         return {each["urn"].rsplit("::", 1)[-1]: each for each in resources}
 
@@ -88,7 +90,7 @@ class Stack:
         return _outcome([json.loads(line) for line in events_file.read_text().splitlines()], text)
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
+        process = subprocess.run(
             [self.pulumi, *arguments],
             cwd=self.folder,
             env=self._environment(),
@@ -96,16 +98,18 @@ class Stack:
             text=True,
             check=False,
         )
-        if done.returncode:
-            message = f"pulumi {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        if process.returncode:
+            message = (
+                f"pulumi {' '.join(arguments)} exited with {process.returncode}:\n{process.stdout}\n{process.stderr}"
+            )
             raise EngineError(message)
-        return done.stdout
+        return process.stdout
 
     def _environment(self) -> dict[str, str]:
         python = Path(sys.executable).parent
         path = [python, self.pulumi.parent, os.environ["PATH"]]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "VAULT_"))}
-        return inherited | {
+        own = {
             "PATH": os.pathsep.join(str(each) for each in path),
             "VIRTUAL_ENV": str(python.parent),
             "PULUMI_HOME": str(self.folder / "home"),
@@ -113,10 +117,11 @@ class Stack:
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            # Shows `--event-log`.
+            # Enables `--event-log`.
             "PULUMI_DEBUG_COMMANDS": "true",
             "KUBECONFIG": "/nonexistent",
         }
+        return inherited | own | self.variables
 
 
 def _outcome(events: list[dict[str, Any]], text: str) -> Outcome:
@@ -127,7 +132,7 @@ def _outcome(events: list[dict[str, Any]], text: str) -> Outcome:
         if not step or step["type"].startswith("pulumi:"):
             continue
         name = step["urn"].rsplit("::", 1)[-1]
-        # A replacement is told as several steps, and a refresh first as one and then as what it found.
+        # A replacement has several steps. A refresh first reports a step `refresh`, then what it found.
         steps[name] = "replace" if "replace" in step["op"] + steps.get(name, "") else step["op"]
         if step.get("detailedDiff"):
             differences.setdefault(name, set()).update(step["detailedDiff"])

@@ -1,4 +1,4 @@
-"""What an environment has in AWS under the real engine: what each change of its settings does to data that is there."""
+"""An environment's AWS resources with the real engine, and the effect of changed settings on existing data."""
 
 import textwrap
 from pathlib import Path
@@ -61,7 +61,7 @@ PROGRAM = """
 
 @pytest.fixture
 def environment(stack: Stack, aws: Aws, network: Network) -> Stack:
-    """A protected environment that is up."""
+    """A deployed, protected environment."""
     subnets = list(network.subnets)
     text = PROGRAM.format(
         root=str(ROOT), account=ACCOUNT, region=REGION, services=SERVICES, url=aws.url, vpc=network.vpc, subnets=subnets
@@ -86,11 +86,11 @@ def changed(stack: Stack) -> dict[str, str]:
     return {name: step for name, step in stack.preview().steps.items() if step != "same"}
 
 
-def test_an_environment_that_is_up_is_unchanged(environment: Stack) -> None:
+def test_a_deployed_environment_has_no_changes(environment: Stack) -> None:
     assert changed(environment) == {}
 
 
-def test_another_retention_updates_the_life_cycle_of_the_backups_and_nothing_else(environment: Stack, aws: Aws) -> None:
+def test_a_new_retention_updates_only_the_lifecycle_of_the_backups(environment: Stack, aws: Aws) -> None:
     environment.config(retention="45")
     assert changed(environment) == {"buckets-backups-lifecycle": "update"}
     environment.up()
@@ -100,7 +100,7 @@ def test_another_retention_updates_the_life_cycle_of_the_backups_and_nothing_els
     assert [rule["Expiration"]["Days"] for rule in rules if "Days" in rule.get("Expiration", {})] == [45 + 30]
 
 
-def test_another_class_updates_the_database_in_place_and_nothing_else(environment: Stack, aws: Aws) -> None:
+def test_a_new_instance_class_updates_only_the_database_and_in_place(environment: Stack, aws: Aws) -> None:
     before = environment.outputs()["resource_id"]
     environment.config(**{"class": "db.m7g.xlarge"})
     assert changed(environment) == {"database-server": "update"}
@@ -110,7 +110,7 @@ def test_another_class_updates_the_database_in_place_and_nothing_else(environmen
     assert servers(aws) == {"aegis-eu-prod-mlflow": "db.m7g.xlarge"}
 
 
-def test_a_minor_version_that_is_named_updates_the_database_in_place_and_stays(environment: Stack, aws: Aws) -> None:
+def test_an_explicit_minor_version_updates_the_database_in_place_and_is_kept(environment: Stack, aws: Aws) -> None:
     environment.config(version="15.8")
     assert changed(environment) == {"database-server": "update"}
     environment.up()
@@ -119,9 +119,7 @@ def test_a_minor_version_that_is_named_updates_the_database_in_place_and_stays(e
     assert (server["EngineVersion"], server["AutoMinorVersionUpgrade"]) == ("15.8", False)
 
 
-def test_another_name_of_an_environment_with_protected_data_is_refused_and_nothing_is_lost(
-    environment: Stack, aws: Aws
-) -> None:
+def test_renaming_an_environment_with_protected_data_is_refused_and_loses_nothing(environment: Stack, aws: Aws) -> None:
     before = buckets(aws), servers(aws)
     environment.config(environment="production")
     with pytest.raises(EngineError, match="marked for protection"):
@@ -131,16 +129,14 @@ def test_another_name_of_an_environment_with_protected_data_is_refused_and_nothi
     assert (buckets(aws), servers(aws)) == before
 
 
-def test_a_protected_environment_is_not_destroyed(environment: Stack, aws: Aws) -> None:
+def test_a_protected_environment_cant_be_destroyed(environment: Stack, aws: Aws) -> None:
     before = buckets(aws), servers(aws)
     with pytest.raises(EngineError, match="cannot be deleted"):
         environment.destroy()
     assert (buckets(aws), servers(aws)) == before
 
 
-def test_an_environment_whose_protection_is_taken_away_by_a_setting_is_destroyed_with_its_data(
-    environment: Stack, aws: Aws
-) -> None:
+def test_an_environment_that_a_setting_unprotects_can_be_destroyed_with_its_data(environment: Stack, aws: Aws) -> None:
     environment.config(protected="false")
     environment.up()
     environment.destroy()

@@ -1,4 +1,4 @@
-"""The embedded plugin `aws` under the real engine, against moto's server."""
+"""The embedded plugin `aws` with the real engine, against moto's server."""
 
 import textwrap
 
@@ -29,11 +29,11 @@ STORES = """
     kms.Alias("alias", name="alias/aegis", target_key_id=key.key_id, opts=opts)
 
     def bucket(purpose, **more):
-        made = s3.Bucket(purpose, bucket=f"aegis-{purpose}", force_destroy=True, tags=tags, opts=opts, **more)
+        created = s3.Bucket(purpose, bucket=f"aegis-{purpose}", force_destroy=True, tags=tags, opts=opts, **more)
         versioning = s3.BucketVersioning(
-            f"{purpose}-versioning", bucket=made.bucket, versioning_configuration={"status": "Enabled"}, opts=opts
+            f"{purpose}-versioning", bucket=created.bucket, versioning_configuration={"status": "Enabled"}, opts=opts
         )
-        return made, ResourceOptions(provider=account, depends_on=[versioning])
+        return created, ResourceOptions(provider=account, depends_on=[versioning])
 
     logs, _ = bucket("logs")
     replica, _ = bucket("replica")
@@ -83,7 +83,7 @@ STORES = """
             {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "s3.amazonaws.com"}}
         ],
     }
-    # As an object, which the official plugin turns into text.
+    # An object, which the official plugin converts to text.
     role = iam.Role("role", assume_role_policy=trust, max_session_duration=7200, tags=tags, opts=opts)
     permissions = pulumi.Output.json_dumps({
         "Version": "2012-10-17",
@@ -168,10 +168,10 @@ def log_groups(aws: Aws) -> list[dict[str, object]]:
     return aws.client("logs").describe_log_groups()["logGroups"]
 
 
-def test_stores_are_made_kept_changed_and_taken_down(stack: Stack, aws: Aws) -> None:
+def test_stores_are_created_kept_changed_and_destroyed(stack: Stack, aws: Aws) -> None:
     write(stack, aws, STORES)
     assert stack.preview().counts == {"create": STORES_COUNT}
-    assert aws.client("s3").list_buckets()["Buckets"] == [], "a preview makes nothing"
+    assert aws.client("s3").list_buckets()["Buckets"] == [], "a preview creates nothing"
     assert stack.up().counts == {"create": STORES_COUNT}
     outputs = stack.outputs()
     assert outputs["repository"] == f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/aegis/mlflow"
@@ -204,7 +204,7 @@ def test_stores_are_made_kept_changed_and_taken_down(stack: Stack, aws: Aws) -> 
     assert keys == ["PendingDeletion"]
 
 
-def test_a_database_changes_in_place_and_leaves_nothing(stack: Stack, aws: Aws, network: Network) -> None:
+def test_a_database_changes_in_place_and_is_destroyed_completely(stack: Stack, aws: Aws, network: Network) -> None:
     write(stack, aws, database(network))
     assert stack.up().counts == {"create": DATABASE_COUNT}
     outputs = stack.outputs()
@@ -212,12 +212,12 @@ def test_a_database_changes_in_place_and_leaves_nothing(stack: Stack, aws: Aws, 
     assert outputs["secret"].startswith(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!db-")
     groups = aws.client("ec2").describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [network.vpc]}])
     firewall = next(each for each in groups["SecurityGroups"] if each["GroupName"].startswith("firewall-"))
-    assert firewall["IpPermissionsEgress"] == [], "a group lets nothing out that the program doesn't name"
+    assert firewall["IpPermissionsEgress"] == [], "a group allows no outgoing traffic unless the program does"
     assert firewall["IpPermissions"][0]["IpRanges"] == [{"CidrIp": "10.0.0.0/16", "Description": "the cluster"}]
 
     assert stack.preview().counts == {"same": DATABASE_COUNT}
-    seen = stack.refresh()
-    assert seen.counts == {"same": DATABASE_COUNT}, seen.differences
+    refreshed = stack.refresh()
+    assert refreshed.counts == {"same": DATABASE_COUNT}, refreshed.differences
     assert stack.preview().counts == {"same": DATABASE_COUNT}
 
     stack.config(
@@ -245,7 +245,7 @@ def test_a_database_changes_in_place_and_leaves_nothing(stack: Stack, aws: Aws, 
     assert [each["GroupName"] for each in groups["SecurityGroups"]] == ["default"]
 
 
-def test_a_protected_database_is_deleted_only_without_its_protection_and_leaves_a_snapshot_each_time(
+def test_a_protected_database_is_deleted_only_after_unprotecting_it_and_with_a_snapshot(
     stack: Stack, aws: Aws, network: Network
 ) -> None:
     write(stack, aws, database(network))
@@ -266,7 +266,7 @@ def test_a_protected_database_is_deleted_only_without_its_protection_and_leaves_
     assert len({each["DBSnapshotIdentifier"] for each in snapshots}) == len(snapshots) == 2
 
 
-def test_what_changed_in_aws_shows_on_refresh_and_is_put_back(stack: Stack, aws: Aws, network: Network) -> None:
+def test_a_refresh_shows_drift_in_aws_and_an_update_reverts_it(stack: Stack, aws: Aws, network: Network) -> None:
     write(stack, aws, STORES)
     stack.up()
     s3, iam = aws.client("s3"), aws.client("iam")
@@ -279,13 +279,13 @@ def test_what_changed_in_aws_shows_on_refresh_and_is_put_back(stack: Stack, aws:
     open_to_all = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}'
     iam.update_assume_role_policy(RoleName=role, PolicyDocument=open_to_all)
     aws.client("ecr").put_image_tag_mutability(repositoryName="aegis/mlflow", imageTagMutability="MUTABLE")
-    seen = stack.refresh()
+    refreshed = stack.refresh()
     drifted = {"private": "update", "artifacts": "update", "role": "update", "images": "update", "policy": "delete"}
-    assert {name: step for name, step in seen.steps.items() if step != "same"} == drifted
-    assert seen.differences["private"] >= {"blockPublicPolicy"}
+    assert {name: step for name, step in refreshed.steps.items() if step != "same"} == drifted
+    assert refreshed.differences["private"] >= {"blockPublicPolicy"}
 
-    put_back = stack.up()
-    assert put_back.counts == {"same": STORES_COUNT - 5, "update": 4, "create": 1}
+    updated = stack.up()
+    assert updated.counts == {"same": STORES_COUNT - 5, "update": 4, "create": 1}
     block = s3.get_public_access_block(Bucket="aegis-artifacts")["PublicAccessBlockConfiguration"]
     assert block == dict.fromkeys(block, True)
     tags = s3.get_bucket_tagging(Bucket="aegis-artifacts")["TagSet"]
@@ -295,11 +295,11 @@ def test_what_changed_in_aws_shows_on_refresh_and_is_put_back(stack: Stack, aws:
 
 BUCKET = """
     protect = ResourceOptions(provider=account, protect=config.get_bool("protect"))
-    made = s3.Bucket("artifacts", bucket=config.require("bucket"), opts=protect)
+    bucket = s3.Bucket("artifacts", bucket=config.require("bucket"), opts=protect)
 """
 
 
-def test_another_name_for_a_protected_bucket_is_refused_and_nothing_is_lost(stack: Stack, aws: Aws) -> None:
+def test_renaming_a_protected_bucket_is_refused_and_loses_nothing(stack: Stack, aws: Aws) -> None:
     write(stack, aws, BUCKET)
     stack.config(bucket="aegis-dev-artifacts", protect="true")
     stack.up()
@@ -311,7 +311,7 @@ def test_another_name_for_a_protected_bucket_is_refused_and_nothing_is_lost(stac
     assert aws.client("s3").get_object(Bucket="aegis-dev-artifacts", Key="model")["Body"].read() == b"weights"
 
 
-def test_a_bucket_with_objects_is_not_deleted_without_force(stack: Stack, aws: Aws) -> None:
+def test_a_bucket_with_objects_isnt_deleted_without_force_destroy(stack: Stack, aws: Aws) -> None:
     write(stack, aws, BUCKET)
     stack.config(bucket="aegis-keep")
     stack.up()
@@ -321,9 +321,7 @@ def test_a_bucket_with_objects_is_not_deleted_without_force(stack: Stack, aws: A
     assert aws.client("s3").get_object(Bucket="aegis-keep", Key="model")["Body"].read() == b"weights"
 
 
-def test_a_cluster_its_network_and_its_identity_provider_are_looked_up(
-    stack: Stack, aws: Aws, network: Network
-) -> None:
+def test_lookups_find_a_cluster_its_network_and_its_identity_provider(stack: Stack, aws: Aws, network: Network) -> None:
     aws.cluster("aegis", network)
     look_ups = """
     cluster = eks.get_cluster(name="aegis", opts=lookup)
@@ -343,13 +341,13 @@ def test_a_cluster_its_network_and_its_identity_provider_are_looked_up(
     }
 
 
-def test_a_cluster_that_isnt_there_fails_the_preview_with_its_name(stack: Stack, aws: Aws) -> None:
+def test_a_missing_cluster_fails_the_preview_with_its_name(stack: Stack, aws: Aws) -> None:
     write(stack, aws, 'eks.get_cluster(name="nowhere", opts=lookup)\n')
     with pytest.raises(EngineError, match=f"no EKS cluster 'nowhere' in {REGION}"):
         stack.preview()
 
 
-def test_another_account_than_the_allowed_one_is_not_touched(stack: Stack, aws: Aws) -> None:
+def test_an_account_that_isnt_allowed_stays_untouched(stack: Stack, aws: Aws) -> None:
     write(stack, aws, BUCKET, account="999999999999")
     stack.config(bucket="aegis-wrong")
     with pytest.raises(EngineError, match=f"AWS account ID not allowed: {ACCOUNT}"):
@@ -357,9 +355,9 @@ def test_another_account_than_the_allowed_one_is_not_touched(stack: Stack, aws: 
     assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
-def test_an_aws_that_isnt_there_is_one_clear_line(stack: Stack, aws: Aws) -> None:
+def test_an_unreachable_aws_is_reported_in_one_line(stack: Stack, aws: Aws) -> None:
     write(stack, aws, BUCKET, url="http://127.0.0.1:1")
     stack.config(bucket="aegis-nowhere")
-    assert stack.preview().counts == {"create": 1}, "a preview of something new calls nothing"
+    assert stack.preview().counts == {"create": 1}, "a preview of a new resource calls nothing"
     with pytest.raises(EngineError, match=r'Could not connect to the endpoint URL: "http://127\.0\.0\.1:1'):
         stack.up()

@@ -1,4 +1,4 @@
-"""The embedded plugin `kubernetes` under the real engine, against a real API server without nodes."""
+"""The embedded plugin `kubernetes` with the real engine, against a real API server without nodes."""
 
 import base64
 import json
@@ -101,7 +101,7 @@ SHOP = """
     pulumi.export("auto", auto.metadata.name)
     pulumi.export("uid", web.metadata.uid)
 """
-# All of SHOP and the namespace.
+# The resources in SHOP and the namespace.
 RESOURCES = 12
 
 
@@ -113,7 +113,7 @@ def config_map(kubernetes: Kubernetes, namespace: str, name: str = "settings") -
     return kubernetes.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
 
 
-def test_everything_is_made_unchanged_the_second_time_and_gone_in_the_end(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_objects_are_created_unchanged_the_second_time_and_destroyed(stack: Stack, kubernetes: Kubernetes) -> None:
     write(stack, kubernetes, "cycle", SHOP)
     assert stack.preview().counts == {"create": RESOURCES}
     assert stack.up().counts == {"create": RESOURCES}
@@ -125,7 +125,7 @@ def test_everything_is_made_unchanged_the_second_time_and_gone_in_the_end(stack:
 
     assert stack.preview().counts == {"same": RESOURCES}
     assert stack.refresh().counts == {"same": RESOURCES}
-    assert stack.preview().counts == {"same": RESOURCES}, "a refresh makes no difference where there is none"
+    assert stack.preview().counts == {"same": RESOURCES}, "a refresh without drift changes nothing"
 
     stored = json.dumps(stack.state())
     assert "hunter2" not in stored
@@ -136,7 +136,7 @@ def test_everything_is_made_unchanged_the_second_time_and_gone_in_the_end(stack:
     assert kubernetes.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/cycle-reader") is None
 
 
-def test_a_changed_setting_updates_or_replaces_just_what_it_must(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_changed_setting_updates_or_replaces_only_the_affected_objects(stack: Stack, kubernetes: Kubernetes) -> None:
     write(stack, kubernetes, "change", SHOP)
     stack.up()
     before = stack.outputs()
@@ -148,14 +148,14 @@ def test_a_changed_setting_updates_or_replaces_just_what_it_must(stack: Stack, k
         "auto": {"data.color"},
         "web": {"spec.template.spec.containers[0].env[0].value"},
     }
-    done = stack.up()
-    assert done.steps["settings"] == "replace"
-    assert done.steps["auto"] == "replace"
-    assert done.steps["web"] == "update"
-    assert done.counts["same"] == RESOURCES - 3
+    updated = stack.up()
+    assert updated.steps["settings"] == "replace"
+    assert updated.steps["auto"] == "replace"
+    assert updated.steps["web"] == "update"
+    assert updated.counts["same"] == RESOURCES - 3
     after = stack.outputs()
     assert config_map(kubernetes, "change")["data"] == {"color": "blue"}
-    assert after["auto"] != before["auto"], "a new name lets what uses it roll out again"
+    assert after["auto"] != before["auto"], "a new name makes its users roll out again"
     assert config_map(kubernetes, "change", before["auto"]) is None
     assert after["uid"] == before["uid"]
 
@@ -172,25 +172,23 @@ def test_a_mutable_config_map_changes_in_place(stack: Stack, kubernetes: Kuberne
     assert changed["metadata"]["uid"] == uid
 
 
-def test_what_changed_behind_pulumis_back_shows_on_refresh_and_is_put_back(
-    stack: Stack, kubernetes: Kubernetes
-) -> None:
+def test_a_refresh_shows_drift_and_an_update_reverts_it(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.config(mutable="true")
     write(stack, kubernetes, "drift", SHOP)
     stack.up()
     kubernetes.patch("/api/v1/namespaces/drift/configmaps/settings", {"data": {"color": "green", "mine": "1"}})
     kubernetes.delete("/apis/policy/v1/namespaces/drift/poddisruptionbudgets/web")
 
-    seen = stack.refresh()
-    assert seen.steps["settings"] == "update"
-    assert seen.steps["budget"] == "delete"
-    assert seen.counts["same"] == RESOURCES - 2
+    refreshed = stack.refresh()
+    assert refreshed.steps["settings"] == "update"
+    assert refreshed.steps["budget"] == "delete"
+    assert refreshed.counts["same"] == RESOURCES - 2
 
-    put_back = stack.up()
-    assert put_back.steps["settings"] == "update"
-    assert put_back.steps["budget"] == "create"
-    assert put_back.counts["same"] == RESOURCES - 2
-    assert config_map(kubernetes, "drift")["data"] == {"color": "red"}, "what kubectl added goes with what it changed"
+    updated = stack.up()
+    assert updated.steps["settings"] == "update"
+    assert updated.steps["budget"] == "create"
+    assert updated.counts["same"] == RESOURCES - 2
+    assert config_map(kubernetes, "drift")["data"] == {"color": "red"}, "the key that kubectl added is removed, too"
     assert stack.preview().counts == {"same": RESOURCES}
 
 
@@ -211,7 +209,7 @@ SCALER = """
 
 
 @pytest.mark.parametrize("manager", ["kubectl-patch", "operator"])
-def test_a_patched_field_is_a_conflict_unless_the_program_says_that_it_takes_it_back(
+def test_a_patched_field_is_a_conflict_unless_the_program_forces_it(
     stack: Stack, kubernetes: Kubernetes, manager: str
 ) -> None:
     name = f"conflict-{manager}"
@@ -222,10 +220,10 @@ def test_a_patched_field_is_a_conflict_unless_the_program_says_that_it_takes_it_
     assert stack.refresh().steps["scaler"] == "update"
     with pytest.raises(EngineError) as refused:
         stack.preview()
-    told = " ".join(str(refused.value).split())
-    assert "server-side apply field conflict detected, see https://www.pulumi.com/registry/" in told
-    assert 'The resource managed by field manager "pulumi-kubernetes-' in told
-    assert f'conflict with "{manager}" using autoscaling/v2: .spec.minReplicas' in told
+    message = " ".join(str(refused.value).split())
+    assert "server-side apply field conflict detected, see https://www.pulumi.com/registry/" in message
+    assert 'The resource managed by field manager "pulumi-kubernetes-' in message
+    assert f'conflict with "{manager}" using autoscaling/v2: .spec.minReplicas' in message
 
     stack.config(force="true")
     assert stack.preview().differences["scaler"] >= {"spec.minReplicas"}
@@ -235,7 +233,7 @@ def test_a_patched_field_is_a_conflict_unless_the_program_says_that_it_takes_it_
     assert stack.preview().steps["scaler"] == "same"
 
 
-def test_an_update_uses_the_manager_in_the_state_and_so_never_conflicts_with_itself(
+def test_an_update_uses_the_manager_in_the_state_so_it_never_conflicts_with_itself(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:
     write(stack, kubernetes, "manager", SCALER)
@@ -250,7 +248,9 @@ def test_an_update_uses_the_manager_in_the_state_and_so_never_conflicts_with_its
     assert applied == [manager]
 
 
-def test_a_field_that_a_controller_owns_is_an_error_unless_it_is_ignored(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_field_that_a_controller_owns_is_a_conflict_unless_it_is_ignored(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     body = """
     k8s.apps.v1.Deployment(
         "web", metadata={"namespace": place, "name": "web", "annotations": {"pulumi.com/skipAwait": "true"}},
@@ -284,7 +284,7 @@ def test_a_field_that_a_controller_owns_is_an_error_unless_it_is_ignored(stack: 
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "nowhere/other"
 
 
-def test_an_object_that_never_gets_ready_stays_in_the_state_and_is_tried_again(
+def test_an_object_that_never_becomes_ready_stays_in_the_state_and_is_retried(
     stack: Stack, kubernetes: Kubernetes
 ) -> None:
     body = """
@@ -307,7 +307,7 @@ def test_an_object_that_never_gets_ready_stays_in_the_state_and_is_tried_again(
     with pytest.raises(EngineError, match="has timed out progressing"):
         stack.up()
     assert stack.state()["web"]["initErrors"]
-    assert stack.preview().steps["web"] == "update", "a failed object is tried again though nothing changed"
+    assert stack.preview().steps["web"] == "update", "a failed object is retried without a change"
     stack.config(replicas="0")
     assert stack.up().steps["web"] == "update"
     assert not stack.state()["web"].get("initErrors")
@@ -328,7 +328,7 @@ def test_a_custom_timeout_ends_a_wait(stack: Stack, kubernetes: Kubernetes) -> N
         stack.up()
 
 
-def test_a_jobs_template_replaces_it_in_place_of_the_old_one(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_new_template_replaces_a_job(stack: Stack, kubernetes: Kubernetes) -> None:
     body = """
     k8s.batch.v1.Job(
         "job", metadata={"namespace": place, "name": "job", "annotations": {"pulumi.com/skipAwait": "true"}},
@@ -348,7 +348,9 @@ def test_a_jobs_template_replaces_it_in_place_of_the_old_one(stack: Stack, kuber
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "nowhere/b"
 
 
-def test_a_custom_resource_is_made_in_the_same_run_as_its_definition(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_custom_resource_is_created_in_the_same_update_as_its_definition(
+    stack: Stack, kubernetes: Kubernetes
+) -> None:
     body = """
     definition = k8s.apiextensions.v1.CustomResourceDefinition(
         "definition", metadata={"name": "models.aegis.test"},
@@ -378,7 +380,7 @@ def test_a_custom_resource_is_made_in_the_same_run_as_its_definition(stack: Stac
     assert kubernetes.get("/apis/aegis.test/v1/namespaces/custom/models/m") is None
 
 
-def test_a_preview_shows_what_the_api_server_would_refuse(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_preview_fails_if_the_api_server_would_refuse_an_object(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.program(
         HEAD.format(kubeconfig=str(kubernetes.kubeconfig), namespace="default")
         + """
@@ -392,7 +394,7 @@ def test_a_preview_shows_what_the_api_server_would_refuse(stack: Stack, kubernet
         stack.preview()
 
 
-def test_a_cluster_that_isnt_there_is_one_clear_line(stack: Stack, kubernetes: Kubernetes, tmp_path: Path) -> None:
+def test_an_unreachable_cluster_is_reported_in_one_line(stack: Stack, kubernetes: Kubernetes, tmp_path: Path) -> None:
     config = json.loads(kubernetes.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     elsewhere = tmp_path / "kubeconfig"
@@ -403,9 +405,9 @@ def test_a_cluster_that_isnt_there_is_one_clear_line(stack: Stack, kubernetes: K
         stack.up()
 
 
-def test_an_existing_object_is_imported_and_then_unchanged(stack: Stack, kubernetes: Kubernetes) -> None:
-    found = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "found"}, "data": {"color": "red"}}
-    kubernetes.create("/api/v1/namespaces/default/configmaps", found)
+def test_an_existing_object_is_imported_and_has_no_changes_afterwards(stack: Stack, kubernetes: Kubernetes) -> None:
+    existing = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "found"}, "data": {"color": "red"}}
+    kubernetes.create("/api/v1/namespaces/default/configmaps", existing)
     body = """
     k8s.core.v1.ConfigMap(
         "found", metadata={"namespace": "default", "name": "found"}, data={"color": "red"},
@@ -421,10 +423,10 @@ def test_an_existing_object_is_imported_and_then_unchanged(stack: Stack, kuberne
     assert config_map(kubernetes, "default", "found") is None
 
 
-def test_a_type_that_makes_no_single_object_is_a_clear_error(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_type_that_isnt_a_single_object_is_a_clear_error(stack: Stack, kubernetes: Kubernetes) -> None:
     body = """
     k8s.core.v1.ConfigMapPatch("patch", metadata={"name": "x"}, opts=opts)
     """
     write(stack, kubernetes, "patch", body)
-    with pytest.raises(EngineError, match="can't make a ConfigMapPatch"):
+    with pytest.raises(EngineError, match="can't create a ConfigMapPatch"):
         stack.preview()

@@ -1,4 +1,4 @@
-"""The policy pack as the real engine runs it, on small programs: `--policy-pack policy`."""
+"""The policy pack (`--policy-pack policy`) with the real engine, on small programs."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ BUCKET = """
     )
     opts = ResourceOptions(provider=account)
     tags = {{"Environment": "test", "Owner": "ml", "CostCenter": "1"}}
-    # Without names: AWS chooses them, and no preview of a new stack knows them.
+    # Without names: AWS generates them, so a preview of a new stack doesn't know them.
     root = {{"AWS": "arn:aws:iam::" + (config.get("owner") or "{account}") + ":root"}}
     owned = {{"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}}
     kms.Key(
@@ -79,38 +79,38 @@ SERVER = """
 
 @pytest.fixture
 def bucket(stack: Stack, aws: Aws) -> Stack:
-    """A stack of a key and a bucket with all that guards it."""
+    """A stack with a key and a bucket with all its safeguards."""
     stack.program(BUCKET.format(region=REGION, account=ACCOUNT, services=SERVICES, url=aws.url))
-    # Data of a test may go.
+    # Test data needs no protection.
     (stack.folder / "policy.json").write_text(json.dumps({"data-is-protected": "disabled"}))
     return stack
 
 
-def judged(stack: Stack, *command: str) -> str:
-    """Run a command of the engine with the policy pack, and the stack's policy file where it has one."""
+def run_with_policies(stack: Stack, *command: str) -> str:
+    """Run a command of the engine with the policy pack and, if there is one, the stack's policy file."""
     config = stack.folder / "policy.json"
     configured = ["--policy-pack-config", str(config)] if config.is_file() else []
     return stack.run(*command, "--non-interactive", "--color", "never", "--policy-pack", str(PACK), *configured)
 
 
 def refused(stack: Stack, *command: str) -> str:
-    """Return what the engine says when it ends such a command with an error."""
+    """Run a command that must fail, and return the engine's output."""
     with pytest.raises(EngineError) as error:
-        judged(stack, *command)
+        run_with_policies(stack, *command)
     return str(error.value)
 
 
-def test_a_guarded_bucket_passes_before_it_has_a_name_and_when_it_is_there(bucket: Stack) -> None:
-    assert "[mandatory]" not in judged(bucket, "preview")
-    judged(bucket, "up", "--yes", "--skip-preview")
-    assert "[mandatory]" not in judged(bucket, "preview", "--expect-no-changes")
+def test_a_safeguarded_bucket_passes_before_and_after_its_creation(bucket: Stack) -> None:
+    assert "[mandatory]" not in run_with_policies(bucket, "preview")
+    run_with_policies(bucket, "up", "--yes", "--skip-preview")
+    assert "[mandatory]" not in run_with_policies(bucket, "preview", "--expect-no-changes")
 
 
-def test_no_rule_is_left_out_of_a_preview_for_what_it_does_not_know(bucket: Stack) -> None:
-    assert "can't run policy" not in judged(bucket, "preview")
+def test_unknown_values_dont_disable_rules_in_a_preview(bucket: Stack) -> None:
+    assert "can't run policy" not in run_with_policies(bucket, "preview")
 
 
-def test_a_rule_about_resources_that_belong_together_ends_a_preview(bucket: Stack) -> None:
+def test_a_rule_about_related_resources_fails_a_preview(bucket: Stack) -> None:
     bucket.config(public="true", unversioned="true")
     text = refused(bucket, "preview")
     assert "[mandatory]  bucket-blocks-public-access  (aws:s3:Bucket: bucket)" in text
@@ -120,20 +120,20 @@ def test_a_rule_about_resources_that_belong_together_ends_a_preview(bucket: Stac
     assert text.count("[mandatory]") == 2
 
 
-def test_a_rule_about_one_resource_keeps_it_from_being_made(bucket: Stack, aws: Aws) -> None:
+def test_a_rule_about_one_resource_prevents_its_creation(bucket: Stack, aws: Aws) -> None:
     bucket.config(unrotated="true")
     assert "[mandatory]  key-rotates  (aws:kms:Key: key)" in refused(bucket, "up", "--yes", "--skip-preview")
     assert aws.client("kms").list_keys()["Keys"] == []
 
 
-def test_the_first_preview_knows_by_the_provider_whose_a_key_is(bucket: Stack) -> None:
+def test_the_first_preview_knows_a_keys_account_from_the_provider(bucket: Stack) -> None:
     bucket.config(owner="999999999999")
     text = refused(bucket, "preview")
     assert "[mandatory]  key-stays-in-its-account  (aws:kms:Key: key)" in text
     assert "statement 1 hands it to the account 999999999999." in text
 
 
-def test_what_no_policy_file_opens_is_closed(bucket: Stack) -> None:
+def test_every_rule_is_mandatory_without_a_policy_file(bucket: Stack) -> None:
     (bucket.folder / "policy.json").unlink()
     text = refused(bucket, "preview")
     assert "[mandatory]  data-is-protected  (aws:s3:Bucket: bucket)" in text
@@ -152,9 +152,9 @@ def test_a_pack_without_its_environment_is_a_clear_error(stack: Stack, tmp_path:
         stack.run("preview", "--non-interactive", "--policy-pack", str(tmp_path / "pack"))
 
 
-def test_a_workload_is_judged_by_what_its_pods_are(stack: Stack, kubernetes: Kubernetes) -> None:
+def test_a_workload_is_judged_by_its_pods(stack: Stack, kubernetes: Kubernetes) -> None:
     stack.program(SERVER.format(kubeconfig=str(kubernetes.kubeconfig)))
-    assert "[mandatory]" not in judged(stack, "preview")
+    assert "[mandatory]" not in run_with_policies(stack, "preview")
     stack.config(tag="1.0")
     text = refused(stack, "preview")
     assert "[mandatory]  image-by-digest  (kubernetes:apps/v1:Deployment: web)" in text

@@ -1,4 +1,4 @@
-"""The stacks of AWS are previewed without an account and without a cluster, and their files stay as they are."""
+"""Previews of the AWS stacks work without an account or a cluster, and don't change the stack files."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from local import paths
 
-# What an empty account gets, by the package that the resources are of; components and providers are not counted.
+# The resources in an empty account by package, without components and providers.
 RESOURCES = {
     "dev": {"aws": 64, "kubernetes": 37, "random": 3, "vault": 5},
     "staging": {"aws": 64, "kubernetes": 39, "random": 3, "vault": 5},
@@ -18,10 +18,10 @@ RESOURCES = {
 
 
 @pytest.mark.parametrize("stack", list(RESOURCES))
-def test_a_stack_of_aws_is_previewed_with_all_that_an_empty_account_gets(stack: str) -> None:
+def test_a_preview_of_an_aws_stack_creates_everything_in_an_empty_account(stack: str) -> None:
     file = paths.REPOSITORY / "stacks" / f"Pulumi.{stack}.yaml"
     before = file.read_text()
-    # The last option makes the engine's exit code tell that there are changes.
+    # The last option makes the engine fail if there are changes.
     command = [sys.executable, "-m", "local.preview", "--stack", stack, "--json", "--expect-no-changes"]
     result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
     steps = json.loads(result.stdout)["steps"]

@@ -1,4 +1,4 @@
-"""The platform's own program under the real engine, as far as it gets before the first resource is made."""
+"""The platform's own program with the real engine, up to the first preview."""
 
 import json
 import re
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def program(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """The repository's project with a stack `local` of the test's own."""
+    """The repository's project with a separate stack `local`."""
     shutil.copy(ROOT / "Pulumi.yaml", stack.folder)
     shutil.copytree(ROOT / "stacks", stack.folder / "stacks")
     (stack.folder / "infra").symlink_to(ROOT / "infra")
@@ -24,7 +24,7 @@ def program(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> St
     images.write_text(json.dumps({name: f"localhost/aegis/{name}:0123456789ab" for name in contracts.IMAGES}))
     monkeypatch.setenv(contracts.IMAGES_FILE_ENV, str(images))
     monkeypatch.delenv(contracts.CONTEXT_ENV, raising=False)
-    # The committed salt goes with another passphrase than the one that the tests give the engine.
+    # The committed salt belongs to another passphrase than that of the tests.
     stack_file = stack.folder / "stacks" / "Pulumi.local.yaml"
     lines = stack_file.read_text().splitlines(keepends=True)
     stack_file.write_text("".join(line for line in lines if not line.startswith("encryptionsalt")))
@@ -40,7 +40,9 @@ def preview(stack: Stack) -> str:
     return stack.run("preview", "--stack", "local", "--non-interactive", "--color", "never", "--suppress-progress")
 
 
-def test_bad_settings_end_a_preview_with_their_keys_and_without_a_traceback(program: Stack, tmp_path: Path) -> None:
+def test_invalid_settings_fail_a_preview_with_their_keys_and_without_a_traceback(
+    program: Stack, tmp_path: Path
+) -> None:
     (tmp_path / "kubeconfig").write_text("{}")
     configure(program, "aegis:cluster.kubeconfig", str(tmp_path / "kubeconfig"))
     configure(program, "aegis:mlflow.workers", "99")
@@ -52,17 +54,17 @@ def test_bad_settings_end_a_preview_with_their_keys_and_without_a_traceback(prog
     assert "aegis:backup.scheduled: unknown key; did you mean schedule?" in text
     assert "Traceback" not in text
     assert "File " not in text
-    # The stack itself is all that the engine heard of.
+    # The engine saw only the stack itself.
     assert "+ 1 to create" in text
 
 
-def test_a_setting_that_is_no_object_is_refused_before_the_program_runs(program: Stack) -> None:
+def test_a_setting_that_must_be_an_object_is_checked_before_the_program_runs(program: Stack) -> None:
     program.run("config", "set", "--stack", "local", "aegis:mlflow", "four workers")
     with pytest.raises(EngineError, match="'mlflow' must be of type 'object'"):
         preview(program)
 
 
-def test_the_first_preview_shows_everything_and_where_the_servers_will_answer(
+def test_the_first_preview_shows_all_resources_and_the_addresses_of_the_servers(
     program: Stack, kubernetes: Kubernetes
 ) -> None:
     configure(program, "aegis:cluster.kubeconfig", str(kubernetes.kubeconfig))

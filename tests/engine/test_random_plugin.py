@@ -1,4 +1,4 @@
-"""The embedded plugin `random` under the real engine."""
+"""The embedded plugin `random` with the real engine."""
 
 import json
 
@@ -22,7 +22,7 @@ PROGRAM = """
 """
 
 
-def test_values_are_drawn_once_kept_and_drawn_anew_for_a_new_keeper(stack: Stack) -> None:
+def test_values_are_generated_once_kept_and_regenerated_for_a_new_keeper(stack: Stack) -> None:
     stack.program(PROGRAM)
     assert stack.up().counts == {"create": 5}
     first = stack.outputs()
@@ -45,14 +45,14 @@ def test_values_are_drawn_once_kept_and_drawn_anew_for_a_new_keeper(stack: Stack
     assert set(stack.state()) <= {"test-test"}
 
 
-def test_a_password_is_nowhere_in_the_state_in_plain_text(stack: Stack) -> None:
+def test_the_state_doesnt_contain_a_password_in_plain_text(stack: Stack) -> None:
     stack.program(PROGRAM)
     stack.up()
     stored = json.dumps(stack.state())
     outputs = stack.outputs()
     assert outputs["password"] not in stored
     assert outputs["hash"] not in stored
-    assert outputs["string"] in stored, "the state is searched where values are"
+    assert outputs["string"] in stored, "this proves that the search covers the values"
 
 
 def test_a_type_that_the_plugin_doesnt_know_is_a_clear_error(stack: Stack) -> None:

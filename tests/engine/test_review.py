@@ -1,4 +1,4 @@
-"""The review, with the real engine in between: what it writes today is what the review reads."""
+"""The review with the real engine, whose output the review must be able to read."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ random.RandomPassword("admin", length={length})
 
 @pytest.fixture
 def reviewed(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """A stack that is up, with the review looking at it."""
+    """A deployed stack that the review examines."""
     for name, value in stack._environment().items():
         monkeypatch.setenv(name, value)
     (stack.folder / "stacks").mkdir()
@@ -33,7 +33,7 @@ def reviewed(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 @pytest.mark.parametrize("streamed", ["true", "false"])
-def test_a_password_that_would_be_replaced_is_told_and_stopped(
+def test_the_replacement_of_a_password_is_reported_and_blocked(
     reviewed: Stack,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -49,14 +49,12 @@ def test_a_password_that_would_be_replaced_is_told_and_stopped(
     assert "`length`: `20` → `30` (forces the replacement)" in comment
 
 
-def test_an_environment_that_is_as_its_stack_says_has_no_drift(
-    reviewed: Stack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unchanged_environment_has_no_drift(reviewed: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["drift", "--stack", "test"]) == Exit.OK
     assert capsys.readouterr().out.startswith("**No drift (stack test)**\n")
 
 
-def test_a_policy_pack_that_cannot_be_loaded_stops_the_deployment(
+def test_a_policy_pack_that_cant_be_loaded_stops_the_deployment(
     reviewed: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reviewed.program(PROGRAM.format(length=30))
@@ -66,15 +64,15 @@ def test_a_policy_pack_that_cannot_be_loaded_stops_the_deployment(
     assert reviewed.state() == before
 
 
-def test_a_deployment_does_what_was_judged_and_nothing_else(
+def test_a_deployment_does_only_what_its_preview_showed(
     reviewed: Stack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # The policy pack has tests of its own.
+    # The policy pack is tested separately.
     monkeypatch.setattr(engine, "_policies", lambda *_: [])
-    judged = engine.preview
+    original_preview = engine.preview
 
     def changed_meanwhile(*arguments: Any) -> None:
-        judged(*arguments)
+        original_preview(*arguments)
         reviewed.program(PROGRAM.format(length=30))
 
     assert command_line.main(["deploy", "--stack", "test"]) == Exit.OK

@@ -1,4 +1,4 @@
-"""What an environment has in its Vault under the real engine, with other mounts and another key than the defaults."""
+"""An environment's Vault resources with the real engine, with mounts and a key that aren't the defaults."""
 
 import base64
 import hashlib
@@ -31,14 +31,14 @@ PROGRAM = """
     from infra.vault.login import SignerTrust, SignerTrustArgs
 
     def outside_of_a_pod(resource):
-        # The server of the test has no service account to review tokens with.
+        # The test's Vault server has no service account with which to review tokens.
         if resource.type_.endswith(":AuthBackendConfig"):
-            given = {{"kubernetes_ca_cert": open({certificate!r}).read(), "token_reviewer_jwt": "reviewer"}}
-            return ResourceTransformationResult({{**resource.props, **given}}, resource.opts)
-        # Nor is there an issuer to ask for its keys.
+            replaced = {{"kubernetes_ca_cert": open({certificate!r}).read(), "token_reviewer_jwt": "reviewer"}}
+            return ResourceTransformationResult({{**resource.props, **replaced}}, resource.opts)
+        # There is also no issuer that publishes its keys.
         if resource.type_ == "vault:jwt/authBackend:AuthBackend":
-            given = {{"oidc_discovery_url": None, "jwt_validation_pubkeys": [open({public_key!r}).read()]}}
-            return ResourceTransformationResult({{**resource.props, **given}}, resource.opts)
+            replaced = {{"oidc_discovery_url": None, "jwt_validation_pubkeys": [open({public_key!r}).read()]}}
+            return ResourceTransformationResult({{**resource.props, **replaced}}, resource.opts)
 
     provider = pulumi_vault.Provider("vault", address={address!r}, token={token!r}, skip_child_token=True)
     opts = ResourceOptions(providers=[provider], transformations=[outside_of_a_pod])
@@ -66,7 +66,7 @@ PROGRAM = """
 @pytest.fixture
 def signing(stack: Stack, vault: Vault) -> Stack:
     public_key, certificate = vault.trust()
-    given = {
+    settings = {
         "public_key": str(public_key),
         "certificate": str(certificate),
         "address": vault.address,
@@ -76,14 +76,16 @@ def signing(stack: Stack, vault: Vault) -> Stack:
         "trust": TRUST,
         "key": KEY,
     }
-    stack.program(textwrap.dedent(PROGRAM.format(root=str(ROOT), **given)))
+    stack.program(textwrap.dedent(PROGRAM.format(root=str(ROOT), **settings)))
     return stack
 
 
 def sign_and_verify(vault: Vault, policies: list[str]) -> None:
-    """Sign as a token with these policies and nothing else, as a login of the signer's role hands out."""
-    given = {"policies": policies, "no_default_policy": True}
-    client = hvac.Client(vault.address, token=vault.call("POST", "auth/token/create", given)["auth"]["client_token"])
+    """Sign and verify with a token that has only these policies, like one from a login of the signer's role."""
+    token_options = {"policies": policies, "no_default_policy": True}
+    client = hvac.Client(
+        vault.address, token=vault.call("POST", "auth/token/create", token_options)["auth"]["client_token"]
+    )
     signature = client.secrets.transit.sign_data(
         name=KEY,
         mount_point=MOUNT,
@@ -98,10 +100,10 @@ def sign_and_verify(vault: Vault, policies: list[str]) -> None:
     verifier.verify(base64.b64decode(signature.split(":")[2]), MODEL, ec.ECDSA(hashes.SHA256()))
 
 
-def test_mounts_with_slashes_and_another_key_are_made_used_kept_and_taken_down(signing: Stack, vault: Vault) -> None:
-    made = signing.up().counts["create"]
-    assert signing.preview().counts == {"same": made}
-    assert signing.refresh().counts == {"same": made}
+def test_mounts_with_slashes_and_a_custom_key_are_created_used_kept_and_destroyed(signing: Stack, vault: Vault) -> None:
+    count = signing.up().counts["create"]
+    assert signing.preview().counts == {"same": count}
+    assert signing.refresh().counts == {"same": count}
     for method, policy in ((METHOD, "signer"), (TRUST, f"{TRUST}-signer")):
         policies = vault.call("GET", f"auth/{method}/role/signer")["data"]["token_policies"]
         assert policies == [policy]

@@ -1,4 +1,4 @@
-"""The embedded plugin `vault` under the real engine, against a real Vault server."""
+"""The embedded plugin `vault` with the real engine, against a real Vault server."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def audit_log(vault: Vault) -> str:
     return vault.call("GET", "sys/audit")["data"]["cycle-audit/"]["options"]["file_path"]
 
 
-def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vault: Vault) -> None:
+def test_the_signers_vault_is_created_kept_changed_and_destroyed(stack: Stack, vault: Vault) -> None:
     write(stack, vault, "cycle")
     assert stack.preview().counts == {"create": RESOURCES}
     assert stack.up().counts == {"create": RESOURCES}
@@ -105,21 +105,25 @@ def test_the_signers_vault_is_made_kept_changed_and_taken_down(stack: Stack, vau
     assert "cycle-audit/" not in vault.call("GET", "sys/audit")["data"]
 
 
-def test_what_changed_in_vault_shows_on_refresh_and_is_put_back(stack: Stack, vault: Vault) -> None:
+def test_a_refresh_shows_drift_in_vault_and_an_update_reverts_it(stack: Stack, vault: Vault) -> None:
     write(stack, vault, "drift")
     stack.up()
     vault.call("POST", "sys/policies/acl/drift-signer", {"policy": 'path "*" { capabilities = ["sudo"] }'})
     vault.call("POST", "auth/drift-kubernetes/role/signer", {"token_ttl": 6000})
     vault.call("DELETE", "auth/drift-jwt/role/ci")
-    seen = stack.refresh()
-    assert (seen.steps["policy"], seen.steps["role"], seen.steps["jwt-role"]) == ("update", "update", "delete")
-    put_back = stack.up()
-    assert put_back.counts == {"same": RESOURCES - 3, "update": 2, "create": 1}
+    refreshed = stack.refresh()
+    assert (refreshed.steps["policy"], refreshed.steps["role"], refreshed.steps["jwt-role"]) == (
+        "update",
+        "update",
+        "delete",
+    )
+    updated = stack.up()
+    assert updated.counts == {"same": RESOURCES - 3, "update": 2, "create": 1}
     assert vault.call("GET", "auth/drift-kubernetes/role/signer")["data"]["token_ttl"] == 600
     assert "sudo" not in vault.call("GET", "sys/policies/acl/drift-signer")["data"]["policy"]
 
 
-def test_a_key_that_must_not_be_deleted_is_not(stack: Stack, vault: Vault) -> None:
+def test_a_key_whose_deletion_isnt_allowed_is_kept(stack: Stack, vault: Vault) -> None:
     write(stack, vault, "keep")
     stack.up()
     with pytest.raises(EngineError, match="deletion is not allowed for this key"):
@@ -127,8 +131,8 @@ def test_a_key_that_must_not_be_deleted_is_not(stack: Stack, vault: Vault) -> No
     assert vault.call("GET", "keep-transit/keys/cosign")["data"]["type"] == "ecdsa-p256"
 
 
-def test_a_vault_that_isnt_there_is_one_clear_line(stack: Stack, vault: Vault) -> None:
+def test_an_unreachable_vault_is_reported_in_one_line(stack: Stack, vault: Vault) -> None:
     write(stack, vault, "none", address="http://127.0.0.1:1")
-    assert stack.preview().counts == {"create": RESOURCES}, "a preview of something new needs no Vault"
+    assert stack.preview().counts == {"create": RESOURCES}, "a preview of new resources needs no Vault"
     with pytest.raises(EngineError, match=r"Vault at http://127\.0\.0\.1:1 can't be reached"):
         stack.up()

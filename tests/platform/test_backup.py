@@ -15,7 +15,7 @@ import pytest
 from contracts import Exit
 from tests.platform import backup_servers
 from tests.platform.backup_platform import Platform, contents, fill
-from workloads.backup.multipart import PART_SIZE
+from workloads.backup.upload import PART_SIZE
 
 BUCKET = "mlflow-backups"
 ALLOWED_MEMORY_MB = 200

@@ -121,12 +121,15 @@ def test_an_image_that_a_user_without_root_built_and_pushed_runs_on_the_cluster(
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"AEGIS_CONTEXT": "elsewhree"}, "AEGIS_CONTEXT is 'elsewhree', and the contexts of {home}/.kube/config are: "),
-        ({"AEGIS_REGISTRY": ""}, "The context elsewhere is of neither kind, k3d nor minikube"),
+        (
+            {"AEGIS_CONTEXT": "elsewhree"},
+            "AEGIS_CONTEXT must be a context of {home}/.kube/config (elsewhere), got 'elsewhree'.",
+        ),
+        ({"AEGIS_REGISTRY": ""}, "The context elsewhere doesn't belong to kind, k3d or minikube"),
         ({"AEGIS_REGISTRY": "localhost:1"}, "AEGIS_REGISTRY is localhost:1/aegis, which does not answer"),
         (
             {"PATH": "/nowhere"},
-            "Nothing here builds images; one of Docker, Podman and buildah must. docker: not on PATH",
+            "No image builder works here: Docker, Podman or buildah is required. docker: not on PATH",
         ),
     ],
 )

@@ -162,7 +162,7 @@ def test_a_database_of_another_owner_is_left_alone_before_any_work(admin: Platfo
     done = tenant.run("restore", "--force", PGDATABASE="others")
 
     assert done.returncode == Exit.DATABASE
-    assert "role tenant is no member of admin" in done.stderr
+    assert "role tenant is not a member of admin" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -198,7 +198,7 @@ def test_a_killed_restore_is_cleaned_up_by_the_next_backup(tenant: Platform, met
     done = tenant.run("create")
 
     assert done.returncode == 0, done.stderr
-    assert f"dropped {left}, which a restore that was killed had left" in done.stderr
+    assert f"dropped {left}, which a killed restore had left" in done.stderr
     assert beside(tenant) == set()
     assert tenant.sql("SELECT count(*) FROM runs", NAME) == [(10,)]
 
@@ -234,7 +234,7 @@ def test_a_database_of_somebody_else_under_our_name_is_not_dropped(tenant: Platf
     tenant.sql("CREATE DATABASE mlflow_restoring")
     tenant.sql(SCHEMA, "mlflow_restoring")
 
-    assert "no restore has made it: rename it or drop it" in refused(tenant, "--force")
+    assert "no restore created it: rename it or drop it" in refused(tenant, "--force")
     tenant.json("create")
     assert tenant.sql("SELECT count(*) FROM runs", "mlflow_restoring") == [(10,)]
 

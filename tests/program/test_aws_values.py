@@ -35,7 +35,7 @@ def calls(graph: Graph) -> Recorder:
             kind = KINDS[each.type]
             inputs = kind.fields.complete(_integers(each.inputs))
             if kind.named and not inputs.get(kind.named):
-                inputs[kind.named] = kind.make_up(each.name, bytes(32))
+                inputs[kind.named] = kind.generate_name(each.name, bytes(32))
             kind.create(recorder, inputs)  # type: ignore[arg-type] - has what creation needs
             kind.settle(recorder, "identity", inputs)  # type: ignore[arg-type]
     return recorder

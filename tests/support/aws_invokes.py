@@ -1,11 +1,11 @@
-"""What AWS answers to the program's look-ups, as the provider passes it on, in wire names."""
+"""The results of the program's AWS lookups, with property names as in Pulumi's protocol."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.support.aws_mocks import ACCOUNT_ID
 
-# Names that AWS doesn't know; it knows every other one.
+# The names of clusters that are missing or incomplete. Every other name is a complete cluster.
 ABSENT_CLUSTER = "absent"
 CLUSTER_WITHOUT_PROVIDER = "without-provider"
 UNFINISHED_CLUSTER = "unfinished"
@@ -19,7 +19,7 @@ Inputs = Mapping[str, Any]
 
 
 class RefusedError(Exception):
-    """What the provider says when AWS refuses."""
+    """An error of the provider because AWS refused a call."""
 
 
 def issuer(cluster: str) -> str:
@@ -40,7 +40,7 @@ def _cluster(inputs: Inputs) -> dict[str, Any]:
             "vpcId": VPC_ID,
             "subnetIds": SUBNET_IDS,
             "clusterSecurityGroupId": SECURITY_GROUP_ID,
-            # The groups that are only the control plane's.
+            # Security groups of the control plane only.
             "securityGroupIds": ["sg-9a1b2c3d4e5f60718"],
         },
     }

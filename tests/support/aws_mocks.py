@@ -1,4 +1,4 @@
-"""What AWS computes for a resource, as far as the program reads it."""
+"""The outputs that AWS computes for a resource, as far as the program reads them."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""AWS's own models of its services, as botocore has them: which values a call may carry."""
+"""Validation of AWS calls against the service models in botocore."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,16 +9,16 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-# botocore makes the attributes of its models at run time.
+# botocore generates the attributes of its models at run time.
 Model = Any
 
 _SESSION = botocore.session.Session()
-# Python's patterns don't know these classes of characters.
+# Python's patterns don't support these character classes.
 _CLASSES = re.compile(r"\\p\{")
 
 
 def breaches(service: str, operation: str, arguments: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a call: names, types, enumerations, patterns, lengths and ranges."""
+    """Return the violations in a call: names, types, enumerations, patterns, lengths and ranges."""
     shape: Model = _model(service).operation_model(operation).input_shape
     report = ParamValidator().validate(arguments, shape)
     if report.has_errors():
@@ -50,16 +50,16 @@ def _limits(shape: Model, value: Any) -> Iterator[str]:
     if shape.type_name == "string":
         pattern = shape.metadata.get("pattern", "")
         if shape.enum and value not in shape.enum:
-            yield f" is {value!r}: allowed are {', '.join(shape.enum)}"
+            yield f" must be one of {', '.join(shape.enum)}, got {value!r}"
         if pattern and not _CLASSES.search(pattern) and not re.fullmatch(pattern, value):
-            yield f" is {value!r}: allowed is {pattern}"
+            yield f" must match {pattern}, got {value!r}"
     size = len(value) if shape.type_name in ("string", "list", "map") else value
     if isinstance(size, int) and not shape.metadata.get("min", size) <= size <= shape.metadata.get("max", size):
-        yield f" is {value!r}: allowed are {shape.metadata.get('min')} to {shape.metadata.get('max')}"
+        yield f" must be {shape.metadata.get('min')} to {shape.metadata.get('max')}, got {value!r}"
 
 
 class Recorder:
-    """An AWS that takes every call, finds nothing, and notes what its models say of the call."""
+    """An AWS that accepts every call, finds nothing, and records the violations of its models."""
 
     region = "us-west-2"
     seconds = 0
@@ -73,11 +73,11 @@ class Recorder:
         return _Client(self, service)
 
     def wait(self, *_: object, **__: object) -> None:
-        """Return at once."""
+        """Return immediately."""
 
 
 class _Answer(dict[str, Any]):
-    """Holds whatever is asked for, and nothing in it."""
+    """A response in which every key exists but is empty."""
 
     def __missing__(self, _key: str) -> "_Answer":
         return _Answer()

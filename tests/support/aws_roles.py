@@ -1,4 +1,4 @@
-"""An environment's AWS account as the tests of its roles see it, and the policy of each role."""
+"""An environment's AWS account for the tests of its roles, and the policy of each role."""
 
 import contracts
 from infra.capabilities.backup.grants import WORKLOAD as BACKUP
@@ -29,7 +29,7 @@ def key_arn(letter: str) -> str:
     return f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{letter * 8}-0000-4000-8000-000000000000"
 
 
-# One key for all buckets, as the stack has it: the encryption context tells them apart.
+# One key for all buckets, as in the stack. The encryption context distinguishes them.
 BUCKET_KEY = key_arn("a")
 DATABASE_KEY = key_arn("d")
 OTHER_KEY = key_arn("f")

@@ -16,17 +16,17 @@ SERVICES = ("ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "sts")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Network:
-    """What the account has before a stack comes."""
+    """A VPC and its subnets in the account."""
 
     vpc: str
     subnets: tuple[str, ...]
 
 
 class Aws:
-    """The server; `reset` makes it forget all."""
+    """The emulated AWS. `reset` empties it."""
 
     def __init__(self) -> None:
-        # A line for each request would bury what a test tells.
+        # Don't log each request, which would bury a test's output.
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
@@ -34,11 +34,11 @@ class Aws:
         self.url = f"http://{host}:{port}"
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._server.stop()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         requests.post(f"{self.url}/moto-api/reset", timeout=30).raise_for_status()
 
     def client(self, service: str) -> Any:
@@ -52,7 +52,7 @@ class Aws:
         )
 
     def network(self) -> Network:
-        """Make a VPC with a subnet in each of two zones."""
+        """Create a VPC with a subnet in each of two zones."""
         ec2 = self.client("ec2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnets = [
@@ -62,7 +62,7 @@ class Aws:
         return Network(vpc=vpc, subnets=tuple(each["Subnet"]["SubnetId"] for each in subnets))
 
     def cluster(self, name: str, network: Network) -> None:
-        """Make an EKS cluster and its identity provider."""
+        """Create an EKS cluster and its identity provider."""
         self.client("eks").create_cluster(
             name=name,
             roleArn=f"arn:aws:iam::{ACCOUNT}:role/eks",

@@ -1,4 +1,4 @@
-"""A real Vault in development mode on loopback, with the signing key and a token that may only sign."""
+"""A real Vault server in development mode on loopback, with the signing key and a token that may only sign."""
 
 import contextlib
 import socket
@@ -25,27 +25,27 @@ path "{TRANSIT_MOUNT}/keys/{TRANSIT_KEY}"          {{ capabilities = ["read"] }}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DevVault:
-    """A running server: `root` may do anything, `token` only what the signer may."""
+    """A running Vault server: `root` may do anything, `token` only what the signer may."""
 
     address: str
     token: str
     root: hvac.Client
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that the signer and cosign read."""
+        """Return the environment variables that the signer and cosign read."""
         return {"VAULT_ADDR": self.address, "VAULT_TOKEN": self.token}
 
     def rotate(self) -> None:
-        """Make a new version of the key."""
+        """Create a new version of the key."""
         self.root.secrets.transit.rotate_key(name=TRANSIT_KEY, mount_point=TRANSIT_MOUNT)
 
 
 @contextlib.contextmanager
 def dev_vault(binary: Path, log: Path) -> Iterator[DevVault]:
-    """Start `binary` and prepare it; it is stopped at the end.
+    """Start and prepare a Vault server from `binary`, and stop it at the end.
 
     Raises:
-        RuntimeError: It doesn't answer in time; `log` says why.
+        RuntimeError: The server doesn't answer in time; includes the end of `log`.
     """
     address = f"127.0.0.1:{_free_port()}"
     argv = [str(binary), "server", "-dev", f"-dev-listen-address={address}", f"-dev-root-token-id={ROOT_TOKEN}"]

@@ -1,7 +1,7 @@
-"""Where each command of the README and the guides is run: every one is claimed here, and by one claim only.
+"""How each command in the README and the guides is tested. Exactly one claim must match each command.
 
-A claim is a pattern of whole commands, so that other options or names need no new one; a new kind of command does.
-Most are `Run` as they are written, by tests/platform/test_documented_commands.py. `instead` is what differs by machine.
+A claim is a pattern for whole commands, so only a new kind of command needs a new claim. Most commands are `Run` as
+written by tests/platform/test_documented_commands.py, except for what differs by machine (`instead`).
 """
 
 import re
@@ -11,15 +11,15 @@ from typing import Literal
 
 from tests.support.documents import Command
 
-# The platform that `make up` has made, with its `make env`; or the empty AWS account of `make preview`.
+# The platform from `make up`, with its `make env`, or the empty AWS account of `make preview`.
 World = Literal["platform", "account"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """Run as written: in `world`, with `instead` in the place of what the reader puts in, between two of our own lines.
+    """A command that runs as written in `world`, with placeholders replaced by `instead`, between `before` and `after`.
 
-    `answers` are patterns that its output must have. Our lines find the repository at $CHECKOUT.
+    The output must match the patterns in `answers`. `before` and `after` find the repository at $CHECKOUT.
     """
 
     pattern: str
@@ -32,7 +32,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Elsewhere:
-    """Run by `file`, which has the command, or what its target of the Makefile runs, as a list of Python."""
+    """A command that `file` runs, either itself or the command behind its make target, as a Python list."""
 
     pattern: str
     file: str
@@ -40,7 +40,7 @@ class Elsewhere:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotHere:
-    """Needs what no machine of the tests has. Its syntax is checked, and its arguments where the program is ours."""
+    """A command that test machines can't run. Its syntax is checked, and its arguments if the program is ours."""
 
     pattern: str
     reason: str
@@ -48,7 +48,7 @@ class NotHere:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Name:
-    """Names a program's command in a sentence; its help must know the command and each option that is named with it."""
+    """A command that a sentence mentions. The program's help must list it and its options."""
 
     pattern: str
 
@@ -56,13 +56,13 @@ class Name:
 Claim = Run | Elsewhere | NotHere | Name
 
 _TRAINED = "test -d out/model || python -m workloads.training.train_deepspeed --out-dir out --max-epochs 1"
-_SIGNED = f"{_TRAINED}; test -f model.tar.gz || python -m workloads.signing.package_and_sign out/model model.tar.gz"
+_SIGNED = f"{_TRAINED}; test -f model.tar.gz || python -m workloads.signing package-and-sign out/model model.tar.gz"
 _BACKUP = "python -m workloads.backup.create"
 _PROD = (
     "pulumi stack select prod || pulumi stack init prod --secrets-provider awskms://alias/aegis-prod?region=us-west-2"
 )
 _CLUSTER = "needs a cluster of kind, k3d or minikube, or one with a registry"
-# Nobody answers when Pulumi asks whether to go on.
+# Nobody is there to answer Pulumi's confirmation prompts.
 _YES, _ASK = "export PULUMI_SKIP_CONFIRMATIONS=true", "unset PULUMI_SKIP_CONFIRMATIONS"
 _DOCKER = "builds from images of public registries with Docker's BuildKit"
 
@@ -100,7 +100,7 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"pulumi (config (set|rm|get)|stack output)( .*)? --stack local"),
     Run(
         pattern=r"pulumi up --refresh --stack local",
-        # What the guide has its reader try before isn't meant to stay.
+        # Undo the changes that the guide suggested before.
         before=f"cp $CHECKOUT/stacks/Pulumi.local.yaml stacks/; {_YES}",
         after=_ASK,
         answers=(r"\d+ unchanged",),
@@ -111,7 +111,7 @@ CLAIMS: Sequence[Claim] = (
     Run(
         pattern=r"pulumi up --stack prod",
         world="account",
-        # An update goes to AWS itself unless the stack says that it doesn't.
+        # Without this setting, the update would use AWS itself.
         before=f"{_YES}; pulumi config set --stack prod --path aegis:aws.emulated true",
         after=f"{_ASK}; pulumi config rm --stack prod --path aegis:aws.emulated",
     ),
@@ -123,17 +123,17 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"python -m workloads\.training\.train_deepspeed --out-dir out( .*)?", after="test -d out/model"),
     Run(pattern=r"python -m workloads\.registry\.select_best_run .*", answers=(r"^[0-9a-f]{32}$",)),
     Run(
-        pattern=r"python -m workloads\.signing\.package_and_sign .*",
+        pattern=r"python -m workloads\.signing(\.package_and_sign| package-and-sign) .*",
         instead={"MODEL_DIR": "out/model"},
         before=_TRAINED,
         answers=(r"signed by \S+ version \d+",),
     ),
-    Run(pattern=r"python -m workloads\.signing\.verify .*", before=_SIGNED, answers=(r"is verified",)),
+    Run(pattern=r"python -m workloads\.signing[. ]verify .*", before=_SIGNED, answers=(r"is verified",)),
     Run(pattern=r"cosign (trusted-root create|verify-blob --key) .*", before=_SIGNED),
     Run(pattern=r"base64 -d \S+ > \S+ && openssl dgst -sha256 -verify .*", before=_SIGNED, answers=("Verified OK",)),
     Run(
         pattern=r"vault write -f transit/keys/aegis-cosign/rotate",
-        # The platform's own key is rotated by nobody but its owner: signatures by its first version are checked above.
+        # Don't rotate the platform's own key, because the commands above verify signatures of its first version.
         instead={"aegis-cosign": "documented"},
         before="vault write -f transit/keys/documented type=ecdsa-p256",
         after="vault write transit/keys/documented/config deletion_allowed=true &&"
@@ -172,7 +172,7 @@ CLAIMS: Sequence[Claim] = (
     # Images, with Docker.
     Run(pattern=r"uv=\$\(sed .* requirements\.txt\)", after='test -n "$uv"'),
     NotHere(pattern=r"image(\(\) \{.*| \S.*)", reason=_DOCKER),
-    # Commands that a sentence speaks of.
+    # Commands that a sentence mentions.
     Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
     Name(pattern=r"pulumi (up --refresh|preview --json|refresh --preview-only --expect-no-changes)"),
     Name(pattern=r"python -m review"),
@@ -185,6 +185,6 @@ CLAIMS: Sequence[Claim] = (
 
 
 def claims_on(command: Command) -> list[Claim]:
-    """Return the claims on a command; what a block has the reader type is no mere name."""
+    """Return the claims that match a command. `Name` only matches commands in a sentence."""
     claims = (claim for claim in CLAIMS if command.in_text or not isinstance(claim, Name))
     return [claim for claim in claims if re.fullmatch(claim.pattern, command.key)]

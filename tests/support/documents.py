@@ -1,7 +1,7 @@
-"""What the README and the guides tell their reader to type: the statements of their blocks, and commands in their text.
+"""The commands in the README and the guides: the statements in their code blocks, and the commands in their text.
 
-A block is one of a shell when it says so (```sh), or when it says nothing and one of its lines is a command. A command
-in the text is a code span that begins with one of `PROGRAMS` and has an argument, as in "`make down` stops it".
+A block counts as shell code if it is marked so (```sh), or if it is unmarked and one of its lines is a command. In the
+text, a command is a code span that starts with one of `PROGRAMS` and has an argument, as in "`make down` stops it".
 """
 
 import re
@@ -27,7 +27,7 @@ _COMMENT = re.compile(r"(?:^|\s+)#\s.*$", re.MULTILINE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """One thing to type: `text` is as written; `key` is the same without comments and on one line."""
+    """A command: `text` is as written, `key` is the same on one line and without comments."""
 
     document: str
     line: int
@@ -36,12 +36,12 @@ class Command:
 
     @property
     def key(self) -> str:
-        """The command without its comments, its line breaks and the width of its spaces."""
+        """The command without comments, line breaks and repeated spaces."""
         return " ".join(_COMMENT.sub("", self.text).replace("\\\n", " ").split())
 
     @property
     def place(self) -> str:
-        """Where the reader finds it."""
+        """The location and the command, for messages."""
         return f"{self.document}:{self.line}: {self.key}"
 
 
@@ -53,20 +53,20 @@ class _Block:
 
 
 def documents() -> list[Path]:
-    """Return what a reader reads, in that order: the README, the guides as it lists them, the rest."""
+    """Return the documents in reading order: the README, the guides in its order, and the rest."""
     guides = sorted((ROOT / "docs").glob("*.md"))
-    named = README.read_text()
-    guides.sort(key=lambda guide: position if (position := named.find(guide.name)) >= 0 else len(named))
+    readme = README.read_text()
+    guides.sort(key=lambda guide: position if (position := readme.find(guide.name)) >= 0 else len(readme))
     return [README, *guides, *sorted((ROOT / "workloads").rglob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))]
 
 
 def commands(document: Path) -> list[Command]:
-    """Return the commands of a document, from its top to its end."""
+    """Return the commands in a document, in order."""
     return commands_of(document.read_text(), str(document.relative_to(ROOT)))
 
 
 def commands_of(text: str, document: str) -> list[Command]:
-    """Return the commands of a Markdown text, from its top to its end."""
+    """Return the commands in a Markdown text, in order."""
     blocks, rest = _parts(text)
     found = [
         Command(document=document, line=line, text=statement, in_text=False)
@@ -82,12 +82,12 @@ def commands_of(text: str, document: str) -> list[Command]:
 
 
 def complete(statement: str) -> bool:
-    """Tell whether bash takes this for whole statements."""
+    """Return whether bash accepts the text as complete statements."""
     return subprocess.run(["bash", "-n"], input=statement.encode(), capture_output=True, check=False).returncode == 0
 
 
 def _parts(text: str) -> tuple[list[_Block], str]:
-    """Return the fenced blocks, and the text with blank lines where they were."""
+    """Return the fenced blocks, and the text with blank lines in their place."""
     blocks: list[_Block] = []
     rest: list[str] = []
     fence = ""
@@ -105,7 +105,7 @@ def _parts(text: str) -> tuple[list[_Block], str]:
 
 
 def _statements(block: _Block) -> Iterator[tuple[int, str]]:
-    """Yield the statements of a block of a shell, each with its line in the document."""
+    """Yield the statements in a shell block, each with its line in the document."""
     if block.language not in _SHELLS and (block.language or not any(map(_COMMAND.match, block.lines))):
         return
     prompted = any(map(_PROMPT.match, block.lines))
@@ -121,4 +121,4 @@ def _statements(block: _Block) -> Iterator[tuple[int, str]]:
             yield number - len(pending) + 1, statement
         pending.clear()
     if pending:
-        raise ValueError(f"line {block.line}: the block ends within a statement: {pending}")
+        raise ValueError(f"line {block.line}: the block ends in the middle of a statement: {pending}")

@@ -1,7 +1,7 @@
-"""Runs a Pulumi program without an engine and returns the whole graph that it registered, drained.
+"""Runs of a Pulumi program without an engine, which return the complete graph of registered resources.
 
-Providers are played by the functions below: they add what a real one computes. An invoke that nobody has described is
-an error, as an empty answer would make tests pass for the wrong reason.
+The functions below act as the providers and add computed outputs. An invoke without a defined answer is an error,
+because an empty answer could make tests pass for the wrong reason.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ _PROVIDER = "pulumi:providers:"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Registered:
-    """A resource as the program registered it, in wire names and with secrets unwrapped.
+    """A resource as the program registered it, with property names as in the protocol and secrets unwrapped.
 
-    `outputs` are the inputs with what the provider computed; `sources` are the resources that each input comes from.
+    `outputs` are the inputs plus computed properties. `sources` are the resources that each input depends on.
     """
 
     urn: str
@@ -59,7 +59,7 @@ class Registered:
 
     @property
     def object_name(self) -> str | None:
-        """The Kubernetes object's fixed name, None where Pulumi generates one."""
+        """The Kubernetes object's fixed name, or None if Pulumi generates it."""
         return self.inputs.get("metadata", {}).get("name")
 
     @property
@@ -77,25 +77,25 @@ class Graph:
     secret_outputs: frozenset[str] = frozenset()
 
     def of_kind(self, *kinds: str) -> list[Registered]:
-        """Return the resources of these kinds, in the order of their registration."""
+        """Return the resources of these kinds, in order of registration."""
         return [resource for resource in self.resources if resource.kind in kinds]
 
     def one(self, kind: str, name: str | None = None, namespace: str | None = None) -> Registered:
-        """Return the only resource of a kind (with this logical or object name), and fail where there are others."""
-        found = [
+        """Return the only resource of a kind (with this logical or object name), and fail if there are others."""
+        matches = [
             resource
             for resource in self.of_kind(kind)
             if name in (None, resource.name, resource.object_name) and namespace in (None, resource.namespace)
         ]
-        assert len(found) == 1, f"{len(found)} of {kind} {name or ''}: {[resource.name for resource in found]}"
-        return found[0]
+        assert len(matches) == 1, f"{len(matches)} of {kind} {name or ''}: {[resource.name for resource in matches]}"
+        return matches[0]
 
     def custom(self) -> list[Registered]:
-        """Return the resources that a provider makes, without the providers themselves."""
+        """Return the resources that providers create, without the providers themselves."""
         return [each for each in self.resources if each.custom and not each.type.startswith(_PROVIDER)]
 
     def pods(self) -> Iterator[tuple[Registered, dict[str, Any], dict[str, str]]]:
-        """Yield each workload with the spec and the labels of its pods."""
+        """Yield each workload with its pod spec and pod labels."""
         for workload in self.of_kind("Deployment", "StatefulSet", "Job", "CronJob"):
             spec = workload.inputs["spec"]
             template = (spec["jobTemplate"]["spec"] if workload.kind == "CronJob" else spec)["template"]
@@ -103,7 +103,7 @@ class Graph:
 
 
 class _Monitor(mocks.MockMonitor):
-    """Keeps each registration with the options that mocks don't see."""
+    """A monitor that records each registration, including options that mocks don't receive."""
 
     def __init__(self, providers: mocks.Mocks, graph: Graph) -> None:
         super().__init__(providers)
@@ -145,14 +145,14 @@ class _Monitor(mocks.MockMonitor):
 
 
 class _Providers(mocks.Mocks):
-    """Plays the providers: what each would compute, and nothing more."""
+    """Mock providers that add only computed outputs."""
 
     def __init__(self, *, preview: bool) -> None:
         self._preview = preview
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if self._preview and args.custom:
-            # What a provider computes is unknown in the first preview of a stack.
+            # In the first preview of a stack, computed outputs are unknown.
             return None, dict(args.inputs)
         return f"{args.name}-id", {**args.inputs, **self._computed(args)}
 
@@ -184,14 +184,14 @@ class _Providers(mocks.Mocks):
 
 
 def secret(value: str) -> dict[str, str]:
-    """Return `value` as a provider returns a secret."""
+    """Return `value` in the form in which a provider returns a secret."""
     return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}
 
 
 def run_program(
     config: Mapping[str, str], *, stack: str = "local", preview: bool = False, program: Path = ROOT / "infra"
 ) -> Graph:
-    """Run the Pulumi program in a folder, as the language host does, with this configuration."""
+    """Run the Pulumi program in a folder with this configuration, as the language host does."""
 
     def main() -> None:
         runpy.run_path(str(program), run_name="__main__")
@@ -202,9 +202,9 @@ def run_program(
 def run(
     program: Callable[[], None], config: Mapping[str, str], *, stack: str = "local", preview: bool = False
 ) -> Graph:
-    """Run a function that registers resources; everything has landed, and every apply has run, when this returns.
+    """Run a function that registers resources, and wait for all registrations and applies.
 
-    Raises whatever the program raises, in an apply as well.
+    Exceptions of the program, including those in an apply, are raised here.
     """
     graph = Graph()
     loop = asyncio.new_event_loop()
@@ -229,7 +229,7 @@ def run(
 
 
 def _drain(loop: asyncio.AbstractEventLoop) -> None:
-    """End what a program that failed has left running."""
+    """Cancel the tasks that a failed program left running."""
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
@@ -237,11 +237,11 @@ def _drain(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def stack_config(stack_file: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, str]:
-    """Return a stack file's configuration as the engine hands it to a program; `overrides` are by full key."""
-    written = yaml.safe_load(stack_file.read_text()).get("config", {})
+    """Return a stack file's configuration in the form that the engine passes on. `overrides` are by full key."""
+    configured = yaml.safe_load(stack_file.read_text()).get("config", {})
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     defaults = {f"aegis:{key}": schema["default"] for key, schema in declared.items() if "default" in schema}
-    values = {**defaults, **written, **(overrides or {})}
+    values = {**defaults, **configured, **(overrides or {})}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""The part of GitHub's REST API that the review uses, on a real socket, with its pages and its failures."""
+"""The part of GitHub's REST API that the review uses, on a real socket, with pagination and failures."""
 
 import json
 import re
@@ -15,7 +15,7 @@ BOT = "github-actions[bot]"
 
 @dataclass(kw_only=True)
 class Failure:
-    """An answer that is no answer; `after` lets the request do its work first."""
+    """A failed response. With `after`, the request takes effect first."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -29,13 +29,13 @@ class FakeGitHub:
     url: str = ""
     repository: str = "acme/aegis"
     token: str = "ghs_test"
-    # None: the token of a workflow, which may not ask who it is.
+    # None for a workflow's token, which may not query its own user.
     login: str | None = None
     comments: list[dict[str, Any]] = field(default_factory=list)
-    # Labels of the pull requests of a commit.
+    # The labels of a commit's pull request.
     merged: dict[str, list[str]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    # The answers to the next requests that change something, or to the next of any kind.
+    # The responses to the next write requests, or to the next requests of any kind.
     failing_writes: list[Failure] = field(default_factory=list)
     failing: list[Failure] = field(default_factory=list)
 
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PATCH = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
     def _serve(self) -> None:
         assert isinstance(self.server, _Server)
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         if failure is None or failure.after:
             status, answer = github.answer(self.command, self.path, self.headers["Authorization"], body)
         if failure is not None:
-            status, answer = failure.status, {"message": "failed as told"}
+            status, answer = failure.status, {"message": "failed as the test demands"}
         content = json.dumps(answer).encode()
         self.send_response(status)
         for name, value in (failure.headers if failure else {}).items():

@@ -1,4 +1,4 @@
-"""An MLflow server with one experiment, run and model, in memory: each answer can be made a bad one."""
+"""An in-memory MLflow server with one experiment, run and model. Tests can replace each response with a bad one."""
 
 import contextlib
 import copy
@@ -31,7 +31,7 @@ RUN: Final = {
     "outputs": {"model_outputs": [{"model_id": "m-1", "step": 1}]},
 }
 
-# By path; what has no answer here is not found.
+# By path. Any other path is not found.
 ANSWERS: Final[dict[str, Any]] = {
     f"{API}/experiments/get-by-name": {
         "experiment": {"experiment_id": "1", "name": "e", "artifact_location": "x", "lifecycle_stage": "active"}
@@ -66,7 +66,7 @@ ANSWERS: Final[dict[str, Any]] = {
 
 
 class FakeMlflow:
-    """`requests` are the paths that were asked for; `bad` is what a path answers instead: a status and a body."""
+    """The server's state: `requests` are the requested paths, `bad` replaces the status and body for a path."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -74,7 +74,7 @@ class FakeMlflow:
         self.bad: dict[str, tuple[int, bytes]] = {}
 
     def answer(self, path: str) -> tuple[int, bytes]:
-        """Return status and body of a request."""
+        """Return the status and body for a request."""
         self.requests.append(path)
         if path in self.bad:
             return self.bad[path]
@@ -83,13 +83,13 @@ class FakeMlflow:
         return 404, json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such thing"}).encode()
 
     def reset(self) -> None:
-        """Give good answers again."""
+        """Restore the good responses."""
         self.requests.clear()
         self.bad.clear()
 
 
 def answers() -> dict[str, Any]:
-    """Return a copy of the good answers."""
+    """Return a copy of the good responses."""
     return copy.deepcopy(ANSWERS)
 
 
@@ -113,7 +113,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that hung up on a bad answer."""
+        """Ignore a client that closed the connection after a bad response."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -131,5 +131,5 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - the names that http.server calls
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base
-        """Say nothing."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as in the base class
+        """Log nothing."""

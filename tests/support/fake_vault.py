@@ -1,4 +1,4 @@
-"""A small HTTP server that answers as Vault's transit engine and Kubernetes auth do, and fails on request."""
+"""A small HTTP server that imitates Vault's transit engine and Kubernetes auth method, and fails on request."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ TOKEN = "s.test"
 
 
 class FakeVault:
-    """What a test can set, and what it can look at afterwards."""
+    """The settings and records of the fake Vault."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -24,12 +24,12 @@ class FakeVault:
         self.auth_mount = "kubernetes"
         self.transit_mount = "transit"
         self.transit_key = "aegis-cosign"
-        # Statuses that the next requests get instead of an answer.
+        # The error statuses of the next requests.
         self.failures: list[int] = []
         self.requests: list[tuple[str, str, Any]] = []
-        # What each request named as the namespace of Vault Enterprise.
+        # The Vault Enterprise namespace in each request.
         self.namespaces: list[str | None] = []
-        # Gives another status and content than the good answer to a path; bytes are sent as they are.
+        # Replaces the status and content of the good response to a path. Bytes are sent unchanged.
         self.spoil: Callable[[str, Any], tuple[int, Any]] | None = None
 
     def answer(self, method: str, path: str, token: str | None, body: Any) -> tuple[int, Any]:
@@ -61,7 +61,7 @@ class FakeVault:
 
 @contextmanager
 def fake_vault(certificate: ssl.SSLContext | None = None) -> Iterator[FakeVault]:
-    """Serve a fake Vault on loopback, with a `certificate` over TLS."""
+    """Serve a fake Vault on loopback, over TLS if there is a `certificate`."""
     vault = FakeVault()
 
     class Handler(BaseHTTPRequestHandler):

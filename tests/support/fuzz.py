@@ -1,7 +1,7 @@
-"""Drives a workload's command with whatever arguments, variables and files may hold, and judges what it says.
+"""Runs of a workload's command with arbitrary arguments, environment variables and files, and checks of its output.
 
-A command is never to blame its user with a traceback: bad input gives one line, an exit code of its own, and no value
-of a credential. `run_command` checks that, and the strategies make the bad input.
+Bad input must never cause a traceback, but one line, a specific exit code, and no value of a credential. `run_command`
+checks that, and the strategies generate the bad input.
 """
 
 import contextlib
@@ -18,14 +18,14 @@ from workloads import cli
 
 Main = Callable[[Sequence[str] | None], int]
 
-# Text as Linux hands it over: any bytes but NUL, those that are not UTF-8 as lone surrogates.
+# Text as Linux passes it: any bytes but NUL, with invalid UTF-8 as lone surrogates.
 os_text = st.one_of(
     st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20),
     st.binary(max_size=20).map(lambda content: os.fsdecode(content.replace(b"\0", b""))),
     st.sampled_from(["", " ", "-", "--", ".", "..", "/", "~", "\n", "a\nb", "a" * 300, "a/" * 3000, "\x1b[2J"]),
 )
 
-# JSON texts, well formed or not, with everything that parsers and writers disagree about.
+# JSON texts, valid or not, that parsers and serializers treat differently.
 _ODD_JSON = (
     '{"a": 1e999}',
     '{"a": "\\ud800"}',
@@ -42,7 +42,7 @@ _ODD_JSON = (
 )
 json_text = st.one_of(st.sampled_from(_ODD_JSON).map(str.encode), st.binary(max_size=50))
 
-# What a JSON document may hold in place of what is expected.
+# Values in place of the expected ones in a JSON document.
 json_values = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5), st.just("\ud800")
@@ -57,7 +57,7 @@ LEFT_OUT: Final = object()
 
 @dataclass(frozen=True)
 class Said:
-    """What a command said and how it ended."""
+    """The output and the exit code of a command."""
 
     code: int
     out: str
@@ -72,11 +72,11 @@ def run_command(
     *,
     shows_progress: bool = False,
 ) -> Said:
-    """Run a command as `python -m` does and check how it ends, whatever it was given.
+    """Run a command as `python -m` does, and check its exit code and output.
 
     Raises:
-        AssertionError: It ended with a traceback, an exit code that says nothing, more than one line (argparse's usage
-            and, if it `shows_progress`, lines before the error aside), or said one of `secrets`.
+        AssertionError: There is a traceback, an unspecific exit code, more than one line of error (not counting
+            argparse's usage and, if it `shows_progress`, lines before the error), or one of `secrets`.
     """
     said = _run(main, argv, environment or {})
     assert said.code in set(Exit) - {Exit.UNEXPECTED}, said
@@ -122,7 +122,7 @@ def _added(environment: Mapping[str, str]) -> Iterator[None]:
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Return `content` with bytes changed, cut off, put in or replaced as a whole."""
+    """Return `content` with bytes changed, removed or inserted, or replaced as a whole."""
     position = draw(st.integers(0, max(len(content) - 1, 0)))
     other = draw(st.binary(min_size=1, max_size=8))
     return draw(
@@ -149,7 +149,7 @@ def paths(value: object, start: tuple[str | int, ...] = ()) -> Iterator[tuple[st
 
 
 def replaced(document: Any, path: Sequence[str | int], value: Any) -> Any:
-    """Return a copy of a JSON document with `value` at `path`; with `LEFT_OUT`, nothing is there."""
+    """Return a copy of a JSON document with `value` at `path`, or without the path for `LEFT_OUT`."""
     if not path:
         return None if value is LEFT_OUT else value
     copy = document.copy()

@@ -1,4 +1,4 @@
-"""A user of this machine without any rights, who has the repository, a Python and a home, and nothing of root's."""
+"""An unprivileged user of this machine who has the repository, a Python and a home, but no access to root's files."""
 
 import os
 import pwd
@@ -13,7 +13,8 @@ from pathlib import Path
 from local import paths
 
 NAME = "aegis-guest"
-# Seen by the guest, whatever folder of whomever they lie in: read-only, in a mount namespace of each command's own.
+# Mount the folders read-only in a separate mount namespace per command, so that the guest can read them wherever they
+# are.
 _MOUNTS = """
 for pair in "$@"; do
   [ "$pair" = -- ] && break
@@ -27,13 +28,13 @@ cd "$GUEST_HOME/aegis" && exec setpriv --reuid="$GUEST" --regid="$GUEST" --init-
 
 @dataclass(frozen=True, kw_only=True)
 class Guest:
-    """The user, and what is set in each shell of theirs."""
+    """The user and their environment variables."""
 
     home: Path
     environment: dict[str, str] = field(default_factory=dict[str, str])
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the repository's Python, such as `-m local.status`, in the repository."""
+        """Run Python in the repository with the arguments `command`, such as `-m local.status`."""
         folders = self._folders()
         for target in folders.values():
             target.mkdir(exist_ok=True)
@@ -68,7 +69,7 @@ class Guest:
         }
 
     def give(self, source: Path, name: str) -> None:
-        """Copy a file of root's to the guest's home, as theirs."""
+        """Copy one of root's files to the guest's home and make them its owner."""
         target = self.home / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
@@ -77,7 +78,7 @@ class Guest:
 
 @contextmanager
 def guest() -> Iterator[Guest]:
-    """Make the user, with ids to give away, and take them away again with all that is theirs."""
+    """Create the user with subordinate ids, and delete them and their files at the end."""
     _remove()
     _system("useradd", "--create-home", NAME)
     try:
@@ -96,5 +97,5 @@ def _remove() -> None:
 
 
 def _system(*command: str | Path, check: Sequence[int] = (0,)) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode in check, f"{command}: {done.stderr}"
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode in check, f"{command}: {process.stderr}"

@@ -1,4 +1,4 @@
-"""IAM's decisions on requests, by a simulator that knows identity and resource policies, boundaries and conditions."""
+"""IAM's decisions on requests, from a simulator of identity and resource policies, boundaries and conditions."""
 
 import json
 import subprocess
@@ -15,10 +15,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """A request to AWS, with the policies that IAM weighs: the principal's, its boundary, and the resource's own.
+    """A request to AWS with the policies that IAM evaluates: the principal's, its boundary, and the resource's.
 
-    `account` is the one that the resource belongs to. A resource policy is needed for KMS, whose key policy alone lets
-    identity policies count, and for a role, whose trust policy it is.
+    `account` owns the resource. A resource policy is required for a KMS key, because identity policies only apply if
+    the key policy says so, and for a role, whose trust policy it is.
     """
 
     principal: str
@@ -35,7 +35,7 @@ def allowed(requests: Sequence[Request]) -> list[bool]:
     """Return for each request whether IAM allows it.
 
     Raises:
-        AssertionError: A request or a policy is one that AWS doesn't know, which would be denied for a wrong reason.
+        AssertionError: AWS doesn't know a request or policy, which would therefore be denied for the wrong reason.
     """
     assert (_FOLDER / "node_modules").is_dir(), "The simulator isn't installed: run local/bootstrap.sh."
     result = subprocess.run(

@@ -1,16 +1,15 @@
-"""A signer with keys of its own, for tests and benchmarks that are about what is signed and not about Vault."""
+"""A signer with local keys, for tests and benchmarks that don't need Vault."""
 
 from collections.abc import Sequence
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from workloads.signing.keys import PublicKey
-from workloads.signing.signer import KeyRing
+from workloads.signing.keys import KeyRing, PublicKey
 
 
 class LocalSigner:
-    """ECDSA P-256 keys in memory; `rotate` adds a version, as a rotation in Vault does."""
+    """A signer with ECDSA P-256 keys in memory. As in Vault, `rotate` adds a version."""
 
     mount = "transit"
     key = "aegis-cosign"
@@ -20,7 +19,7 @@ class LocalSigner:
         self.rotate()
 
     def rotate(self) -> None:
-        """Make a new version of the key, which signs from now on."""
+        """Create a new version of the key, which is used from now on."""
         self._keys[len(self._keys) + 1] = ec.generate_private_key(ec.SECP256R1())
 
     def public_key(self, version: int = 1) -> PublicKey:

@@ -1,4 +1,4 @@
-"""Judges resources by the rules of the policy pack, as the engine has them judged, but without an engine."""
+"""The rules of the policy pack, run on resources as the engine runs them, but without an engine."""
 
 import importlib
 from collections.abc import Iterable, Mapping
@@ -20,13 +20,13 @@ from pulumi_policy.proxy import unknown_checking_proxy
 from policy.rules import RULES
 from tests.support.engine import Graph
 
-# A policy file: by the name of a rule its level, or an object of its level and its options.
+# A policy file: by rule, its level, or an object with its level and options.
 Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """A resource as the engine shows it: its inputs while it is made, its outputs at the end."""
+    """A resource as the engine shows it to rules: its inputs at first, its outputs at the end."""
 
     type: str
     name: str
@@ -41,7 +41,7 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Breach:
-    """What a rule found wrong with a resource."""
+    """A breach of a rule by a resource."""
 
     rule: str
     resource: str
@@ -49,7 +49,7 @@ class Breach:
 
 
 def of_graph(graph: Graph) -> list[Judged]:
-    """Return the resources that a program registered."""
+    """Return the resources that a program registered, for `breaches`."""
     providers = {each.urn: each.inputs for each in graph.resources}
     return [
         Judged(
@@ -67,7 +67,7 @@ def of_graph(graph: Graph) -> list[Judged]:
 
 
 def breaches(resources: Iterable[Judged], config: Config | None = None) -> list[Breach]:
-    """Return what the rules find; `config` is an environment's policy file."""
+    """Return the breaches of all rules; `config` is an environment's policy file."""
     judged = list(resources)
     found: list[Breach] = []
     for rule in RULES:
@@ -83,7 +83,7 @@ def breaches(resources: Iterable[Judged], config: Config | None = None) -> list[
 
 
 def takes_tags(type_: str) -> bool:
-    """Tell whether an AWS type, such as `aws:s3/bucket:Bucket`, has tags in the SDK."""
+    """Return whether an AWS type, such as `aws:s3/bucket:Bucket`, has tags in the SDK."""
     _, module, name = type_.split(":")
     return hasattr(getattr(importlib.import_module(f"pulumi_aws.{module.split('/')[0]}"), name), "tags")
 
@@ -123,7 +123,7 @@ def _provider(each: Judged) -> PolicyProviderResource:
 
 
 def _shown(properties: Mapping[str, Any]) -> dict[str, Any]:
-    # Reading an unknown value raises, as in a preview.
+    # As in a preview, reading an unknown value raises an error.
     return unknown_checking_proxy(dict(properties))
 
 

@@ -1,4 +1,4 @@
-"""What parliament, a linter of IAM policies, finds in a document."""
+"""Checks of policy documents with parliament, a linter for IAM policies."""
 
 import json
 import warnings
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 with warnings.catch_warnings():
-    # It warns of pkg_resources, which requirements.in keeps for it.
+    # parliament warns about pkg_resources, which requirements.in keeps for it.
     warnings.simplefilter("ignore")
     import parliament
 
 
 def findings(document: Mapping[str, Any]) -> list[str]:
-    """Return its findings, the ones that it thinks minor too."""
+    """Return all findings, including minor ones."""
     return [f"{each.issue}: {each.detail}" for each in parliament.analyze_policy_string(json.dumps(document)).findings]

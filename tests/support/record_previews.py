@@ -1,8 +1,8 @@
-"""Records what the real engine writes, for the tests of the review: `python -m tests.support.record_previews`.
+"""Recording of the real engine's output for the tests of the review: `python -m tests.support.record_previews`.
 
-Run it again for a new version of the engine. Each recording comes in both of the engine's forms: `NAME.json` is the one
-document of `pulumi preview --json`, `NAME.ndjson` the events of PULUMI_ENABLE_STREAMING_JSON_PREVIEW. What names this
-machine, and the engine's debugging, are left out.
+Run it again for each new version of the engine. Each recording has both of the engine's formats: `NAME.json` is the
+document of `pulumi preview --json`, `NAME.ndjson` the events of PULUMI_ENABLE_STREAMING_JSON_PREVIEW. The names of this
+machine's folders and the engine's debug messages are removed.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.support import stand_in_plugin
 ROOT = Path(__file__).resolve().parents[2]
 RECORDINGS = ROOT / "tests" / "unit" / "review" / "recordings"
 FORMS = {"json": {}, "ndjson": {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}}
-# Of the machine and the moment; the reader doesn't look at them.
+# Fields that depend on the machine and the time. The review doesn't read them.
 LEFT_OUT = {"sourcePosition", "stackTrace", "propertyDependencies", "created", "modified", "duration", "timestamp"}
 PROGRAM = """
 import os
@@ -100,7 +100,7 @@ PolicyPack(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
-    """What one recording is of: changes that the program reads, on top of a stack that is protected or not."""
+    """The content of a recording: the changes for the program to make, to a stack that is protected or not."""
 
     changes: str = ""
     protected: bool = False
@@ -129,7 +129,7 @@ def main() -> None:
     """Record every scenario."""
     pulumi = shutil.which("pulumi", path=f"{paths.bin_dir()}:{os.environ['PATH']}")
     if pulumi is None:
-        sys.exit("no pulumi on PATH: python -m local.toolchain pulumi builds it")
+        sys.exit("pulumi isn't on PATH: build it with python -m local.toolchain pulumi")
     with tempfile.TemporaryDirectory() as temporary:
         _install_stand_ins(Path(temporary) / "plugins")
         stack = Stack(folder=Path(temporary) / "project", pulumi=Path(pulumi))
@@ -146,7 +146,7 @@ def main() -> None:
 
 
 def _install_stand_ins(folder: Path) -> None:
-    """Put the stand-ins in front of PATH, where the engine looks first."""
+    """Put the stand-ins at the front of PATH, where the engine looks first."""
     folder.mkdir()
     for name in stand_in_plugin.VERSIONS:
         script = folder / f"pulumi-resource-{name}"
@@ -165,7 +165,7 @@ def _write_policy(folder: Path) -> None:
 def _record(stack: Stack, scenarios: dict[str, Scenario]) -> None:
     for name, scenario in scenarios.items():
         for form, switch in FORMS.items():
-            done = subprocess.run(
+            process = subprocess.run(
                 [stack.pulumi, *scenario.command, "--json", "--non-interactive"],
                 cwd=stack.folder,
                 env=stack._environment() | scenario.environment | switch | {"CHANGES": scenario.changes},
@@ -173,8 +173,8 @@ def _record(stack: Stack, scenarios: dict[str, Scenario]) -> None:
                 text=True,
                 check=False,
             )
-            (RECORDINGS / f"{name}.{form}").write_text(_cleaned(done.stdout, stack.folder))
-            print(f"{name}.{form}: pulumi ended with {done.returncode} {done.stderr.strip()}")
+            (RECORDINGS / f"{name}.{form}").write_text(_cleaned(process.stdout, stack.folder))
+            print(f"{name}.{form}: pulumi exited with {process.returncode} {process.stderr.strip()}")
 
 
 def _cleaned(text: str, folder: Path) -> str:

@@ -1,6 +1,7 @@
-"""What the resources of an installed Pulumi SDK take, read from its source.
+"""The inputs of all resources in an installed Pulumi SDK, read from its source with regular expressions.
 
-Importing all of it would take minutes, and reading it with `ast` half of one: a generated file has one form.
+That works because the files are generated in a uniform format. Importing them would take minutes, and parsing them with
+`ast` half a minute.
 """
 
 import importlib.util
@@ -19,12 +20,12 @@ _PROPERTY: Final = re.compile(
     r'    @pulumi\.getter(?:\(name="(\w+)"\))?\n(?:    @.*\n)*    def (\w+)\(self\) -> (.*):$', re.MULTILINE
 )
 _SECRET: Final = re.compile(r"additional_secret_outputs=\[(.*?)\]")
-_UNTOLD: Final = ("outputs.py", "_enums.py")
+_IGNORED: Final = ("outputs.py", "_enums.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SdkType:
-    """A resource type: its inputs with the types that they are annotated with, and the properties that are secret."""
+    """A resource type: its inputs with their annotated types, and its secret properties."""
 
     inputs: Mapping[str, str]
     secrets: frozenset[str]
@@ -38,7 +39,7 @@ def types_of(package: str) -> Mapping[str, SdkType]:
 
 @cache
 def nested_of(package: str) -> Mapping[str, Mapping[str, str]]:
-    """Return the properties of the package's nested inputs, by the name of their class without its module."""
+    """Return the properties of the package's nested input classes, by class name without the module."""
     return {name: properties for text in _sources(package) for name, properties in _inputs(text).items()}
 
 
@@ -67,4 +68,4 @@ def _sources(package: str) -> tuple[str, ...]:
     assert spec is not None
     assert spec.origin is not None
     files = sorted(Path(spec.origin).parent.rglob("*.py"))
-    return tuple(file.read_text() for file in files if file.name not in _UNTOLD and not file.name.startswith("get_"))
+    return tuple(file.read_text() for file in files if file.name not in _IGNORED and not file.name.startswith("get_"))

@@ -1,8 +1,8 @@
-"""A provider plugin that takes any resource type and makes nothing: `python -m tests.support.stand_in_plugin`.
+"""A provider plugin that accepts any resource type and creates nothing: `python -m tests.support.stand_in_plugin`.
 
-It lets the real engine say what it says of types whose real plugin needs an account or a cluster. What replaces a
-resource is in the table below; what has drifted is the JSON object of the environment's DRIFT, by the resource's name,
-null for a resource that is gone.
+With it, the real engine can process types whose real plugin needs an account or a cluster. The table below lists the
+inputs that cause a replacement. The environment variable DRIFT is a JSON object that maps the name of a resource to its
+drift, or to null if the resource is gone.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 
 from local.plugins import messages
 
-# Before anything that imports the SDK.
+# This must precede every import of the SDK.
 messages.load_alone()
 
 from local.plugins import process  # noqa: E402
@@ -29,7 +29,7 @@ REPLACING = {
 
 
 class StandIn(Provider):
-    """Plays the package of that name."""
+    """A stand-in for the package with this name."""
 
     def __init__(self, name: str, host: Host) -> None:
         super().__init__(host)
@@ -37,10 +37,10 @@ class StandIn(Provider):
         self.version = VERSIONS[name]
 
     def configure(self, config: Bag) -> None:
-        """Take nothing."""
+        """Configure nothing."""
 
     def check(self, request: Request) -> Bag:
-        """Take everything."""
+        """Accept all inputs."""
         return request.inputs
 
     def diff(self, request: Request) -> Diff:
@@ -51,19 +51,19 @@ class StandIn(Provider):
         return Diff(changes=changes, replaces=frozenset(path for path in changes if path[0] in replacing))
 
     def create(self, request: Request) -> State:
-        """Add an ARN, unknown in a preview."""
+        """Add an ARN, which is unknown in a preview."""
         arn = UNKNOWN if request.preview else f"arn:aws:test:::{request.name}"
         return State(id="" if request.preview else f"{request.name}-id", outputs=request.inputs | {"arn": arn})
 
     def read(self, request: Request) -> State | None:
-        """Return the state as it has drifted."""
+        """Return the state with the drift."""
         drift = json.loads(os.environ.get(DRIFT, "{}")).get(request.name, {})
         if drift is None:
             return None
         return State(id=request.id, outputs=request.state | drift, inputs=request.inputs | drift)
 
     def update(self, request: Request) -> State:
-        """Take the new inputs."""
+        """Store the new inputs."""
         return State(id=request.id, outputs=request.state | request.inputs)
 
     def delete(self, request: Request) -> None:

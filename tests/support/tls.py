@@ -1,4 +1,4 @@
-"""A certificate for a server on loopback that no public authority vouches for."""
+"""A self-signed certificate for a server on loopback."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(folder: Path, *names: str) -> tuple[Path, Path]:
-    """Return the files of a certificate of 127.0.0.1 and `names`, which is its own authority, and of its key."""
+    """Create a self-signed certificate for 127.0.0.1 and `names`, and return its file and that of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))

@@ -1,4 +1,4 @@
-"""An MLflow tracking store in a SQLite file, with runs made as a test says: no server, no network."""
+"""An MLflow tracking store in a SQLite file, with runs that a test creates, without a server or network."""
 
 import functools
 import itertools
@@ -17,7 +17,7 @@ _directories: list[tempfile.TemporaryDirectory[str]] = []
 
 @functools.cache
 def database() -> str:
-    """Return the address of an empty store, one for all tests of a process: making it takes seconds."""
+    """Return the address of an empty store, which all tests of a process share because creating it takes seconds."""
     directory = tempfile.TemporaryDirectory(prefix="mlflow-store-")
     _directories.append(directory)
     return f"sqlite:///{directory.name}/mlflow.db"
@@ -34,7 +34,7 @@ class Experiment:
     def run(
         self, metrics: Mapping[str, float], *, status: str | None = "FINISHED", started: int = 1, commit: str = ""
     ) -> str:
-        """Make a run that started at `started` (ms) and return its ID; without a status it goes on."""
+        """Create a run that started at `started` (ms) and return its ID. Without a status, it is still running."""
         tags = {"mlflow.source.git.commit": commit} if commit else {}
         run_id = self.client.create_run(self.id, start_time=started, tags=tags).info.run_id
         for name, value in metrics.items():
@@ -53,5 +53,5 @@ class Experiment:
 
 
 def not_finite() -> tuple[float, ...]:
-    """Return the values that never win."""
+    """Return the values that must never win a comparison."""
     return math.nan, math.inf, -math.inf

@@ -1,11 +1,11 @@
-"""Backups of MLflow's database that are proven to restore: create, list, verify, restore and prune.
+"""Create, list, verify, restore and prune backups of MLflow's database.
 
-A backup is a folder of objects, `<prefix>/<UTC start>-<random>/`, and what is in it tells its state:
+A backup is a folder of objects, `<prefix>/<UTC start>-<random>/`, whose content shows its state:
 
-- `database.dump`: the output of `pg_dump --format=custom`, streamed while it is made;
+- `database.dump`: the output of `pg_dump --format=custom`, uploaded while pg_dump runs;
 - `manifest.json`: written last, so a backup without it never counts;
 - `verified.json` or `failed.json`: the result of the latest verification.
 
-The artifacts of the runs lie in their own bucket and are not copied: versioning and replication of that bucket are
-the stack's. A run logged after a backup keeps its artifacts there, with no row that names them after a restore.
+The artifacts of the runs are in a separate bucket and not copied: the stack sets up versioning and replication of that
+bucket. After a restore, the artifacts of runs logged later than the backup are still there, but no row names them.
 """

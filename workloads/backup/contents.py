@@ -1,7 +1,7 @@
-"""What a dump holds beside tables, and what of it the owner of a restored database may not make.
+"""Find the entries of a dump that the owner of a restored database can't create.
 
-An administrator can put into MLflow's database what its owner can't make again: an extension, an event trigger, a
-publication. MLflow needs none of it, so a restore leaves such entries out and names them, instead of failing on them.
+An administrator can add entries to MLflow's database that its owner can't create: an extension, an event trigger, a
+publication. MLflow needs none of them, so a restore leaves them out and names them instead of failing.
 """
 
 import re
@@ -17,7 +17,7 @@ from workloads.backup import tools
 from workloads.backup.store import BackupStore, PinnedDump
 from workloads.database.address import Address
 
-# Kinds that only a superuser, or whoever the superuser lets, can make.
+# Kinds that only a superuser, or a role with special rights, can create.
 _SUPERUSERS: Final = (
     "EVENT TRIGGER",
     "FOREIGN DATA WRAPPER",
@@ -30,11 +30,11 @@ _SUPERUSERS: Final = (
     "SUBSCRIPTION",
     "USER MAPPING",
 )
-# An entry of `pg_restore --list`: the dump's own number, two of the catalogue, kind, schema, name and owner.
+# An entry of `pg_restore --list`: the dump's number, two numbers of the catalogue, kind, schema, name and owner.
 _ENTRY: Final = re.compile(
     rf"\d+; \d+ \d+ (?P<comment>COMMENT \S+ )?(?P<kind>EXTENSION|{'|'.join(_SUPERUSERS)}) (?P<rest>.*)"
 )
-_MAY_MAKE = """
+_CREATABLE = """
     SELECT e.name FROM pg_available_extensions e
     JOIN pg_available_extension_versions v ON v.name = e.name AND v.version = e.default_version
     WHERE v.trusted OR NOT v.superuser
@@ -43,7 +43,7 @@ _MAY_MAKE = """
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """The entries that the owner makes (None for all of them), the extensions left for others, and the rest's names."""
+    """The entries to restore as the owner (None for all), the extension entries, and the names of the others."""
 
     entries: tuple[str, ...] | None = None
     extensions: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def read(store: BackupStore, dump: PinnedDump) -> list[str]:
     """Return the entries of a dump; only its beginning is read.
 
     Raises:
-        WorkloadError: It isn't one, or the store failed.
+        WorkloadError: It isn't a dump, or the object store failed.
     """
     with ThreadPoolExecutor(max_workers=1) as pool, tools.contents() as reader:
         text = pool.submit(reader.output.read)
@@ -66,17 +66,17 @@ def read(store: BackupStore, dump: PinnedDump) -> list[str]:
 
 
 def choose(connection: psycopg.Connection, entries: Iterable[str], owner: str) -> Choice:
-    """Return which `entries` the role `owner` can make in a database of this server."""
+    """Return which `entries` the role `owner` can create in a database of this PostgreSQL server."""
     superuser = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (owner,)).fetchone()
     if superuser == (True,):
         return Choice()
-    may_make = {name for (name,) in connection.execute(_MAY_MAKE)}
+    creatable = {name for (name,) in connection.execute(_CREATABLE)}
     own: list[str] = []
     extensions: list[str] = []
     left_out: list[str] = []
     for entry in entries:
         found = _ENTRY.match(entry)
-        if found is None or (found["kind"] == "EXTENSION" and _extension(found) in may_make):
+        if found is None or (found["kind"] == "EXTENSION" and _extension(found) in creatable):
             own.append(entry)
         elif found["kind"] == "EXTENSION" and not found["comment"]:
             extensions.append(entry)
@@ -88,7 +88,7 @@ def choose(connection: psycopg.Connection, entries: Iterable[str], owner: str) -
 
 
 def make_extensions(store: BackupStore, dump: PinnedDump, into: Address, entries: Sequence[str]) -> tuple[str, ...]:
-    """Make the extensions `entries` as the role that logs in, and return the entries that it may not make either."""
+    """Create the extensions `entries` as the role that logs in; return the entries that it can't create either."""
     if not entries:
         return ()
     with tools.restore_entries(into, entries) as restoring:
@@ -97,16 +97,16 @@ def make_extensions(store: BackupStore, dump: PinnedDump, into: Address, entries
                 break
         restoring.wait()
     with into.connect() as connection:
-        made = {name for (name,) in connection.execute("SELECT extname FROM pg_extension")}
-    return tuple(entry for entry in entries if extension(entry) not in made)
+        existing = {name for (name,) in connection.execute("SELECT extname FROM pg_extension")}
+    return tuple(entry for entry in entries if extension(entry) not in existing)
 
 
 def extension(entry: str) -> str:
-    """Return the name of the extension that an entry makes."""
+    """Return the name of the extension in an entry."""
     found = _ENTRY.match(entry)
     return _extension(found) if found else entry
 
 
 def _extension(found: re.Match[str]) -> str:
-    # "- NAME OWNER" of the extension, with no owner, and "NAME OWNER" of its comment.
+    # "- NAME" for the extension itself, which has no owner, and "NAME OWNER" for its comment.
     return found["rest"].removeprefix("- ").strip()

@@ -1,4 +1,4 @@
-"""Command: make a backup, and on request verify it and prune the old ones, as the nightly CronJob does."""
+"""Command: create a backup, and optionally verify it and prune old ones, as the nightly CronJob does."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,6 @@ from contracts import Exit
 from workloads import cli
 from workloads.backup import interruption, options, pruning, server
 from workloads.backup.dumping import create
-from workloads.backup.progress import human
 from workloads.backup.verification import verify
 from workloads.database.address import Address
 
@@ -30,25 +29,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--retention-days",
         type=options.days,
         metavar="N",
-        help="then delete backups older than N days, never the last verified one; nothing is deleted after a failure",
+        help="then delete backups older than N days, but never the last verified one; after a failure delete nothing",
     )
     options.add_common(parser)
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     interruption.clean_up_when_told_to_stop()
-    store = options.open_store(given)
+    store = options.open_store(args)
     address = Address.from_env()
     manifest = create(store, address)
     server.clean_up(address)
-    verified = verify(store, manifest.id).id if given.verify else None
-    pruned = (
-        pruning.prune(store, timedelta(days=given.retention_days), verified=verified) if given.retention_days else []
-    )
-    if given.json:
-        print(json.dumps({"backup": asdict(manifest), "verified": given.verify, "pruned": pruned}, indent=2))
+    verified = verify(store, manifest.id).id if args.verify else None
+    pruned = pruning.prune(store, timedelta(days=args.retention_days), verified=verified) if args.retention_days else []
+    if args.json:
+        print(json.dumps({"backup": asdict(manifest), "verified": args.verify, "pruned": pruned}, indent=2))
     else:
+        verdict = ", verified" if args.verify else ""
         print(
-            f"{manifest.id}: {human(manifest.size)}, {len(manifest.rows)} tables, {sum(manifest.rows.values())} rows, "
-            f"schema {manifest.schema_revision}{', verified' if given.verify else ''}, {len(pruned)} old ones deleted"
+            f"{manifest.id}: {options.human(manifest.size)}, {len(manifest.rows)} tables, "
+            f"{sum(manifest.rows.values())} rows, schema {manifest.schema_revision}{verdict}, "
+            f"{len(pruned)} old ones deleted"
         )
     return Exit.OK
 

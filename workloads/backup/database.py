@@ -1,4 +1,4 @@
-"""PostgreSQL as a backup sees it: the snapshot of a dump, and what a database holds."""
+"""Read MLflow's database for a backup: the snapshot of a dump, row counts and the schema revision."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ _TABLES = """
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """A moment of the database: `pg_dump --snapshot=ID` sees exactly what `rows` and `schema_revision` tell."""
+    """A snapshot of the database: `pg_dump --snapshot=ID` sees exactly these `rows` and this `schema_revision`."""
 
     id: str
     rows: dict[str, int]
@@ -34,17 +34,17 @@ class Snapshot:
 
 @contextmanager
 def snapshot(address: Address) -> Iterator[Snapshot]:
-    """Export a snapshot that lives as long as the context.
+    """Export a snapshot, which lasts as long as the context.
 
     Raises:
         WorkloadError: The database is dead, or newer than pg_dump; exits with `Exit.DATABASE`.
     """
     with address.connect() as connection:
-        # Told at once: the rows of a large database take minutes to count.
+        # Checked first, because counting the rows of a large database takes minutes.
         tools.require_version("pg_dump", version(connection), "the server")
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        # The transaction is idle while pg_dump works, for as long as that takes.
+        # The transaction is idle for as long as pg_dump runs.
         connection.execute("SET idle_in_transaction_session_timeout = 0")
         with connection.transaction():
             yield Snapshot(
@@ -56,8 +56,8 @@ def snapshot(address: Address) -> Iterator[Snapshot]:
 
 
 def version(connection: psycopg.Connection) -> str:
-    """Return the version of the server that is connected to, such as "15.20"."""
-    # Debian's says "15.20 (Debian 15.20-0+deb12u1)".
+    """Return the version of the connected PostgreSQL server, such as "15.20"."""
+    # Debian reports "15.20 (Debian 15.20-0+deb12u1)".
     return (connection.info.parameter_status("server_version") or "unknown").partition(" ")[0]
 
 
@@ -71,7 +71,7 @@ def row_counts(connection: psycopg.Connection) -> dict[str, int]:
 
 
 def schema_revision(connection: psycopg.Connection) -> str | None:
-    """Return the Alembic revision of MLflow's schema, or None where there's no such schema."""
+    """Return the Alembic revision of MLflow's schema, or None if there is no such schema."""
     if _text(connection, "SELECT to_regclass('alembic_version')") is None:
         return None
     return ",".join(row[0] for row in connection.execute("SELECT version_num FROM alembic_version ORDER BY 1"))

@@ -1,4 +1,4 @@
-"""What a backup command does when it is told to stop: half-made things go, and what is nearly done is finished."""
+"""Handle the signals that end a backup command: clean up, or finish a short step first."""
 
 import signal
 import sys
@@ -10,10 +10,10 @@ from contracts import Exit
 
 
 def clean_up_when_told_to_stop() -> None:
-    """Let SIGTERM, which ends a pod, unwind like an error: uploads are aborted and half-made databases dropped."""
+    """Make SIGTERM, which ends a pod, unwind like an error, so that uploads are aborted and new databases dropped."""
 
     def stop(_number: int, _frame: object) -> NoReturn:
-        # A second signal must not interrupt the unwinding.
+        # A second signal must not interrupt the cleanup.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         sys.exit(Exit.INTERRUPTED)
 
@@ -22,7 +22,7 @@ def clean_up_when_told_to_stop() -> None:
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Finish what takes seconds and must be told as a whole: SIGTERM and Ctrl-C count for nothing meanwhile."""
+    """Ignore SIGTERM and Ctrl-C during a step that takes seconds and must be reported completely."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

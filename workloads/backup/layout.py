@@ -1,4 +1,4 @@
-"""Names of a backup's objects and the state that they claim; `proof` has what the claims are worth."""
+"""Names of a backup's objects and the state that they claim; `proof` checks the claims."""
 
 import re
 import secrets
@@ -17,17 +17,17 @@ _ID = re.compile(r"(?P<time>[0-9]{8}T[0-9]{6}Z)-[0-9a-f]{8}")
 
 
 class State(StrEnum):
-    """What a backup is good for, worst first."""
+    """The state of a backup, worst first."""
 
-    HALF = "half"  # no manifest: still being made, or its process died
-    DAMAGED = "damaged"  # its latest verification failed, or its manifest isn't its own
+    HALF = "half"  # no manifest: still being created, or its process died
+    DAMAGED = "damaged"  # its latest verification failed, or its manifest is another backup's
     COMPLETE = "complete"  # never verified
     VERIFIED = "verified"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredObject:
-    """One object of a listing; `key` is relative to the prefix, `size` is in bytes, `etag` changes with its bytes."""
+    """An object in a listing; `key` is relative to the prefix, `size` is in bytes, `etag` changes with its content."""
 
     key: str
     size: int
@@ -36,7 +36,7 @@ class StoredObject:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backup:
-    """A backup as its listing shows it; `size` in bytes and `etag` are the dump's."""
+    """A backup in a listing; `size` in bytes and `etag` are those of the dump."""
 
     id: str
     started_at: datetime
@@ -47,12 +47,12 @@ class Backup:
 
 
 def new_id(now: datetime) -> str:
-    """Return a name that sorts by time and that two backups of the same second don't share."""
+    """Return a name that sorts by time and is unique even among backups of the same second."""
     return f"{now.astimezone(UTC).strftime(_TIME)}-{secrets.token_hex(4)}"
 
 
 def started_at(backup_id: str) -> datetime | None:
-    """Return when the backup `backup_id` was started, or None where that is no backup's name."""
+    """Return the start time of the backup `backup_id`, or None if that isn't the name of a backup."""
     match = _ID.fullmatch(backup_id)
     if match is None:
         return None
@@ -63,7 +63,7 @@ def started_at(backup_id: str) -> datetime | None:
 
 
 def group(objects: Iterable[StoredObject]) -> list[Backup]:
-    """Return the backups that a listing holds, oldest first; objects of other layouts are left alone."""
+    """Return the backups in a listing, oldest first, ignoring other objects."""
     folders: dict[str, dict[str, StoredObject]] = {}
     for stored in objects:
         backup_id, _, name = stored.key.partition("/")
@@ -74,7 +74,7 @@ def group(objects: Iterable[StoredObject]) -> list[Backup]:
 
 def _backup(backup_id: str, found: dict[str, StoredObject]) -> Backup:
     start = started_at(backup_id)
-    assert start is not None, backup_id  # noqa: S101 - `group` takes no other name
+    assert start is not None, backup_id  # noqa: S101 - `group` passes only valid names
     dump = found.get(DUMP, StoredObject(key=DUMP, size=0))
     return Backup(
         id=backup_id,

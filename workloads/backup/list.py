@@ -1,4 +1,4 @@
-"""Command: show the backups and what they are good for."""
+"""Command: list the backups and their states."""
 
 import json
 from collections.abc import Sequence
@@ -7,13 +7,12 @@ from contracts import Exit
 from workloads import cli
 from workloads.backup import options
 from workloads.backup.layout import Backup, State
-from workloads.backup.progress import human
 
 EPILOG = f"""states:
-  verified  its latest verification read all of it, and nothing has changed since
+  verified  its latest verification read all of it, and it hasn't changed since
   complete  never verified, or changed since
-  damaged   its latest verification failed, and failed.json beside it has the reason; or its manifest isn't its own
-  half      no manifest: being made now, or broken off; shown with --all only
+  damaged   its latest verification failed, and failed.json beside it has the reason; or its manifest is another's
+  half      no manifest: still being created, or broken off; shown only with --all
 
 {options.ENVIRONMENT}
 {options.EXIT_CODES}"""
@@ -24,14 +23,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser("workloads.backup.list", "List the backups, oldest first.", EPILOG)
     parser.add_argument("--all", action="store_true", help="show half backups too")
     options.add_common(parser)
-    given = parser.parse_args(argv)
-    store = options.open_store(given)
-    backups = [backup for backup in store.backups() if given.all or backup.state is not State.HALF]
-    if given.json:
+    args = parser.parse_args(argv)
+    store = options.open_store(args)
+    backups = [backup for backup in store.backups() if args.all or backup.state is not State.HALF]
+    if args.json:
         print(json.dumps([_as_json(backup) for backup in backups], indent=2))
         return Exit.OK
     for backup in backups:
-        print(f"{backup.id}  {backup.started_at:%Y-%m-%d %H:%M:%S} UTC  {human(backup.size):>9}  {backup.state}")
+        print(
+            f"{backup.id}  {backup.started_at:%Y-%m-%d %H:%M:%S} UTC  {options.human(backup.size):>9}  {backup.state}"
+        )
     if not backups:
         print(f"no backups under {store}")
     return Exit.OK

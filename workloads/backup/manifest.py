@@ -1,4 +1,4 @@
-"""The manifest of a backup: what the dump must hold, written by `create`, checked by `verify` and `restore`."""
+"""The manifest of a backup, which describes its dump; `create` writes it, `verify` and `restore` check it."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ LARGEST: Final = 1024 * 1024
 
 
 class OtherFormatError(WorkloadError):
-    """The manifest is of a format that this version doesn't know, which says nothing about the backup."""
+    """The manifest has a format that this version doesn't know; the backup may be sound."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ class Manifest:
     """Facts of one dump.
 
     `size` is in bytes, `rows` counts each table by its quoted name in the snapshot that was dumped, times are ISO 8601
-    in UTC. `mlflow_version` is that of the package beside the backup command, None where there is none.
+    in UTC. `mlflow_version` is that of the package in the backup's image, None if it has none.
     """
 
     id: str
@@ -45,11 +45,11 @@ class Manifest:
     format: int = FORMAT
 
     def to_json(self) -> bytes:
-        """Return the manifest as the bytes of its object."""
+        """Return the content of the manifest's object."""
         return json.dumps(asdict(self), indent=2, sort_keys=True).encode() + b"\n"
 
     def digest(self) -> str:
-        """Return the SHA-256 of the manifest, which ties the record of a verification to it."""
+        """Return the SHA-256 of the manifest, which links the record of a verification to it."""
         return hashlib.sha256(self.to_json()).hexdigest()
 
     @classmethod
@@ -57,21 +57,21 @@ class Manifest:
         """Read a manifest from the object `name`.
 
         Raises:
-            OtherFormatError: It is one of a format that this version doesn't know.
-            WorkloadError: It is no manifest.
+            OtherFormatError: It has a format that this version doesn't know.
+            WorkloadError: It isn't a manifest.
         """
         try:
             values: dict[str, Any] = json.loads(data)
             if values["format"] != FORMAT:
                 raise OtherFormatError(
-                    f"{name}: format {values['format']}, but this version reads {FORMAT}.", Exit.USAGE
+                    f"{name} has format {values['format']}, but this version reads only {FORMAT}.", Exit.USAGE
                 )
-            known = {field.name: values[field.name] for field in fields(cls)}
-            for name_of_field, value in known.items():
+            read = {field.name: values[field.name] for field in fields(cls)}
+            for name_of_field, value in read.items():
                 _check(name_of_field, value)
-            return cls(**known)
+            return cls(**read)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise WorkloadError(f"{name} is no backup manifest: {error!r}", Exit.NOT_VERIFIED) from error
+            raise WorkloadError(f"{name} is not a backup manifest: {error!r}", Exit.NOT_VERIFIED) from error
 
 
 def _check(name: str, value: object) -> None:
@@ -82,7 +82,7 @@ def _check(name: str, value: object) -> None:
 
 
 def _is_text(value: object) -> bool:
-    # Not every text of JSON can be written: half of a surrogate pair can't.
+    # JSON allows half of a surrogate pair, which can't be written as UTF-8.
     return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
 
 
@@ -99,7 +99,7 @@ def _is_time(value: object) -> bool:
 
 
 def _is_version(value: object) -> bool:
-    # A release that is to come is called "18beta1".
+    # The version of a pre-release is "18beta1", for example.
     return isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}[0-9a-z.]*", value) is not None
 
 

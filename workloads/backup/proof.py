@@ -1,7 +1,7 @@
-"""What a backup is worth: its manifest and its records are believed only where they are about this very backup.
+"""Determine the state of a backup: its manifest and records count only if they are about this backup.
 
-Whoever can write the bucket can copy a file from one backup to another. A record therefore names the backup, the
-manifest and the version of the dump that were read; for anything else it counts for nothing.
+Anyone who can write the bucket can copy a file from one backup to another. A record therefore names the backup, the
+manifest and the version of the dump that were read, and is ignored for any other.
 """
 
 import json
@@ -14,7 +14,7 @@ from workloads.backup.manifest import Manifest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verification:
-    """A verification that a backup passed; `manifest` is the manifest's digest, `etag` is the dump's in the store."""
+    """The record of a successful verification; `manifest` is the digest of the manifest, `etag` that of the dump."""
 
     id: str
     verified_at: str
@@ -26,12 +26,12 @@ class Verification:
     seconds: float
 
     def to_json(self) -> bytes:
-        """Return the verification as the bytes of its object."""
+        """Return the content of the record's object."""
         return to_json(asdict(self))
 
 
 def judge(backup: Backup, manifest: Manifest, record: bytes | None) -> Backup:
-    """Return `backup`, as its listing shows it, with the state that its `manifest` and its latest `record` prove."""
+    """Return the listed `backup` with the state that its `manifest` and its latest `record` prove."""
     found = _parsed(record)
     if manifest.size != backup.size:
         return replace(backup, state=State.DAMAGED)
@@ -42,13 +42,13 @@ def judge(backup: Backup, manifest: Manifest, record: bytes | None) -> Backup:
 
 
 def to_json(value: object) -> bytes:
-    """Return a record as the bytes of its object."""
+    """Return the content of a record's object."""
     return json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"
 
 
 def _is_about(record: dict[str, Any], backup: Backup, manifest: Manifest) -> bool:
-    told = (record.get("id"), record.get("manifest"), record.get("etag"), record.get("sha256"))
-    return told == (backup.id, manifest.digest(), backup.etag, manifest.sha256)
+    claimed = (record.get("id"), record.get("manifest"), record.get("etag"), record.get("sha256"))
+    return claimed == (backup.id, manifest.digest(), backup.etag, manifest.sha256)
 
 
 def _parsed(record: bytes | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Command: delete backups that are past their time."""
+"""Command: delete old backups."""
 
 import json
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from contracts import Exit
 from workloads import cli
 from workloads.backup import options, pruning, retention
 
-EPILOG = f"""Half backups and abandoned uploads go after {retention.GRACE // timedelta(hours=1)} hours.
-The last verified backup always stays, however old it is; where none was ever verified, the last complete one stays.
-It is read back before another one goes; a dry run reads no dump.
+EPILOG = f"""Half backups and abandoned uploads are deleted after {retention.GRACE // timedelta(hours=1)} hours.
+The last verified backup always stays, however old it is. If none was ever verified, the last complete one stays.
+It is read back before any other is deleted; a dry run reads no dump.
 
 examples:
   python -m workloads.backup.prune --retention-days 30 --dry-run
@@ -22,18 +22,16 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = cli.parser("workloads.backup.prune", "Delete old and half backups.", EPILOG)
-    parser.add_argument(
-        "--retention-days", type=options.days, default=30, metavar="N", help="days that a backup is kept"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would be deleted")
+    parser.add_argument("--retention-days", type=options.days, default=30, metavar="N", help="days to keep a backup")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be deleted")
     options.add_common(parser)
-    given = parser.parse_args(argv)
-    store = options.open_store(given)
-    removed = pruning.prune(store, timedelta(days=given.retention_days), dry_run=given.dry_run)
-    if given.json:
-        print(json.dumps({"removed": removed, "dry_run": given.dry_run}, indent=2))
+    args = parser.parse_args(argv)
+    store = options.open_store(args)
+    removed = pruning.prune(store, timedelta(days=args.retention_days), dry_run=args.dry_run)
+    if args.json:
+        print(json.dumps({"removed": removed, "dry_run": args.dry_run}, indent=2))
     else:
-        print(f"{len(removed)} backups {'would be ' if given.dry_run else ''}deleted")
+        print(f"{len(removed)} backups {'would be ' if args.dry_run else ''}deleted")
     return Exit.OK
 
 

@@ -1,7 +1,7 @@
-"""Deletes what `retention` lets go, and the parts of uploads whose process died.
+"""Delete the backups that `retention` selects, and the parts of uploads whose process died.
 
-Before a backup that counts is deleted, the one that stays as the last resort is read back: what a record says of it
-may be old, or somebody else's.
+Before a backup that counts is deleted, the one that stays as the last resort is read back, because its record may be
+outdated or forged.
 """
 
 import sys
@@ -17,12 +17,12 @@ from workloads.cli import WorkloadError
 
 
 def prune(store: BackupStore, keep_for: timedelta, *, dry_run: bool = False, verified: str | None = None) -> list[str]:
-    """Delete old backups and abandoned uploads, say so on stderr, and return the IDs of the backups.
+    """Delete old backups and abandoned uploads, print them on stderr, and return the IDs of the backups.
 
-    With `dry_run` nothing is deleted, and no dump is read. `verified` is a backup that was read back a moment ago.
+    With `dry_run` nothing is deleted, and no dump is read. `verified` is a backup that was just read back.
 
     Raises:
-        WorkloadError: The store failed, or the last resort can't be read now: nothing was deleted then.
+        WorkloadError: The object store failed, or the last resort can't be read now; then nothing was deleted.
     """
     now = datetime.now(UTC)
     verb = "would delete" if dry_run else "deleted"
@@ -43,7 +43,7 @@ def prune(store: BackupStore, keep_for: timedelta, *, dry_run: bool = False, ver
 
 
 def _proven(store: BackupStore, now: datetime, keep_for: timedelta, verified: str | None) -> list[Removal]:
-    """Return a plan whose last resort was read back, or that removes nothing which counts."""
+    """Return a plan whose last resort was read back, or that removes only half backups."""
     while True:
         backups = store.backups()
         removals = retention.plan(backups, now=now, retention=keep_for)
@@ -57,5 +57,5 @@ def _proven(store: BackupStore, now: datetime, keep_for: timedelta, verified: st
         except WorkloadError as error:
             if error.code is not Exit.NOT_VERIFIED:
                 raise
-            # It's recorded as damaged now: the next best one has to prove itself.
+            # It is recorded as damaged now, so the next best backup is read back.
             print(error, file=sys.stderr)

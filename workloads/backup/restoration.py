@@ -1,4 +1,4 @@
-"""Restores one backup: verified first, filled beside the target, compared with its manifest, then swapped in."""
+"""Restore one backup: verify it, fill a new database, compare that with the manifest, and swap it in."""
 
 import hashlib
 import time
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from contracts import Exit
 from workloads.backup import contents, database, interruption, target, tools, verification
 from workloads.backup.manifest import Manifest
-from workloads.backup.progress import Progress
 from workloads.backup.server import hold
 from workloads.backup.store import BackupStore, PinnedDump
 from workloads.cli import WorkloadError
 from workloads.database.address import Address
+from workloads.progress import bar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """How a restore treats what is there.
+    """Options of a restore.
 
     `force` replaces a database that holds tables and ends its sessions, `keep_replaced` renames it instead of dropping
-    it, `owner` is the role that everything shall belong to (by default the owner of the replaced database, else the
-    connecting role), `maintenance` the database to connect to while the target is replaced.
+    it, `owner` is the role that will own everything (by default the owner of the replaced database, else the
+    connecting role), `maintenance` is the database to connect to while the target is replaced.
     """
 
     force: bool = False
@@ -33,8 +33,8 @@ class Options:
 class Restored:
     """A finished restore.
 
-    `kept` names the replaced database where it was kept, `left` where it couldn't be dropped, `left_out` what the dump
-    holds and the owner may not make, such as an administrator's extension.
+    `kept` is the name of the replaced database if it was kept, `left` if it couldn't be dropped. `left_out` names the
+    entries of the dump that the owner can't create, such as an administrator's extension.
     """
 
     id: str
@@ -49,11 +49,11 @@ class Restored:
 
 
 def restore(store: BackupStore, backup_id: str, address: Address, options: Options) -> Restored:
-    """Restore a backup into the database at `address`, which is created where it's missing.
+    """Restore a backup into the database at `address`, creating it if it is missing.
 
     Raises:
         WorkloadError: The target must not be replaced (`Exit.USAGE`), the backup is damaged (`Exit.NOT_VERIFIED`), or a
-            service failed. The target is then as it was.
+            service failed. The target is unchanged then.
     """
     start = time.monotonic()
     manifest = store.manifest(backup_id)
@@ -88,11 +88,11 @@ def restore(store: BackupStore, backup_id: str, address: Address, options: Optio
 
 
 def _fill(store: BackupStore, dump: PinnedDump, manifest: Manifest, fresh: Address, owner: str) -> tuple[str, ...]:
-    """Fill the empty database `fresh`, and return what `owner` may not make in it."""
+    """Fill the empty database `fresh`, and return the entries that `owner` can't create in it."""
     entries = contents.read(store, dump)
     with fresh.connect() as connection:
         choice = contents.choose(connection, entries, owner)
-    # Before the tables, which may need them, and again when the schemas are there that they may be in.
+    # Once before the tables, which may need them, and once after the schemas, which they may be in.
     missing = contents.make_extensions(store, dump, fresh, choice.extensions)
     _pour(store, dump, manifest, tools.restore(fresh, owner, choice.entries))
     missing = contents.make_extensions(store, dump, fresh, missing)
@@ -101,12 +101,12 @@ def _fill(store: BackupStore, dump: PinnedDump, manifest: Manifest, fresh: Addre
 
 def _pour(store: BackupStore, dump: PinnedDump, manifest: Manifest, into: tools.Tool) -> None:
     digest = hashlib.sha256()
-    with into as restoring, Progress(f"restore {manifest.id}", dump.size) as progress:
+    with into as restoring, bar(f"restore {manifest.id}", dump.size) as progress:
         for block in store.read_dump(dump):
             digest.update(block)
             if not restoring.feed(block):
                 restoring.finish(Exit.DATABASE)
-            progress.add(len(block))
+            progress.update(len(block))
         restoring.finish(Exit.DATABASE)
     if digest.hexdigest() != manifest.sha256:
         raise WorkloadError(f"backup {manifest.id} changed while it was restored.", Exit.NOT_VERIFIED)
@@ -114,7 +114,7 @@ def _pour(store: BackupStore, dump: PinnedDump, manifest: Manifest, into: tools.
 
 def _compare(manifest: Manifest, fresh: Address) -> None:
     with fresh.connect() as connection:
-        # A restored database has no statistics: MLflow's searches would be slow until the next autovacuum.
+        # Without statistics, MLflow's searches would be slow until the next autovacuum.
         connection.execute("ANALYZE")
         difference = verification.compare(manifest.rows, database.row_counts(connection))
         revision = database.schema_revision(connection)

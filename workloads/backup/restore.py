@@ -1,4 +1,4 @@
-"""Command: put a backup back in place of MLflow's database."""
+"""Command: restore a backup in place of MLflow's database."""
 
 import json
 import sys
@@ -11,10 +11,10 @@ from workloads.backup import interruption, options, restoration
 from workloads.backup.restoration import Restored
 from workloads.database.address import Address
 
-EPILOG = f"""The backup is verified first, restored into a database of its own beside the target, compared with its
-manifest, and then takes the target's name in one transaction. A restore that fails leaves the target as it was. It
-needs room for both, and a role that may create databases. Grants and the database's own settings are not restored, nor
-what only an administrator can make, such as most extensions: that is named. What a killed restore left is dropped.
+EPILOG = f"""The backup is verified, restored into a new database beside the target, compared with its manifest, and
+then takes the target's name in one transaction. A restore that fails leaves the target unchanged. It needs room for
+both databases, and a role that can create databases. It doesn't restore grants, settings of the database, or entries
+that only an administrator can create, such as most extensions, which it names. It drops what a killed restore left.
 
 examples:
   python -m workloads.backup.restore                               # the latest backup; the database is gone or empty
@@ -26,7 +26,7 @@ examples:
 {options.EXIT_CODES}"""
 
 NEXT = f"""next:
-  1. Restart MLflow, whose sessions are gone: kubectl -n {MLFLOW_NAMESPACE} rollout restart deployment/mlflow
+  1. Restart MLflow, whose sessions have ended: kubectl -n {MLFLOW_NAMESPACE} rollout restart deployment/mlflow
   2. If MLflow is newer than this backup, run `pulumi up`: its migration brings the schema to MLflow's revision."""
 
 
@@ -44,25 +44,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--owner",
         type=options.name,
         metavar="ROLE",
-        help="owner of all (default: the replaced database's, else PGUSER)",
+        help="owner of everything (default: that of the replaced database, else PGUSER)",
     )
     parser.add_argument(
         "--maintenance-database",
         type=options.name,
         default="postgres",
         metavar="NAME",
-        help="where to connect meanwhile",
+        help="database to connect to while the target is replaced",
     )
     options.add_common(parser)
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     interruption.clean_up_when_told_to_stop()
-    store = options.open_store(given)
+    store = options.open_store(args)
     address = Address.from_env()
     how = restoration.Options(
-        force=given.force, keep_replaced=given.keep_replaced, owner=given.owner, maintenance=given.maintenance_database
+        force=args.force, keep_replaced=args.keep_replaced, owner=args.owner, maintenance=args.maintenance_database
     )
-    done = restoration.restore(store, store.find(given.backup).id, address, how)
-    if given.json:
+    done = restoration.restore(store, store.find(args.backup).id, address, how)
+    if args.json:
         print(json.dumps(asdict(done), indent=2))
     else:
         print(_summary(done))
@@ -79,9 +79,9 @@ def _summary(done: Restored) -> str:
     if done.kept:
         parts.append(f"the replaced one is now {done.kept}")
     if done.left:
-        parts.append(f"the replaced one is left as {done.left}, and the next restore or backup drops it")
+        parts.append(f"the replaced one is left as {done.left} until the next restore or backup drops it")
     if done.left_out:
-        parts.append(f"left out, as only an administrator can make it: {', '.join(done.left_out)}")
+        parts.append(f"left out, because only an administrator can create it: {', '.join(done.left_out)}")
     return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Which backups may go: pure, because a mistake here loses data."""
+"""Select the backups to delete, in pure functions, because a mistake here loses data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from datetime import datetime, timedelta
 
 from workloads.backup.layout import Backup, State
 
-# A backup that takes longer than this was killed: the CronJob's own deadline is shorter.
+# A half backup older than this was killed, because the CronJob's deadline is shorter.
 GRACE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Removal:
-    """A backup to delete, and why."""
+    """A backup to delete, and the reason."""
 
     backup: Backup
     reason: str
 
 
 def plan(backups: Sequence[Backup], *, now: datetime, retention: timedelta) -> list[Removal]:
-    """Return what to delete, oldest first.
+    """Return the backups to delete, oldest first.
 
-    A backup that counts goes after `retention`, a half one after `GRACE`. The best of the newest always stays, however
-    old: the last verified one, or the last complete one where none was verified.
+    A backup that counts is deleted after `retention`, a half one after `GRACE`. One always stays at any age: the
+    last verified backup, or the last complete one if none was verified.
     """
     last = last_resort(backups)
     removals = []
@@ -37,7 +37,7 @@ def plan(backups: Sequence[Backup], *, now: datetime, retention: timedelta) -> l
 
 
 def last_resort(backups: Sequence[Backup]) -> Backup | None:
-    """Return the backup that stays whatever its age, or None where there is none that counts."""
+    """Return the backup that stays at any age, or None if none counts."""
     for state in (State.VERIFIED, State.COMPLETE, State.DAMAGED):
         candidates = [backup for backup in backups if backup.state is state]
         if candidates:

@@ -1,10 +1,10 @@
-"""The databases of one server, seen from its maintenance database: created, swapped and dropped.
+"""Create, swap and drop the databases of one PostgreSQL server from its maintenance database.
 
-A restore fills a database of its own beside the target and renames the two in one transaction, so that one which fails
-loses nothing, and MLflow never sees a half-filled schema.
+A restore fills a new database beside the target and renames the two in one transaction, so that a failed restore loses
+nothing, and MLflow never sees a half-filled schema.
 
-What a restore means to drop again carries a comment that says so: what a killed one left is then known for certain,
-and a database that somebody wants is never taken for it.
+A database that a restore will drop carries a comment that says so. It identifies what a killed restore left, so that no
+other database is dropped.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _OTHERS = """
     SELECT to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM pg_stat_activity
     WHERE application_name = %s AND pid <> pg_backend_pid()
 """
-# A process of the server itself, such as an autovacuum, has no user: only a superuser may end it, and it gives way.
+# A process of the PostgreSQL server, such as an autovacuum, has no user. Only a superuser may end it, and it gives way.
 _END_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = %s AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
@@ -40,7 +40,7 @@ _END_SESSIONS = """
 
 
 class Server:
-    """One restore's hold on a server: nobody else restores the same target meanwhile."""
+    """A PostgreSQL server on which one restore holds its target, so that no other restore replaces it meanwhile."""
 
     def __init__(self, connection: psycopg.Connection, address: Address, maintenance: Address) -> None:
         self.connection = connection
@@ -51,47 +51,47 @@ class Server:
         self._replaced = f"aegis: replaced by a restore of {address.name}, to be dropped"
 
     def create(self, owner: str) -> None:
-        """Create the empty database `fresh` in the server's own locale."""
+        """Create the empty database `fresh` in the default locale of the PostgreSQL server."""
         query = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'")
         self.connection.execute(query.format(sql.Identifier(self.fresh), sql.Identifier(owner)))
         self._comment(self.fresh, self._half)
 
     def drop(self, name: str) -> None:
-        """Drop a database, if it's there, with the sessions in it; a connection of its own outlives a lost one.
+        """Drop a database, if it exists, with its sessions, over a new connection, because the first may be lost.
 
         Raises:
-            WorkloadError: The server is dead, or the role may not.
+            WorkloadError: The PostgreSQL server is dead, or the role may not drop it.
         """
         with self._maintenance.connect() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def discard(self, name: str) -> bool:
-        """Drop a database, or say on stderr that it is left, and return whether it is gone."""
+        """Drop a database and return True, or print on stderr that it is left and return False."""
         try:
             self.drop(name)
         except WorkloadError as error:
-            print(f"database {name} is left, the next restore or backup drops it: {error}", file=sys.stderr)
+            print(f"database {name} is left until the next restore or backup drops it: {error}", file=sys.stderr)
             return False
         return True
 
     def clean_up(self) -> None:
-        """Drop what killed restores into the target left, and say so on stderr.
+        """Drop the databases that killed restores into the target left, and print them on stderr.
 
         Raises:
-            WorkloadError: A database has the name of `fresh` and holds tables, but no restore made it.
+            WorkloadError: A database named `fresh` holds tables, but no restore created it.
         """
         for name, comment in self.connection.execute(_COMMENTS).fetchall():
             if self._is_leftover(name, comment) and self.discard(name):
-                print(f"dropped {name}, which a restore that was killed had left", file=sys.stderr)
+                print(f"dropped {name}, which a killed restore had left", file=sys.stderr)
 
     def swap(self, *, keep: bool, exists: bool, force: bool) -> str | None:
-        """Make `fresh` the target, in one transaction, and return the name that the old one has now, if there was one.
+        """Rename `fresh` to the target in one transaction, and return the new name of the old target, None if missing.
 
-        `force` ends the old target's sessions. A client that comes back between that and the rename has it tried again.
-        Without `keep` the old target is marked to be dropped.
+        `force` ends the old target's sessions; if a session returns before the rename, the swap is tried again. Without
+        `keep` the old target is marked to be dropped.
 
         Raises:
-            WorkloadError: Sessions keep the old target in use. It stays as it was.
+            WorkloadError: Sessions keep the old target in use. It is unchanged.
         """
         old = name_beside(self._target.name, f"replaced_{datetime.now(UTC):%Y%m%d%H%M%S}") if exists else None
         restored = self._number(self.connection, self.fresh)
@@ -101,7 +101,7 @@ class Server:
             except psycopg.errors.ObjectInUse:
                 continue
             except psycopg.OperationalError:
-                # The answer that was lost may be the one that said yes.
+                # The commit may have succeeded although its answer was lost.
                 if not self._is_target(restored):
                     raise
             return old
@@ -125,7 +125,7 @@ class Server:
                 return self._number(connection, self._target.name) == number
         except WorkloadError as error:
             raise WorkloadError(
-                f"The connection was lost while {self._target} was replaced, and whether it was can't be seen: {error}",
+                f"The connection was lost while {self._target} was being replaced, and the result is unknown: {error}",
                 Exit.DATABASE,
             ) from error
 
@@ -133,7 +133,7 @@ class Server:
         if name == self.fresh:
             if comment != self._half and self._holds_tables(name):
                 raise WorkloadError(
-                    f"database {name} is in the way, and no restore has made it: rename it or drop it.", Exit.USAGE
+                    f"database {name} is in the way, and no restore created it: rename it or drop it.", Exit.USAGE
                 )
             return True
         stamp = re.compile(r"replaced_[0-9]{14}")
@@ -160,15 +160,15 @@ class Server:
 
 @contextmanager
 def hold(address: Address, maintenance: str, attempts: int = retry.ATTEMPTS) -> Iterator[Server]:
-    """Connect to the server of `address` by its database `maintenance`, and hold the target for one restore.
+    """Connect to the database `maintenance` of the server of `address`, and hold the target for one restore.
 
     Raises:
-        WorkloadError: The server is dead, or another restore holds the target.
+        WorkloadError: The PostgreSQL server is dead, or another restore holds the target.
     """
     place = address.of(maintenance)
     with place.connect(attempts) as connection:
-        # A lock is one database's, and two restores may work from different ones: the name of a session is seen in all.
-        # Both end with the session, so a killed restore leaves none.
+        # A lock belongs to one database, and two restores may connect to different ones. The name of a session is
+        # visible from all. Both end with the session, so a killed restore leaves neither.
         name = f"aegis restore {_short_digest(address.name)}"
         connection.execute("SELECT set_config('application_name', %s, false)", (name,))
         locked = connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,)).fetchone()
@@ -180,7 +180,7 @@ def hold(address: Address, maintenance: str, attempts: int = retry.ATTEMPTS) -> 
 
 
 def clean_up(address: Address) -> None:
-    """Drop what a killed restore into `address` left, unless one is running; a failure is told on stderr only."""
+    """Drop what a killed restore into `address` left, unless one is running; only print a failure on stderr."""
     try:
         with hold(address, address.name, attempts=1) as server:
             server.clean_up()
@@ -189,7 +189,7 @@ def clean_up(address: Address) -> None:
 
 
 def name_beside(name: str, suffix: str) -> str:
-    """Return a name for a database beside `name`, within PostgreSQL's limit and shared by no two targets."""
+    """Return a name for a database beside `name`, within PostgreSQL's limit and unique to this target."""
     whole = f"{name}_{suffix}"
     if len(whole.encode()) <= NAME_LIMIT:
         return whole

@@ -1,6 +1,6 @@
-"""The backups bucket: the only place that talks to the object store, with its errors made into one clear line."""
+"""Read and write the backups bucket; every error of the object store becomes a WorkloadError."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,24 +14,23 @@ from workloads import aws
 from workloads.backup import layout, manifest, proof
 from workloads.backup.layout import Backup, State, StoredObject
 from workloads.backup.manifest import Manifest, OtherFormatError
-from workloads.backup.multipart import MultipartUpload
+from workloads.backup.upload import BLOCK_SIZE, Read, upload
 from workloads.cli import WorkloadError, require_env
 from workloads.object_store import s3
 
 LATEST = "latest"
-BLOCK_SIZE = 1024 * 1024
 
-# Requests at a time for the small objects of many backups.
+# Parallel requests for the small objects of many backups.
 _READERS = 8
-# Where the reason for a claimed state is written.
+# The object that records the reason for a claimed state.
 _RECORDS = {State.VERIFIED: layout.VERIFIED, State.DAMAGED: layout.FAILED}
-# A connection that ended in the middle of an object.
+# Errors of a connection that ended in the middle of an object.
 _BROKEN = (HTTPClientError, IncompleteReadError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PinnedDump:
-    """One version of a dump: every read of it is refused once another object has taken its place."""
+    """One version of a dump; reads fail once another object has replaced it."""
 
     key: str
     size: int
@@ -47,7 +46,7 @@ class PinnedDump:
 class BackupStore:
     """The backups under `prefix` of `bucket`.
 
-    Every method raises `WorkloadError` with `Exit.OBJECT_STORE` where the store is dead or refuses.
+    Every method raises `WorkloadError` with `Exit.OBJECT_STORE` if the object store is dead or refuses.
     """
 
     def __init__(self, bucket: str, prefix: str, client: BaseClient | None = None) -> None:
@@ -58,47 +57,47 @@ class BackupStore:
 
     @classmethod
     def from_env(cls, prefix: str) -> "BackupStore":
-        """Return the store that the stack set for this container."""
+        """Return the store of the environment variables that the stack sets."""
         return cls(require_env(Env.BACKUPS_BUCKET, "the bucket of the backups"), prefix)
 
     def __str__(self) -> str:
         return f"s3://{self._bucket}/{self._prefix}"
 
     def backups(self) -> list[Backup]:
-        """Return all backups, half ones too, oldest first, each judged by its manifest and its latest record."""
+        """Return all backups, even half ones, oldest first, with the states that their manifests and records prove."""
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
             return list(pool.map(self._judge, self._listed()))
 
-    def find(self, wanted: str) -> Backup:
-        """Return the backup `wanted`, an ID or `LATEST`: the newest one that counts and isn't known to be damaged.
+    def find(self, backup_id: str) -> Backup:
+        """Return the backup `backup_id`; `LATEST` is the newest one that counts and isn't known to be damaged.
 
         Raises:
-            WorkloadError: There's none, or it is a half one.
+            WorkloadError: There is no such backup, or it is a half one.
         """
         backups = self._listed()
-        if wanted == LATEST:
+        if backup_id == LATEST:
             judged = map(self._judge, reversed(backups))
             usable = next((one for one in judged if one.state in (State.COMPLETE, State.VERIFIED)), None)
             if usable is None:
                 raise WorkloadError(f"there is no complete backup under {self}.", Exit.NOT_VERIFIED)
             return usable
         for backup in backups:
-            if backup.id == wanted:
+            if backup.id == backup_id:
                 if backup.state is State.HALF:
-                    raise WorkloadError(f"{wanted} is a half backup: it has no manifest.", Exit.NOT_VERIFIED)
+                    raise WorkloadError(f"{backup_id} is a half backup: it has no manifest.", Exit.NOT_VERIFIED)
                 return self._judge(backup)
-        raise WorkloadError(f"there is no backup {wanted!r} under {self}: `list` shows them.", Exit.USAGE)
+        raise WorkloadError(f"there is no backup {backup_id!r} under {self}: `list` shows them.", Exit.USAGE)
 
     def manifest(self, backup_id: str) -> Manifest:
         """Return the manifest of `backup_id`.
 
         Raises:
-            WorkloadError: There is none, it can't be read, or it is another backup's (`Exit.NOT_VERIFIED`).
+            WorkloadError: It is missing, can't be read, or is another backup's (`Exit.NOT_VERIFIED`).
         """
         name = f"s3://{self._bucket}/{self._key(backup_id, layout.MANIFEST)}"
         data = self._read(backup_id, layout.MANIFEST)
         if data is None:
-            raise WorkloadError(f"{name} is gone.", Exit.NOT_VERIFIED)
+            raise WorkloadError(f"{name} is missing.", Exit.NOT_VERIFIED)
         found = Manifest.from_json(data, name)
         if found.id != backup_id:
             raise WorkloadError(f"{name} is the manifest of {found.id!r}, another backup.", Exit.NOT_VERIFIED)
@@ -129,7 +128,7 @@ class BackupStore:
         return proof.judge(backup, own, self._read(backup.id, record) if record else None)
 
     def _read(self, backup_id: str, name: str) -> bytes | None:
-        """Return the beginning of a small object, which is all of it unless it's no object of ours."""
+        """Return a small object, or the beginning of it if it is larger than any that we write."""
         with self._errors():
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._key(backup_id, name))
@@ -139,15 +138,15 @@ class BackupStore:
                     return None
                 raise
 
-    def commit(self, made: Manifest) -> None:
-        """Write the manifest, which makes the backup count; another backup's is never overwritten."""
-        target = {"Bucket": self._bucket, "Key": self._key(made.id, layout.MANIFEST)}
-        data = made.to_json()
+    def commit(self, own: Manifest) -> None:
+        """Write the manifest, which makes the backup count, without ever overwriting another."""
+        target = {"Bucket": self._bucket, "Key": self._key(own.id, layout.MANIFEST)}
+        data = own.to_json()
         with self._errors():
             try:
                 self._client.put_object(**target, Body=data, ContentType="application/json", IfNoneMatch="*")
             except ClientError as error:
-                # After a lost answer the client's own retry finds the manifest that its first attempt wrote.
+                # If an answer was lost, boto3's retry finds the manifest of its first attempt.
                 if aws.code(error) != "PreconditionFailed" or self._client.get_object(**target)["Body"].read() != data:
                     raise
 
@@ -160,13 +159,10 @@ class BackupStore:
             self._client.delete_object(Bucket=self._bucket, Key=self._key(backup_id, instead_of))
 
     @contextmanager
-    def upload_dump(self, backup_id: str) -> Iterator[MultipartUpload]:
-        """Give the upload that the dump is written to; it's completed on leaving, and aborted by any exception."""
-        with (
-            self._errors(),
-            MultipartUpload(self._client, self._bucket, self._key(backup_id, layout.DUMP)) as upload,
-        ):
-            yield upload
+    def upload_dump(self, backup_id: str) -> Iterator[Callable[[Read], None]]:
+        """Yield a function that uploads a dump, see `upload.upload`."""
+        with self._errors(), upload(self._client, self._bucket, self._key(backup_id, layout.DUMP)) as send:
+            yield send
 
     def pin_dump(self, backup_id: str) -> PinnedDump:
         """Return the dump's current version."""
@@ -179,7 +175,7 @@ class BackupStore:
         )
 
     def read_dump(self, dump: PinnedDump) -> Iterator[bytes]:
-        """Yield the dump's bytes; a connection that breaks is taken up where it broke, a limited number of times."""
+        """Yield the bytes of the dump; resume a broken connection where it broke, a limited number of times."""
         position = failures = 0
         while position < dump.size:
             try:
@@ -198,13 +194,13 @@ class BackupStore:
             yield from answer["Body"].iter_chunks(BLOCK_SIZE)
 
     def delete(self, backup: Backup) -> None:
-        """Delete a backup, the manifest first, so that a broken-off deletion leaves one that doesn't count."""
+        """Delete a backup, its manifest first, so that an interrupted deletion leaves one that doesn't count."""
         with self._errors():
             for name in sorted(backup.objects, key=lambda one: one != layout.MANIFEST):
                 self._client.delete_object(Bucket=self._bucket, Key=self._key(backup.id, name))
 
     def stale_uploads(self, before: datetime) -> list[tuple[str, str]]:
-        """Return the (key, upload) of each upload begun before `before`: its process died without aborting it."""
+        """Return the (key, upload ID) of each upload from before `before`, whose process died without aborting it."""
         with self._errors():
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._bucket, Prefix=self._prefix
@@ -217,7 +213,7 @@ class BackupStore:
             ]
 
     def abort(self, key: str, upload: str) -> None:
-        """Drop the parts of an upload."""
+        """Abort an upload and delete its parts."""
         with self._errors():
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
 

@@ -1,4 +1,4 @@
-"""The database that a restore is to fill, and every reason to refuse it before the work begins instead of after."""
+"""Inspect the database that a restore will replace, and refuse it before the work begins."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from workloads.backup.manifest import Manifest
 from workloads.cli import WorkloadError
 from workloads.database.address import Address
 
-# The oldest server on which a member may lack the right to act as the role.
+# The oldest PostgreSQL version in which a member may lack the right to act as the role.
 _SET_OPTION = 160000
 # A database whose DROP was interrupted: https://www.postgresql.org/docs/current/catalog-pg-database.html
 _INVALID = -2
@@ -34,7 +34,7 @@ _SESSIONS = """
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """A client of the target: its program and address, and whether this role may end it."""
+    """A session in the target: its program and address, and whether this role may end it."""
 
     name: str
     endable: bool
@@ -42,7 +42,7 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """The database that a restore is to fill, as it is before."""
+    """The database that a restore will replace, as it is now."""
 
     exists: bool
     owner: str
@@ -52,13 +52,13 @@ class Target:
 
 
 def look(connection: psycopg.Connection, target: Address, owner: str | None) -> Target:
-    """Return what the database `target` of this server is now; the restored one shall belong to `owner`, if given.
+    """Return the current state of the database `target`; `owner`, if given, will own the restored database.
 
     Raises:
-        WorkloadError: It can't be replaced by any restore (`Exit.USAGE`), or not by this role (`Exit.DATABASE`).
+        WorkloadError: No restore can replace it (`Exit.USAGE`), or this role can't (`Exit.DATABASE`).
     """
     if connection.info.dbname == target.name:
-        raise _refused(target, "is the database that the restore works from: name another with --maintenance-database")
+        raise _refused(target, "is the database that the restore connects to: name another with --maintenance-database")
     _require_rights(connection, target)
     state = connection.cursor(row_factory=dict_row).execute(_STATE, (target.name,)).fetchone()
     if state is None:
@@ -68,7 +68,7 @@ def look(connection: psycopg.Connection, target: Address, owner: str | None) -> 
     if state["datistemplate"]:
         raise _refused(target, "is a template for new databases")
     if state["datconnlimit"] == _INVALID:
-        raise _refused(target, "was dropped by half: drop it first")
+        raise _refused(target, "was dropped incompletely: drop it first")
     if not state["datallowconn"]:
         raise _refused(target, "takes no connections (datallowconn is false)")
     if prepared := connection.execute(_PREPARED, (target.name,)).fetchall():
@@ -84,7 +84,7 @@ def look(connection: psycopg.Connection, target: Address, owner: str | None) -> 
 
 
 def sessions(connection: psycopg.Connection, target: Address) -> tuple[Session, ...]:
-    """Return the clients of `target`, this connection aside."""
+    """Return the sessions in `target` except this connection."""
     found = connection.cursor(row_factory=dict_row).execute(_SESSIONS, (target.name,))
     return tuple(Session(name=row["name"], endable=row["endable"]) for row in found)
 
@@ -95,14 +95,14 @@ def names(found: tuple[Session, ...]) -> str:
 
 
 def refuse_in_use(found: Target, target: Address, *, force: bool) -> None:
-    """Refuse to replace what somebody still has or uses, unless `force`, and sessions that this role can't end.
+    """Refuse a target that holds tables or is in use, unless `force`, and sessions that this role can't end.
 
     Raises:
-        WorkloadError: So it is.
+        WorkloadError: The target is refused.
     """
     if force:
         if held := tuple(session for session in found.sessions if not session.endable):
-            raise _refused(target, f"is in use by {names(held)}, whom role {target.user} may not end: stop them")
+            raise _refused(target, f"is in use by {names(held)}, which role {target.user} may not end: stop them")
         return
     if found.tables:
         raise _refused(target, f"holds {found.tables} tables with {found.rows} rows: --force replaces it")
@@ -111,16 +111,16 @@ def refuse_in_use(found: Target, target: Address, *, force: bool) -> None:
 
 
 def refuse_older_server(connection: psycopg.Connection, target: Address, manifest: Manifest) -> None:
-    """Refuse a dump whose statements this server may not know.
+    """Refuse a dump of a newer major version, whose statements this PostgreSQL server may not know.
 
     Raises:
-        WorkloadError: It was made of a newer major version.
+        WorkloadError: The dump is refused.
     """
     server = database.version(connection)
     if tools.major(server) < tools.major(manifest.server_version):
         raise _refused(
             target,
-            f"runs on PostgreSQL {server}, and backup {manifest.id} is of {manifest.server_version}:"
+            f"runs on PostgreSQL {server}, but backup {manifest.id} is of {manifest.server_version}:"
             f" a restore needs version {tools.major(manifest.server_version)} or newer",
         )
 
@@ -137,13 +137,13 @@ def _require_rights(connection: psycopg.Connection, target: Address) -> None:
 
 
 def _require_role(connection: psycopg.Connection, target: Address, role: str) -> None:
-    known = connection.execute("SELECT true FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-    if known is None:
+    exists = connection.execute("SELECT true FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+    if exists is None:
         raise WorkloadError(f"there is no role {role!r} on the server of {target}.", Exit.USAGE)
     right = "SET" if connection.info.server_version >= _SET_OPTION else "MEMBER"
     if connection.execute("SELECT pg_has_role(%s, %s)", (role, right)).fetchone() != (True,):
         raise WorkloadError(
-            f"role {target.user} is no member of {role}, which owns {target} or shall own it: grant it that, or"
+            f"role {target.user} is not a member of {role}, which owns {target} or will own it: grant it, or"
             " restore as an administrator.", Exit.DATABASE,
         )  # fmt: skip
 

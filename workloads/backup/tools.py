@@ -1,6 +1,6 @@
-"""PostgreSQL's own client programs as pipes: what they say on stderr becomes the reason of a failure.
+"""Run PostgreSQL's client programs with pipes; their stderr gives the reason of a failure.
 
-The address and the password reach them by libpq's variables, never as arguments, which other processes can read.
+They get the address and the password in libpq's variables, never as arguments, which other processes can read.
 """
 
 import os
@@ -8,20 +8,19 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Self
 
 from psycopg.conninfo import make_conninfo
 
 from contracts import Exit
-from workloads.backup.store import BLOCK_SIZE
 from workloads.cli import WorkloadError
 from workloads.database.address import LOCK_TIMEOUT_SECONDS, Address
 
 
 class Tool:
-    """A running client program with a pipe to it or from it; leaving the context ends it."""
+    """A client program with a pipe to it or from it; it runs in the context, and leaving that kills it."""
 
     def __init__(
         self,
@@ -66,13 +65,8 @@ class Tool:
         assert self._process.stdout is not None  # noqa: S101 - made with read=True
         return self._process.stdout
 
-    def blocks(self) -> Iterator[bytes]:
-        """Yield what the program writes, up to `BLOCK_SIZE` bytes at a time."""
-        while block := self.output.read(BLOCK_SIZE):
-            yield block
-
     def feed(self, block: bytes) -> bool:
-        """Write `block` to the program and return whether it took it; one that has ended is for `finish` to judge."""
+        """Write `block` to the program, and return False if it has ended; `finish` tells why."""
         assert self._process.stdin is not None  # noqa: S101 - made with feed=True
         if self._process.stdin.closed:
             return False
@@ -86,18 +80,18 @@ class Tool:
         """Wait for the program.
 
         Raises:
-            WorkloadError: It failed; the message has the reason on its stderr, and the command exits with `code`.
+            WorkloadError: It failed; the message has the reason from its stderr, and the command exits with `code`.
         """
         status = self.wait()
         if status:
             name = self._argv[0].rpartition("/")[2]
-            # A signal, such as the one for too little memory, tells nothing about the database or the dump.
+            # A signal, such as that of the OOM killer, says nothing about the database or the dump.
             raise WorkloadError(
                 f"{name} failed ({_status(status)}): {self._reason()}", code if status > 0 else Exit.UNEXPECTED
             )
 
     def wait(self) -> int:
-        """Wait for the program, and return its exit status, negative for a signal."""
+        """Wait for the program and return its exit status, negative for a signal."""
         self._close_input()
         return self._process.wait()
 
@@ -113,8 +107,8 @@ class Tool:
 
 
 def dump(address: Address, snapshot: str) -> Tool:
-    """Return a pg_dump that writes `snapshot` in the custom format, which restores selectively and is compressed."""
-    # The level: a million metrics take 0.6 s of CPU and 17 MB at 1, 1.9 s and 16 MB at pg_dump's own 6.
+    """Return a pg_dump that writes `snapshot` in the custom format, which is compressed and restores selectively."""
+    # Level 1: a million metrics take 0.6 s of CPU and 17 MB, against 1.9 s and 16 MB at pg_dump's default, 6.
     return Tool(
         ["pg_dump", "--format=custom", "--compress=1", "--no-password", f"--snapshot={snapshot}",
          f"--lock-wait-timeout={LOCK_TIMEOUT_SECONDS}s"],
@@ -123,7 +117,7 @@ def dump(address: Address, snapshot: str) -> Tool:
 
 
 def script() -> Tool:
-    """Return a pg_restore that reads a dump to its end and writes its rows as a script, with no database."""
+    """Return a pg_restore that reads a whole dump and writes its rows as a script, without a database."""
     return Tool(["pg_restore", "--data-only", "--file=-"], feed=True, read=True)
 
 
@@ -133,9 +127,9 @@ def contents() -> Tool:
 
 
 def restore(address: Address, role: str, entries: Sequence[str] | None = None) -> Tool:
-    """Return a pg_restore that fills the empty database at `address`, all objects owned by `role`.
+    """Return a pg_restore that fills the empty database at `address` with objects owned by `role`.
 
-    With `entries`, as `contents` lists them, it makes only those.
+    With `entries`, as `contents` lists them, it creates only those.
     """
     return Tool(
         ["pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "--no-password",
@@ -145,7 +139,7 @@ def restore(address: Address, role: str, entries: Sequence[str] | None = None) -
 
 
 def restore_entries(address: Address, entries: Sequence[str]) -> Tool:
-    """Return a pg_restore that makes `entries` as the role that logs in, each that it can."""
+    """Return a pg_restore that creates as many of `entries` as it can, as the role that logs in."""
     return Tool(
         ["pg_restore", "--no-owner", "--no-privileges", "--no-password", _database(address)],
         address=address, feed=True, entries=entries,
@@ -167,10 +161,10 @@ def version(program: str) -> str:
 
 
 def require_version(program: str, at_least: str, whose: str) -> str:
-    """Return the version of `program`, whose major number must not be under that of `at_least`.
+    """Return the version of `program`, whose major number must be at least that of `at_least`.
 
     Raises:
-        WorkloadError: It's too old for `whose`.
+        WorkloadError: It is too old for `whose`, such as "the server".
     """
     found = version(program)
     needed = major(at_least)
@@ -186,7 +180,7 @@ def major(number: str) -> int:
     """Return the major part of a PostgreSQL version."""
     match = re.match("[0-9]+", number)
     if match is None:
-        raise WorkloadError(f"{number!r} is no PostgreSQL version.", Exit.DATABASE)
+        raise WorkloadError(f"{number!r} is not a PostgreSQL version.", Exit.DATABASE)
     return int(match[0])
 
 

@@ -1,4 +1,4 @@
-"""Proves that a backup can be read back: its bytes are the ones dumped, and they hold every row of the snapshot."""
+"""Prove that a backup can be read back, unchanged and with every row of the snapshot."""
 
 import hashlib
 import re
@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from contracts import Exit
 from workloads.backup import layout, proof, tools
 from workloads.backup.manifest import Manifest
-from workloads.backup.progress import Progress
 from workloads.backup.proof import Verification
 from workloads.backup.store import BackupStore, PinnedDump
 from workloads.cli import WorkloadError
+from workloads.progress import bar
 
-# What pg_dump writes before the rows of a table; names are quoted where SQL needs it.
+# The line before the rows of a table; names are quoted where SQL needs it.
 _COPY = re.compile(rb'COPY ((?:"(?:[^"]|"")+"|[^". ]+)\.(?:"(?:[^"]|"")+"|[^" ]+)) .*FROM stdin;\n')
 _END = b"\\.\n"
 
@@ -24,7 +24,7 @@ def verify(store: BackupStore, backup_id: str) -> Verification:
     """Verify a backup and record the result beside it.
 
     Raises:
-        WorkloadError: It's damaged (`Exit.NOT_VERIFIED`), which is recorded too, or it can't be read now.
+        WorkloadError: It is damaged (`Exit.NOT_VERIFIED`), which is recorded too, or it can't be read now.
     """
     start = time.monotonic()
     try:
@@ -53,7 +53,7 @@ def check(store: BackupStore, manifest: Manifest) -> PinnedDump:
     """Read the whole dump and return the version that was read, so that a restore takes the same.
 
     Raises:
-        WorkloadError: Its size, its SHA-256 or its rows aren't the manifest's, or pg_restore can't read it.
+        WorkloadError: Its size, SHA-256 or rows differ from the manifest, or pg_restore can't read it.
     """
     tools.require_version("pg_restore", manifest.client_version, "the pg_dump of this backup")
     dump = store.pin_dump(manifest.id)
@@ -63,13 +63,13 @@ def check(store: BackupStore, manifest: Manifest) -> PinnedDump:
     with (
         ThreadPoolExecutor(max_workers=1) as pool,
         tools.script() as reader,
-        Progress(f"verify {manifest.id}", dump.size) as progress,
+        bar(f"verify {manifest.id}", dump.size) as progress,
     ):
         counting = pool.submit(count_rows, reader.output)
         for block in store.read_dump(dump):
             digest.update(block)
             reader.feed(block)
-            progress.add(len(block))
+            progress.update(len(block))
         if digest.hexdigest() != manifest.sha256:
             raise _damaged(manifest, f"the dump's SHA-256 is {digest.hexdigest()}, its manifest says {manifest.sha256}")
         reader.finish(Exit.NOT_VERIFIED)
@@ -82,7 +82,7 @@ def check(store: BackupStore, manifest: Manifest) -> PinnedDump:
 def count_rows(script: Iterable[bytes]) -> dict[str, int]:
     """Return the number of rows per table in the lines of a script by pg_restore.
 
-    One line is one row: COPY's text format escapes line breaks.
+    Each line is one row, because COPY's text format escapes line breaks.
     https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
     """
     counts: dict[str, int] = {}
@@ -95,7 +95,7 @@ def count_rows(script: Iterable[bytes]) -> dict[str, int]:
 
 
 def compare(expected: dict[str, int], found: dict[str, int]) -> str | None:
-    """Return the first differences between two row counts as text, or None where they are the same."""
+    """Return the first differences between two row counts as text, or None if they are equal."""
     names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if not names:
         return None

@@ -1,4 +1,4 @@
-"""Command: read a backup back and check its size, its digest and its rows."""
+"""Command: read a backup back and check its size, digest and rows."""
 
 import json
 from collections.abc import Sequence
@@ -7,11 +7,10 @@ from dataclasses import asdict
 from contracts import Exit
 from workloads import cli
 from workloads.backup import interruption, options
-from workloads.backup.progress import human
 from workloads.backup.verification import verify
 
-EPILOG = f"""The whole dump is read, its SHA-256 compared with the manifest, and the rows that pg_restore finds in it
-are counted per table. No database is needed. The result is recorded beside the backup as verified.json or failed.json.
+EPILOG = f"""The command reads the whole dump, compares its SHA-256 with the manifest, and counts the rows of each table
+that pg_restore finds. It needs no database, and records the result beside the backup as verified.json or failed.json.
 
 examples:
   python -m workloads.backup.verify
@@ -26,14 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.parser("workloads.backup.verify", "Prove that a backup can be read back.", EPILOG)
     options.add_backup(parser)
     options.add_common(parser)
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     interruption.clean_up_when_told_to_stop()
-    store = options.open_store(given)
-    passed = verify(store, store.find(given.backup).id)
-    if given.json:
+    store = options.open_store(args)
+    passed = verify(store, store.find(args.backup).id)
+    if args.json:
         print(json.dumps(asdict(passed), indent=2))
     else:
-        print(f"{passed.id}: verified, {human(passed.size)}, {passed.rows} rows, sha256 {passed.sha256}")
+        print(f"{passed.id}: verified, {options.human(passed.size)}, {passed.rows} rows, sha256 {passed.sha256}")
     return Exit.OK
 
 

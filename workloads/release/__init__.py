@@ -1,1 +1,1 @@
-"""The way of the best run to a signed, verified and registered version of a model."""
+"""Release the best run as a signed, verified and registered version of a model."""

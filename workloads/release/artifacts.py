@@ -1,7 +1,7 @@
-"""The files of a model in its artifact store: listed and fetched one by one, so that a failure keeps its reason.
+"""List and fetch a model's files from its artifact store one by one, so that a failure keeps its reason.
 
-MLflow's own download of a folder makes one internal error of whatever failed, and one that may pass looks like one that
-never will.
+MLflow's download of a folder turns every failure into the same internal error, so that a temporary one can't be told
+from a permanent one.
 """
 
 import os
@@ -24,10 +24,10 @@ _AT_A_TIME: Final = 4
 
 
 def fetch(tracking: Tracking, location: str, directory: Path) -> int:
-    """Fetch all files at `location` into the new directory `directory` and return how many there are.
+    """Fetch all files at `location` into the new directory `directory`, and return their number.
 
     Raises:
-        WorkloadError: Their store refuses or does not answer, or names a file that would lie elsewhere.
+        WorkloadError: The artifact store refuses or does not answer, or lists a file outside the directory.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     directory.mkdir(parents=True)
@@ -46,7 +46,7 @@ def fetch(tracking: Tracking, location: str, directory: Path) -> int:
 def _open(tracking: Tracking, location: str) -> ArtifactRepository:
     try:
         return get_artifact_repository(location, tracking_uri=tracking.uri)
-    # No request was made yet: an address that this client can't use stays one.
+    # No request was sent: this client can't use the address, so a retry won't help.
     except MlflowException as error:
         raise RefusedError(str(error)) from error
 
@@ -60,7 +60,7 @@ def _files(repository: ArtifactRepository, folder: str) -> Iterator[str]:
 
 
 def _fetch_missing(repository: ArtifactRepository, paths: Sequence[str], directory: Path) -> None:
-    """Fetch what an earlier attempt didn't; the first failure ends it."""
+    """Fetch the files that an earlier attempt did not; stop at the first failure."""
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         fetched = [
             pool.submit(_fetch, repository, path, directory / path, directory.with_name(f"{number}.partial"))
@@ -75,6 +75,6 @@ def _fetch_missing(repository: ArtifactRepository, paths: Sequence[str], directo
 
 
 def _fetch(repository: ArtifactRepository, path: str, target: Path, partial: Path) -> None:
-    repository._download_file(path, str(partial))  # noqa: SLF001 - what every kind of repository implements
+    repository._download_file(path, str(partial))  # noqa: SLF001 - every kind of repository implements it
     target.parent.mkdir(parents=True, exist_ok=True)
     partial.rename(target)

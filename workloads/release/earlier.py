@@ -1,4 +1,4 @@
-"""What was released before: a version keeps its bytes, and a manifest belongs to the model that it names."""
+"""Compare a release with earlier ones: a version must keep its files, and a folder belongs to one model."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from workloads.release.store import ReleaseStore
 from workloads.signing import manifest as manifests
 from workloads.signing import packing, tree
 from workloads.signing.archive import PackedFile
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest
 
@@ -20,10 +20,10 @@ _MANIFEST: Final = Layout(Path("model.tar.gz")).manifest.name
 
 
 def require_same_files(model_dir: Path, version: ModelVersion | None, model: RunModel, store: ReleaseStore) -> None:
-    """Refuse to release `version` again when its files in MLflow, fetched to `model_dir`, are not those of its release.
+    """Refuse to release `version` again if its files in MLflow, fetched to `model_dir`, differ from its release.
 
-    The digests of the release are in the version's tags. Whoever can overwrite its files could remove them, so that
-    without tags the manifests in the bucket of the releases are asked.
+    The digest of the release is in the version's tags. Anyone who can overwrite the files could remove the tags, so
+    without them the manifests in the releases bucket are compared.
 
     Raises:
         NotVerifiedError: The files differ.
@@ -31,25 +31,25 @@ def require_same_files(model_dir: Path, version: ModelVersion | None, model: Run
     if version is None:
         return
     released = version.tags.get(tags.CONTENT_SHA256)
-    known = [released] if released else [manifest.content_sha256 for manifest in _releases(store, version.name, model)]
-    if not known:
+    digests = [released] if released else [one.content_sha256 for one in _releases(store, version.name, model)]
+    if not digests:
         return
     content = _content_of(model_dir)
-    if content not in known:
+    if content not in digests:
         raise NotVerifiedError(
-            f"{version.name} version {version.version}: that version was released with other bytes. The digest of its "
-            f"files was {known[0]} and is {content} now: put the files of {model.source} back, or train again."
+            f"{version.name} version {version.version} was released with other bytes: the digest of its files was "
+            f"{digests[0]} and is {content} now. Put the files of {model.source} back, or train again."
         )
 
 
 def holds_another(store: ReleaseStore, folder: str, source: Mapping[str, Any]) -> bool:
-    """Tell whether `folder` has the manifest of another model than that of `source`."""
+    """Tell whether `folder` has the manifest of a different model than `source`."""
     manifest = _manifest(store, folder)
     return manifest is not None and not same_model(manifest.source, source)
 
 
 def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two sources in manifests name the same model; a run may have several."""
+    """Tell whether two sources of manifests name the same model; a run may have several models."""
     models = one.get("model_id"), other.get("model_id")
     return one.get("run_id") == other.get("run_id") and (None in models or models[0] == models[1])
 

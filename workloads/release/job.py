@@ -1,6 +1,6 @@
-"""The release from end to end.
+"""Release the best run from end to end.
 
-Each step can be done again, so a Job that is started again makes no second version and no second archive.
+Each step can be repeated, so a restarted Job makes no second version and no second archive.
 """
 
 import contextlib
@@ -20,10 +20,9 @@ from workloads.release import earlier, tags
 from workloads.release import model as models
 from workloads.release.store import ReleaseStore
 from workloads.signing import packing
-from workloads.signing.errors import NotVerifiedError
-from workloads.signing.keys import PublicKey, load
+from workloads.signing.inputs import NotVerifiedError
+from workloads.signing.keys import PublicKey, Signer, load
 from workloads.signing.layout import Layout
-from workloads.signing.signer import Signer
 from workloads.signing.staging import written
 from workloads.signing.verification import Verified, verify
 from workloads.tracking_server import Tracking
@@ -31,7 +30,7 @@ from workloads.tracking_server import Tracking
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What to release: the best run by a metric, under a model's name, in a scratch directory."""
+    """The order for a release: the best run by a metric, the model's name, and a scratch directory."""
 
     experiment_name: str
     metric: str
@@ -42,7 +41,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Released:
-    """What was released; small enough for a pod's termination message (4096 bytes)."""
+    """The result of a release, small enough for a pod's termination message (4096 bytes)."""
 
     run_id: str
     experiment: str
@@ -66,8 +65,8 @@ def release(order: Order, tracking: Tracking, signer: Signer, store: ReleaseStor
     """Select, package, sign, verify, upload and register.
 
     Raises:
-        WorkloadError: A service is dead, no run qualifies, the archive doesn't verify, or the version that the model is
-            was released with other bytes. Nothing is registered then.
+        WorkloadError: A service is dead, no run qualifies, the archive doesn't verify, or the model's version was
+            released with other bytes. Nothing is registered then.
     """
     started = time.monotonic()
     store.check()
@@ -108,9 +107,9 @@ def _signed(layout: Layout, model_dir: Path, source: Mapping[str, Any], signer: 
 
 
 def _published(layout: Layout, signed: Verified, store: ReleaseStore, name: str) -> tuple[str, Verified]:
-    """Upload the archive and its signatures, unless they are there already from an earlier attempt and still good.
+    """Upload the archive and its signatures, unless an earlier attempt did and they still verify.
 
-    Returns their folder, and what lies there. Another model with the same bytes keeps its folder and its manifest.
+    Returns their folder and its verified content. Another model with the same bytes keeps its folder and manifest.
     """
     sha256, source = signed.manifest.archive_sha256, signed.manifest.source
     folder = store.folder(name, sha256)
@@ -126,7 +125,7 @@ def _published(layout: Layout, signed: Verified, store: ReleaseStore, name: str)
 
 
 def _released(layout: Layout, signed: Verified, store: ReleaseStore, folder: str) -> Verified | None:
-    """Verify what the store has beside the same archive; None where it is incomplete or not good."""
+    """Verify the stored signatures of the same archive; return None if they are incomplete or don't verify."""
     stored = Layout(layout.archive.parent / "stored" / layout.archive.name)
     names = [path.name for path in (layout.manifest, *layout.signatures)]
     if store.size(folder, layout.archive.name) != signed.manifest.archive_size:

@@ -1,4 +1,4 @@
-"""The model of a run in MLflow: fetching it, and registering it as a version."""
+"""Find and fetch the model of a run in MLflow, and register it as a version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from workloads.tracking_server import Tracking
 _FOLDER = "model"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
-# A server whose pod is being replaced is back by then.
+# Enough for a tracking server whose pod is being replaced.
 _ATTEMPTS = services.PATIENT_ATTEMPTS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunModel:
-    """A model that a run made.
+    """A model that a run logged.
 
-    `source` is its address for the registry, `location` where its files are; `model_id` is its ID where MLflow keeps it
-    as a logged model of its own.
+    `source` is its address for the registry, `location` that of its files; `model_id` is its ID if it is a logged model
+    of MLflow.
     """
 
     run_id: str
@@ -36,7 +36,7 @@ class RunModel:
 
     @property
     def identity(self) -> dict[str, str | None]:
-        """What tells it from every other model, for the manifest of a release."""
+        """The IDs that identify the model, for the manifest of a release."""
         return {"run_id": self.run_id, "model_id": self.model_id}
 
 
@@ -61,10 +61,10 @@ def find(tracking: Tracking, run_id: str) -> RunModel:
 
 
 def download(tracking: Tracking, model: RunModel, directory: Path) -> None:
-    """Fetch the model's files: they become the new directory `directory`.
+    """Fetch the model's files into the new directory `directory`.
 
     Raises:
-        WorkloadError: It has no files (`Exit.NO_RUN`), or they can't be had (`Exit.OBJECT_STORE`).
+        WorkloadError: It has no files (`Exit.NO_RUN`), or they can't be fetched (`Exit.OBJECT_STORE`).
     """
     if not artifacts.fetch(tracking, model.location, directory):
         raise WorkloadError(
@@ -74,7 +74,7 @@ def download(tracking: Tracking, model: RunModel, directory: Path) -> None:
 
 
 def version_of(tracking: Tracking, model: RunModel, name: str) -> ModelVersion | None:
-    """Return the version of the registered model `name` that `model` is, None if it is none yet.
+    """Return the version of the registered model `name` that holds `model`, or None.
 
     Raises:
         WorkloadError: MLflow is dead or refuses.
@@ -83,7 +83,7 @@ def version_of(tracking: Tracking, model: RunModel, name: str) -> ModelVersion |
 
 
 def register(tracking: Tracking, model: RunModel, name: str, tags: Mapping[str, str]) -> str:
-    """Return the version of the registered model `name` that `model` is, with `tags`; it is made if there is none.
+    """Return the version of the registered model `name` that holds `model`, with `tags`; create it if missing.
 
     Raises:
         WorkloadError: MLflow is dead or refuses.
@@ -92,7 +92,7 @@ def register(tracking: Tracking, model: RunModel, name: str, tags: Mapping[str, 
     if version is None:
         tracking.ask(lambda: _create_name(tracking, name), _ATTEMPTS)
         tracking.ask(lambda: _create_version(tracking, model, name, tags), _ATTEMPTS)
-        # Read back: an answer that was lost and asked for again must not leave us with a second version.
+        # Read back, because a retry after a lost answer may have found the version of the first attempt.
         version = version_of(tracking, model, name)
     if version is None:
         raise WorkloadError(f"MLflow made no version of {name!r}.", Exit.MLFLOW)

@@ -1,4 +1,4 @@
-"""The command of the release Job."""
+"""Command: release the best run; the release Job runs it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from workloads.signing import transit
 from workloads.signing.staging import written
 from workloads.tracking_server import Tracking
 
-# Where Kubernetes reads a container's last words: https://kubernetes.io/docs/reference/kubernetes-api/ (Container).
+# A container's termination message: https://kubernetes.io/docs/reference/kubernetes-api/ (Container).
 TERMINATION_LOG = Path("/dev/termination-log")
 _EPILOG = f"""\
 Selects the best run, packages its model, signs it with Vault, verifies it with the exported public key, uploads the
@@ -35,13 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model-name", metavar="NAME", type=options.model, required=True, help="registered model that gets the version"
     )
-    parser.add_argument("--work-dir", metavar="DIR", type=Path, default=Path("/tmp/release"), help="scratch space")  # noqa: S108 - the pod's own
+    parser.add_argument("--work-dir", metavar="DIR", type=Path, default=Path("/tmp/release"), help="scratch space")  # noqa: S108 - private to the pod
     parser.add_argument(
         "--result-file",
         metavar="FILE",
         type=Path,
         default=TERMINATION_LOG if TERMINATION_LOG.exists() else None,
-        help=f"where the result goes as JSON, too (in a pod: {TERMINATION_LOG})",
+        help=f"write the result as JSON to this file too (in a pod: {TERMINATION_LOG})",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     args = parser.parse_args(argv)

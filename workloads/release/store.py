@@ -1,4 +1,8 @@
-"""The bucket of the releases: `<model>/<sha256 of the archive>/<file>`; the manifest comes last and makes it count."""
+"""Read and write the releases bucket.
+
+Its keys are `<model>/<SHA-256 of the archive>/<file>`. The manifest is written last, and a release without one doesn't
+count.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,13 +25,13 @@ _MISSING = {"404", "NoSuchKey", "NotFound"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseStore:
-    """A bucket in an object store; every method raises a `WorkloadError` with `Exit.OBJECT_STORE` where it is dead."""
+    """The releases bucket; every method raises `WorkloadError` with `Exit.OBJECT_STORE` if the object store is dead."""
 
     bucket: str
     client: Any
 
     def folder(self, model: str, sha256: str, owner: str | None = None) -> str:
-        """Return the prefix of a release's keys; `owner` tells it from another model's release of the same bytes."""
+        """Return the prefix of a release's keys; `owner` separates releases of the same bytes by different models."""
         return f"{model}/{sha256}-{owner}" if owner else f"{model}/{sha256}"
 
     def folders(self, model: str) -> Iterator[str]:
@@ -41,16 +45,16 @@ class ReleaseStore:
                     yield entry["Prefix"].rstrip("/")
 
     def uri(self, folder: str, name: str) -> str:
-        """Return the address of a file."""
+        """Return the S3 address of a file."""
         return f"s3://{self.bucket}/{folder}/{name}"
 
     def check(self) -> None:
-        """Ask for the bucket, so that a dead store is found out before the work."""
+        """Ask for the bucket, to find a dead object store before the work starts."""
         with self._errors():
             self.client.head_bucket(Bucket=self.bucket)
 
     def size(self, folder: str, name: str) -> int | None:
-        """Return the size of a stored file in bytes, None where there is none."""
+        """Return the size of a stored file in bytes, or None if it is missing."""
         with self._errors():
             try:
                 return self.client.head_object(Bucket=self.bucket, Key=f"{folder}/{name}")["ContentLength"]
@@ -60,7 +64,7 @@ class ReleaseStore:
                 raise
 
     def read(self, folder: str, name: str) -> bytes | None:
-        """Return the content of a small stored file, None where there is none."""
+        """Return the content of a small stored file, or None if it is missing."""
         with self._errors():
             try:
                 return self.client.get_object(Bucket=self.bucket, Key=f"{folder}/{name}")["Body"].read()
@@ -70,15 +74,15 @@ class ReleaseStore:
                 raise
 
     def upload(self, folder: str, files: Sequence[Path]) -> None:
-        """Store `files` in their order, each one whole or not at all."""
+        """Upload `files` in order, each completely or not at all."""
         for path in files:
             with self._errors():
                 self.client.upload_file(str(path), self.bucket, f"{folder}/{path.name}", Config=_TRANSFER)
             if self.size(folder, path.name) != path.stat().st_size:
-                raise WorkloadError(f"{self.uri(folder, path.name)} was not stored whole.", Exit.OBJECT_STORE)
+                raise WorkloadError(f"{self.uri(folder, path.name)} was not stored completely.", Exit.OBJECT_STORE)
 
     def download(self, folder: str, path: Path) -> None:
-        """Fetch the file that is named as `path`."""
+        """Download the file of the same name to `path`."""
         with self._errors():
             self.client.download_file(self.bucket, f"{folder}/{path.name}", str(path), Config=_TRANSFER)
 
@@ -91,10 +95,10 @@ class ReleaseStore:
 
 
 def from_environment() -> ReleaseStore:
-    """Return the store that the environment names: the bucket's variable, and boto3's own."""
+    """Return the store of the environment variables: the bucket's, and those of boto3."""
     bucket = require_env(Env.RELEASES_BUCKET, "the bucket of the releases")
     try:
         return ReleaseStore(bucket=bucket, client=s3.connect())
-    # A ValueError is an address that is none.
+    # boto3 raises ValueError for an invalid address.
     except (*s3.ERRORS, ValueError) as error:
         raise s3.failure(bucket, error) from error

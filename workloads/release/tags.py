@@ -19,7 +19,7 @@ KEY_FINGERPRINT: Final = "aegis.key.fingerprint"
 def of(layout: Layout, verified: Verified, uris: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a verified archive; `uris` are the addresses of the uploaded files by name."""
     return {
-        # First, as it is what a later release of the same version is held against.
+        # First, because a later release of the same version is compared with it.
         CONTENT_SHA256: verified.manifest.content_sha256,
         ARCHIVE_URI: uris[layout.archive.name],
         MANIFEST_URI: uris[layout.manifest.name],

@@ -1,5 +1,5 @@
-"""A model directory becomes a reproducible archive, signed by Vault's transit engine and verified offline.
+"""Package a model directory as a reproducible archive, sign it with Vault's transit engine and verify it offline.
 
 `packing` packages and signs, with `archive`, `manifest`, `signatures` and `transit`; `verification` verifies, with
-`reader`. The modules `package`, `sign`, `verify` and `package_and_sign` are the commands.
+`reader`. `commands` holds the commands, which `__main__` and a module for each of them run.
 """

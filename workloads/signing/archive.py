@@ -1,4 +1,4 @@
-"""Writes the reproducible `tar.gz` of a model directory in one pass that also takes every digest.
+"""Write the reproducible `tar.gz` of a model directory in one pass that also computes every digest.
 
 One thread reads, one hashes the files, one hashes the archive and one writes it, over a few shared buffers. The tar
 headers are POSIX pax with fixed owner, mode and time, so that only names and contents decide the bytes.
@@ -20,11 +20,11 @@ from workloads.signing.workers import Pool, Slab, Worker
 
 FILE_MODE = 0o644
 TAR_BLOCK = 512
-# POSIX tar ends with two zero blocks, and readers of tapes expect whole records of 20 blocks.
+# POSIX tar ends with two zero blocks; tape readers expect whole records of 20 blocks.
 TAR_RECORD = 20 * TAR_BLOCK
 
 
-# Called with the bytes done and the bytes in all.
+# Called with the bytes done and the total bytes.
 Progress = Callable[[int, int], object]
 
 
@@ -47,15 +47,15 @@ class Packed:
 
 
 def no_progress(done: int, total: int) -> None:
-    """Report to nobody."""
+    """Ignore the progress."""
 
 
 def write_archive(model_dir: Path, output: BinaryIO, progress: Progress = no_progress) -> Packed:
-    """Write the archive of `model_dir` to `output`, an unbuffered file, telling `progress` how far it is.
+    """Write the archive of `model_dir` to `output`, an unbuffered file, and report to `progress`.
 
     Raises:
-        WorkloadError: The directory holds what cannot be packaged, or it changed meanwhile.
-        OSError: `output` cannot be written.
+        WorkloadError: The directory holds something that can't be packaged, or it changed meanwhile.
+        OSError: `output` can't be written.
     """
     files = scan(model_dir)
     with ExitStack() as stack:
@@ -79,7 +79,7 @@ def tar_header(name: str, size: int) -> bytes:
 
 
 class _ArchiveWriter:
-    """The reading thread's side of the pipeline."""
+    """The reading thread of the pipeline."""
 
     def __init__(self, stack: ExitStack, output: BinaryIO) -> None:
         self._descriptor = output.fileno()
@@ -150,13 +150,13 @@ class _ArchiveWriter:
 
 
 def _fill(stream: BinaryIO, slab: Slab, limit: int) -> int:
-    wanted = slab.view[:limit]
+    buffer = slab.view[:limit]
     filled = 0
-    while filled < len(wanted):
-        got = os.readv(stream.fileno(), [wanted[filled:]])
-        if not got:
+    while filled < len(buffer):
+        size = os.readv(stream.fileno(), [buffer[filled:]])
+        if not size:
             break
-        filled += got
+        filled += size
     return filled
 
 

@@ -1,4 +1,4 @@
-"""What lies in the folder already and is not ours to replace: it is found before anything changes."""
+"""Check the files that already lie in the folder before anything is replaced."""
 
 import contextlib
 from collections.abc import Mapping
@@ -8,8 +8,7 @@ from contracts import Exit
 from workloads.cli import WorkloadError, file_error
 from workloads.signing import manifest as manifests
 from workloads.signing import oms
-from workloads.signing.errors import NotVerifiedError
-from workloads.signing.inputs import read_regular
+from workloads.signing.inputs import NotVerifiedError, read_regular
 from workloads.signing.keys import parse
 from workloads.signing.layout import Layout
 
@@ -17,27 +16,27 @@ _LARGEST_KEY = 1 << 20
 
 
 def check_replaceable(layout: Layout) -> None:
-    """Check that everything beside an archive may be replaced.
+    """Check that every file of an archive may be replaced.
 
     Raises:
-        WorkloadError: A directory is in the way, or `model.sig`, a name that others use too, is not this archive's.
+        WorkloadError: A directory is in the way, or `model.sig`, a common name, doesn't belong to this archive.
     """
     for path in (layout.archive, layout.manifest, *layout.signatures):
         _check_no_directory(path)
     if not _is_own(layout):
         raise WorkloadError(
-            f"{layout.model_signature} is not the signature of what {layout.manifest.name} lists: move it away, "
+            f"{layout.model_signature} is not the signature of the files in {layout.manifest.name}: move it away, "
             "or give the archive another name.",
             Exit.USAGE,
         )
 
 
 def place_public_keys(public_keys: Mapping[Path, bytes], layout: Layout) -> None:
-    """Write each key's PEM unless it is there; a key is never replaced, since other archives are verified with it.
+    """Write each key's PEM if it is missing; never replace a key, because other archives are verified with it.
 
     Raises:
         WorkloadError: A file of that name holds another key.
-        OSError: It cannot be written.
+        OSError: A file can't be written.
     """
     for path, pem in public_keys.items():
         part = layout.hidden()
@@ -51,10 +50,10 @@ def place_public_keys(public_keys: Mapping[Path, bytes], layout: Layout) -> None
 
 
 def check_public_keys(public_keys: Mapping[Path, bytes]) -> None:
-    """Check that no other key lies where these will be.
+    """Check that no file of these names holds another key.
 
     Raises:
-        WorkloadError: One does.
+        WorkloadError: A file does.
     """
     for path, pem in public_keys.items():
         try:
@@ -65,8 +64,8 @@ def check_public_keys(public_keys: Mapping[Path, bytes]) -> None:
             found = b""
         if found != pem:
             raise WorkloadError(
-                f"{path} is not the key that signs now: other archives here may be verified with it. "
-                "Sign in a folder of its own for each key.",
+                f"{path} is not the key that signs now, and other archives may be verified with it: "
+                "use a separate folder for each key.",
                 Exit.USAGE,
             )
 
@@ -77,7 +76,7 @@ def _check_no_directory(path: Path) -> None:
     except OSError as error:
         raise file_error(path, "written", error) from error
     if blocked:
-        raise WorkloadError(f"{path} is a directory: a file of that name is to be written.", Exit.USAGE)
+        raise WorkloadError(f"{path} is a directory, but a file of that name must be written.", Exit.USAGE)
 
 
 def _is_own(layout: Layout) -> bool:

@@ -2,12 +2,14 @@
 
 Format: sigstore/protobuf-specs `Bundle` with a `messageSignature`, and a public key's hint in place of a certificate.
 Nothing is in a transparency log, so verify with `--insecure-ignore-tlog=true`.
+
+Not made with sigstore-models, whose model requires `tlogEntries`: that would change the bytes, which verification
+compares, and its import takes as long as that of the whole command.
 """
 
 import base64
 
-from workloads.signing.encoding import decode, parse_json, to_json
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError, decode, parse_json, to_json
 from workloads.signing.keys import PublicKey
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -28,10 +30,10 @@ def make(key: PublicKey, digest: bytes, signature: bytes) -> bytes:
 
 
 def check(content: bytes, *, name: str, key: PublicKey, digest: bytes) -> None:
-    """Check that a bundle signs `digest` with `key`, and says nothing else: it has the form that `make` gives it.
+    """Check that a bundle signs `digest` with `key`, in exactly the form that `make` writes.
 
     Raises:
-        NotVerifiedError: It does not; `name` is what the reason calls the bundle.
+        NotVerifiedError: It doesn't; the reason calls the bundle `name`.
     """
     fields = parse_json(content, name)
     try:
@@ -41,8 +43,8 @@ def check(content: bytes, *, name: str, key: PublicKey, digest: bytes) -> None:
     except (KeyError, TypeError) as error:
         raise NotVerifiedError(f"{name} is not a Sigstore bundle of a blob: {error} is missing or wrong.") from error
     if claimed != digest:
-        raise NotVerifiedError(f"{name} signs another digest than the archive's.")
+        raise NotVerifiedError(f"{name} signs a different digest than the archive's.")
     if not key.accepts(signature, digest):
         raise NotVerifiedError(f"{name} holds no valid signature of {key.name}.")
     if content != make(key, digest, signature):
-        raise NotVerifiedError(f"{name} is not a {MEDIA_TYPE} of {key.name} as signing writes it.")
+        raise NotVerifiedError(f"{name} is not a {MEDIA_TYPE} of {key.name} in the form that signing writes.")

@@ -1,6 +1,6 @@
-"""A gzip stream whose compression follows what the bytes are: DEFLATE for text, stored blocks for weights.
+"""A gzip stream that compresses only what shrinks: DEFLATE for text, stored blocks for weights.
 
-Measured on one core of a 2-core AMD EPYC virtual machine, MiB per second of input and the size left:
+MiB of input per second, and the compressed size relative to it, on one core of a 2-core AMD EPYC virtual machine:
 
 | data | zlib 6 (gzip) | zlib 1 | ISA-L 1 | stored |
 | --- | --- | --- | --- | --- |
@@ -11,8 +11,8 @@ Measured on one core of a 2-core AMD EPYC virtual machine, MiB per second of inp
 | Python code | 18, 0.21 | 68, 0.26 | 423, 0.25 | |
 
 So ISA-L at level 1 compresses what shrinks well, and everything else is stored. zlib-ng lies between zlib and ISA-L and
-would be one more library. ISA-L picks its code by the CPU: the same input gives the same bytes with the same toolchain
-on the same kind of CPU, and the manifest's content digest compares archives across them.
+would be one more library. ISA-L picks its code by the CPU: the same input gives the same bytes only with the same
+toolchain on the same kind of CPU. To compare archives across machines, use the manifest's content digest.
 """
 
 import os
@@ -23,11 +23,11 @@ from isal import isal_zlib
 
 from workloads.signing.workers import BLOCK_BYTES
 
-# RFC 1952: deflate, no flags, no time, no extra flags, unknown operating system. Nothing in it varies.
+# RFC 1952: deflate, no flags, no time, no extra flags, unknown operating system. Always the same.
 GZIP_HEADER = bytes.fromhex("1f8b08000000000000ff")
 GZIP_TRAILER = struct.Struct("<II")
 LEVEL = 1
-# Weights that shrink to 80 % would cost some twenty times the CPU time of storing them.
+# Compressing weights, which shrink to 80 %, would cost some twenty times the CPU time of storing them.
 WORTHWHILE_RATIO = 0.6
 SAMPLE_BYTES = 65536
 _STORED_BLOCK = struct.Struct("<BHH")
@@ -47,7 +47,7 @@ def is_worth_compressing(descriptor: int, size: int) -> bool:
 
 
 class GzipStream:
-    """Writes one gzip member through `emit`, which gets buffers in order and a callback for when they are used up."""
+    """One gzip member, written through `emit`, which takes buffers in order and a callback for when it is done."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -57,18 +57,18 @@ class GzipStream:
         emit([GZIP_HEADER], None)
 
     def compress(self, data: bytes | memoryview) -> None:
-        """Append `data` as DEFLATE blocks; `data` may be reused at once."""
+        """Append `data` as DEFLATE blocks; the caller may reuse `data` at once."""
         self._count(data)
         if compressed := self._deflater.compress(data):
             self._emit([compressed], None)
 
     def store(self, data: memoryview, done: Callable[[], object]) -> None:
-        """Append `data` as stored blocks without a copy; it must stay as it is until `done` is called."""
+        """Append `data` as stored blocks without a copy; `data` must not change until `done` is called."""
         self._count(data)
-        # A flush ends on a byte border, and the next compressor knows nothing of the bytes before it.
-        border = self._deflater.flush(isal_zlib.Z_SYNC_FLUSH)
+        # A flush ends on a byte boundary, and a new compressor never refers to the bytes before it.
+        flushed = self._deflater.flush(isal_zlib.Z_SYNC_FLUSH)
         self._deflater = _deflater()
-        self._emit([border, *_stored_blocks(data)], done)
+        self._emit([flushed, *_stored_blocks(data)], done)
 
     def close(self) -> None:
         """Write the last block and the trailer."""

@@ -1,4 +1,4 @@
-"""Says what is wrong with a tar stream that is not the expected one; it decides nothing."""
+"""Explain how a tar stream differs from the expected one, for messages only: nothing is decided here."""
 
 import tarfile
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ _KINDS = {
     tarfile.FIFOTYPE: "a named pipe",
     tarfile.DIRTYPE: "a directory",
 }
-# Longer names than any file system has are not worth reading for a message.
+# In bytes. No file system has longer names, and a message needs no more.
 _LONGEST_PAX_BYTES = 65536
 
 
 def explain(found: bytes, take: Callable[[int], bytes], files: Sequence[PackedFile], position: int) -> str:
-    """Return why the header blocks `found` don't belong where the file number `position` should come.
+    """Return why the header blocks `found` are not those of file number `position`.
 
     `take` returns the bytes that follow.
     """
@@ -29,7 +29,7 @@ def explain(found: bytes, take: Callable[[int], bytes], files: Sequence[PackedFi
     try:
         info, name = _header(found, take)
     except (tarfile.HeaderError, UnicodeError, ValueError):
-        return "the archive is damaged: it is no tar stream where a file should begin"
+        return "the archive is damaged: it has no tar header where a file should begin"
     if info.type in _KINDS:
         return f"the archive holds {_KINDS[info.type]}, {name!r}: only regular files are allowed"
     if info.type not in tarfile.REGULAR_TYPES:
@@ -46,10 +46,10 @@ def _misplaced(name: str, size: int, files: Sequence[PackedFile], position: int)
         return f"the archive holds {name}, which is not in the manifest"
     expected = files[position]
     if expected.path != name:
-        return f"{expected.path} is missing in the archive, or not in its place"
+        return f"{expected.path} is missing in the archive, or misplaced"
     if expected.size != size:
         return f"{name} has {size} bytes in the archive and {expected.size} in the manifest"
-    return f"the archive's header of {name} is not as the packaging writes it"
+    return f"the archive's header of {name} is not in the form that packaging writes"
 
 
 def _header(found: bytes, take: Callable[[int], bytes]) -> tuple[tarfile.TarInfo, str]:

@@ -1,4 +1,4 @@
-"""Writes the files of an archive into a hidden directory, which gets its name only when all of them are verified."""
+"""Extract an archive into a hidden directory, which gets its name only when every file in it is verified."""
 
 import os
 import secrets
@@ -15,7 +15,7 @@ from workloads.signing.workers import Worker
 
 
 class Nowhere:
-    """Extracts nothing."""
+    """A target that extracts nothing."""
 
     def write(self, file: PackedFile, piece: memoryview) -> None:
         """Drop the piece."""
@@ -25,12 +25,12 @@ class Nowhere:
 
 
 class Extraction:
-    """Extracts to `directory`, which must not exist or be empty; unless `finish` is reached nothing is left.
+    """A target that extracts to `directory`, which must be missing or empty; without `finish` nothing is left.
 
-    A directory that is there stays the one that it is, such as a mount point: the files are made ready inside of it.
+    An existing directory, such as a mount point, is kept: the files are prepared inside it.
 
     Raises:
-        WorkloadError: `directory` is not empty, or it can't be written.
+        WorkloadError: `directory` is not empty or can't be written.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -56,12 +56,12 @@ class Extraction:
         shutil.rmtree(self._part, ignore_errors=True)
 
     def write(self, file: PackedFile, piece: memoryview) -> None:
-        """Append `piece` to `file`, whose pieces come one after the other."""
+        """Append `piece` to `file`; all pieces of a file must come in a row."""
         with written(self._directory):
             self._writer.do(partial(self._append, file, piece))
 
     def finish(self) -> None:
-        """Give the directory its name: everything in it is verified."""
+        """Give the directory its name, because everything in it is verified."""
         with written(self._directory):
             self._writer.finish()
             self._close()
@@ -72,12 +72,12 @@ class Extraction:
                 self._part.rename(self._directory)
 
     def _check_empty(self) -> None:
-        there = set(self._directory.iterdir()) if self._inside else self._directory.exists()
-        if there and there != {self._part}:
+        existing = set(self._directory.iterdir()) if self._inside else self._directory.exists()
+        if existing and existing != {self._part}:
             raise WorkloadError(f"{self._directory} exists and is not empty: extract to a new directory.", Exit.USAGE)
 
     def _move_entries(self) -> None:
-        """Bring each verified file and folder out of the hidden one, or none of them."""
+        """Move every verified file and folder out of the hidden directory, or none."""
         waiting = [entry.name for entry in self._part.iterdir()]
         moved: list[str] = []
         try:

@@ -11,7 +11,7 @@ from workloads.cli import WorkloadError
 
 SUFFIX = ".tar.gz"
 _MANIFEST_SIGNATURE = ".manifest.json.sig"
-# In bytes: what Linux's file systems take (NAME_MAX), less the longest ending.
+# In bytes: NAME_MAX of Linux's file systems, less the longest suffix.
 _LONGEST_NAME = 255 - len(_MANIFEST_SIGNATURE)
 
 
@@ -20,7 +20,7 @@ class Layout:
     """An archive's path and the paths of everything that is written beside it.
 
     Raises:
-        WorkloadError: The path is not one of an archive, or its name leaves no room for the endings.
+        WorkloadError: The path isn't that of an archive, or its name leaves no room for the suffixes.
     """
 
     archive: Path
@@ -28,13 +28,13 @@ class Layout:
     def __post_init__(self) -> None:
         name = self.archive.name
         if not name.endswith(SUFFIX) or name == SUFFIX:
-            raise WorkloadError(f"{self.archive} is not a name of an archive: it must end in {SUFFIX}.", Exit.USAGE)
+            raise WorkloadError(f"{self.archive} is not the name of an archive: it must end in {SUFFIX}.", Exit.USAGE)
         # The names beside `a.tar.gz.tar.gz` would be those beside `a.tar.gz`.
         if SUFFIX in name.removesuffix(SUFFIX):
-            raise WorkloadError(f"{self.archive} is not a name of an archive: {SUFFIX} is in it twice.", Exit.USAGE)
+            raise WorkloadError(f"{self.archive} is not the name of an archive: it holds {SUFFIX} twice.", Exit.USAGE)
         if (size := len(os.fsencode(name))) > _LONGEST_NAME:
             raise WorkloadError(
-                f"The archive's name {name[:20]}... has {size} bytes: {_LONGEST_NAME} at most are allowed.", Exit.USAGE
+                f"The archive's name {name[:20]}... must have at most {_LONGEST_NAME} bytes, got {size}.", Exit.USAGE
             )
 
     @property
@@ -49,12 +49,12 @@ class Layout:
 
     @property
     def manifest(self) -> Path:
-        """What is in the archive and where it came from."""
+        """The manifest: the archive's content and origin."""
         return self._beside(".manifest.json")
 
     @property
     def manifest_signature(self) -> Path:
-        """The manifest's own base64 DER signature."""
+        """The base64 DER signature of the manifest."""
         return self._beside(_MANIFEST_SIGNATURE)
 
     @property
@@ -64,12 +64,12 @@ class Layout:
 
     @property
     def signatures(self) -> tuple[Path, ...]:
-        """Every file that is worthless without the archive, the manifest aside."""
+        """Every file that is worthless without the archive, except the manifest."""
         return self.signature, self.bundle, self.manifest_signature, self.model_signature
 
     @property
     def next_manifest(self) -> Path:
-        """Where a manifest waits for its archive; it is there only while both are replaced."""
+        """The name of a manifest that waits for its archive, used only while both are replaced."""
         return self.archive.with_name(f"{self._hidden_prefix}.manifest")
 
     def public_key(self, version: int) -> Path:
@@ -77,16 +77,16 @@ class Layout:
         return self.archive.with_name(f"cosign-v{version}.pub")
 
     def hidden(self) -> Path:
-        """Return a new name for a file in the making."""
+        """Return a new name for an unfinished file."""
         return self.archive.with_name(f"{self._hidden_prefix}.{secrets.token_hex(8)}.part")
 
     def leftovers(self) -> list[Path]:
-        """Return the files in the making that are there; nobody's while the archive has no other writer."""
+        """Return the unfinished files; they are abandoned if the archive has no other writer."""
         return list(self.archive.parent.glob(f"{self._hidden_prefix}.*.part"))
 
     @property
     def _hidden_prefix(self) -> str:
-        # Of one length, however long the archive's name is.
+        # A digest has the same length for every archive's name.
         return f".aegis-{hashlib.sha256(os.fsencode(self.archive.name)).hexdigest()[:16]}"
 
     def _beside(self, suffix: str) -> Path:

@@ -1,8 +1,8 @@
-"""One writer at a time for an archive and what lies beside it.
+"""A lock that allows one writer at a time for an archive and the files beside it.
 
 The lock is a name in Linux's abstract socket namespace (unix(7)): no file is left behind, the kernel frees it when the
-process ends in any way, and it tells the loser which process holds it. It holds among the processes of one machine
-or container; what another machine writes to a shared file system is found out by the verification.
+process ends in any way, and it tells the loser which process holds it. It works among the processes of one machine or
+container; verification detects what another machine writes to a shared file system.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from pathlib import Path
 from contracts import Exit
 from workloads.cli import WorkloadError, file_error
 
-# What the kernel tells of a peer: its process, user and group (socket(7), SO_PEERCRED).
+# The process, user and group of a peer (socket(7), SO_PEERCRED).
 _CREDENTIALS = struct.Struct("3i")
 
 
 @contextlib.contextmanager
 def only_writer(path: Path) -> Iterator[None]:
-    """Be the only process that writes `path`.
+    """Hold the lock of `path`.
 
     Raises:
-        WorkloadError: Another one is at it, or the folder of `path` is missing.
+        WorkloadError: Another process holds it, or the folder of `path` is missing.
     """
     address = _address(path)
     with socket.socket(socket.AF_UNIX) as holder:
@@ -33,14 +33,14 @@ def only_writer(path: Path) -> Iterator[None]:
             holder.bind(address)
         except OSError as error:
             raise WorkloadError(
-                f"{path} is being written by {_who(address)}: wait for it, or write somewhere else.", Exit.USAGE
+                f"{path} is being written by {_who(address)}: wait for it, or write to another path.", Exit.USAGE
             ) from error
         holder.listen()
         yield
 
 
 def _address(path: Path) -> str:
-    """Return the name of the lock: the same for each way to write the path of the same file."""
+    """Return the name of the lock, the same for every spelling of the path."""
     try:
         folder = path.parent.stat()
     except OSError as error:

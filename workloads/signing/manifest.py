@@ -1,6 +1,6 @@
-"""The manifest beside an archive: what is in it, where the model came from, and which key signed it.
+"""The manifest beside an archive: its files, the origin of the model, and the key that signed it.
 
-It is signed itself, so that a verifier can hold the archive's stream against it from the first byte on.
+The manifest is signed too, so a verifier can check the archive's stream against it from the first byte.
 """
 
 import hashlib
@@ -10,8 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from workloads.signing.archive import Packed, PackedFile
-from workloads.signing.encoding import parse_json, to_json
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError, parse_json, to_json
 from workloads.signing.tree import DEEPEST, is_text
 
 SCHEMA = "aegis.model-archive/v1"
@@ -30,9 +29,9 @@ class SigningKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What an archive holds and where it came from.
+    """The content and origin of an archive.
 
-    `source` is free-form: the MLflow run, its metrics and the git commit. `key` is missing until it is signed.
+    `source` is free-form: the MLflow run, its metrics and the git commit. `key` is None until the archive is signed.
     """
 
     model: str
@@ -44,9 +43,9 @@ class Manifest:
 
     @property
     def content_sha256(self) -> str:
-        """One digest of all files: the SHA-256 of the text that `sha256sum` would print for them, in order.
+        """One digest of all files: the SHA-256 of their listing by `sha256sum`, in order.
 
-        It does not depend on the compression, so it compares archives that were made on different machines.
+        It doesn't depend on the compression, so it is the same for archives made on different machines.
         """
         return content_digest(self.files)
 
@@ -88,7 +87,7 @@ def parse(content: bytes, name: str) -> Manifest:
     """Read a manifest file.
 
     Raises:
-        NotVerifiedError: It is no manifest of this schema, or it names paths that no archive may hold.
+        NotVerifiedError: It isn't a manifest of this schema, or it names paths that an archive must not hold.
     """
     fields = parse_json(content, name)
     if fields.get("schema") != SCHEMA:
@@ -108,12 +107,12 @@ def parse(content: bytes, name: str) -> Manifest:
     if paths != sorted(set(paths)):
         raise NotVerifiedError(f"{name} lists a file twice or not in order.")
     if manifest.to_bytes() != content:
-        raise NotVerifiedError(f"{name} does not have the form in which manifests are written.")
+        raise NotVerifiedError(f"{name} is not in the form in which manifests are written.")
     return manifest
 
 
 def path_problem(path: str) -> str | None:
-    """Return why `path` may not be in an archive, or None."""
+    """Return why an archive must not hold `path`, or None if it may."""
     parts = path.split("/")
     if path.startswith("/"):
         return "is an absolute path"

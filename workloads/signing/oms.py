@@ -1,7 +1,7 @@
 """The OpenSSF model signature (OMS v1) of a model directory, as `model_signing verify key` reads it.
 
 Format: https://github.com/ossf/model-signing-spec as model-signing 1.1.1 implements it: a DSSE envelope in a Sigstore
-bundle, over an in-toto statement with the digest of each file. The digests are the ones taken while packaging.
+bundle, over an in-toto statement with the digest of each file, as computed while packaging.
 """
 
 import base64
@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from workloads.signing import bundle
 from workloads.signing.archive import PackedFile
-from workloads.signing.encoding import decode, parse_json, to_json
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError, decode, parse_json, to_json
 from workloads.signing.keys import PublicKey
 
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -44,7 +43,7 @@ def statement(model: str, files: Sequence[PackedFile]) -> bytes:
 
 
 def digest_to_sign(payload: bytes) -> bytes:
-    """Return the SHA-256 of the payload's DSSE pre-authentication encoding, which is what gets signed."""
+    """Return the digest to sign: the SHA-256 of the payload's DSSE pre-authentication encoding."""
     encoded = b"DSSEv1 %d %s %d %s" % (len(_PAYLOAD_TYPE), _PAYLOAD_TYPE.encode(), len(payload), payload)
     return hashlib.sha256(encoded).digest()
 
@@ -55,22 +54,22 @@ def make(key: PublicKey, payload: bytes, signature: bytes) -> bytes:
 
 
 def check(content: bytes, *, name: str, key: PublicKey, model: str, files: Sequence[PackedFile]) -> None:
-    """Check that a signature file signs exactly `files` with `key`, and says nothing else: it is as `make` writes it.
+    """Check that a signature file signs exactly `files` with `key`, in exactly the form that `make` writes.
 
     Raises:
-        NotVerifiedError: It does not; `name` is what the reason calls the file.
+        NotVerifiedError: It doesn't; the reason calls the file `name`.
     """
     payload, signature = _signed(content, name)
     if not key.accepts(signature, digest_to_sign(payload)):
         raise NotVerifiedError(f"{name} holds no valid signature of {key.name}.")
     if payload != statement(model, files):
-        raise NotVerifiedError(f"{name} signs other files than the manifest.")
+        raise NotVerifiedError(f"{name} signs different files than the manifest.")
     if content != make(key, payload, signature):
-        raise NotVerifiedError(f"{name} is not a model signature of {key.name} as signing writes it.")
+        raise NotVerifiedError(f"{name} is not a model signature of {key.name} in the form that signing writes.")
 
 
 def signs(content: bytes, model: str, files: Sequence[PackedFile]) -> bool:
-    """Tell whether `content` is a signature file that `make` wrote for `files`, with whatever key."""
+    """Tell whether `content` is a signature file that `make` wrote for `files`, with any key."""
     try:
         payload, signature = _signed(content, "it")
         hint = parse_json(content, "it")["verificationMaterial"]["publicKey"]["hint"]

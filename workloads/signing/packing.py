@@ -1,4 +1,4 @@
-"""Packaging and signing as functions: what the commands and the release Job call."""
+"""Package and sign, for the commands and the release Job."""
 
 import contextlib
 import dataclasses
@@ -12,21 +12,20 @@ from workloads.cli import WorkloadError
 from workloads.signing import beside, signatures
 from workloads.signing import manifest as manifests
 from workloads.signing.archive import Progress, no_progress, write_archive
-from workloads.signing.errors import NotVerifiedError
-from workloads.signing.inputs import open_regular, problem, read_regular
+from workloads.signing.inputs import NotVerifiedError, open_regular, problem, read_regular
+from workloads.signing.keys import KeyRing, Signer
 from workloads.signing.layout import Layout
 from workloads.signing.lock import only_writer
 from workloads.signing.manifest import Manifest
-from workloads.signing.signer import KeyRing, Signer
 from workloads.signing.staging import publish, staged, written
 from workloads.signing.tree import is_text
 
 
 def package(model_dir: Path, out: Path, source: Mapping[str, Any], progress: Progress = no_progress) -> Manifest:
-    """Write the archive of `model_dir` to `out`, and its manifest beside it; old signatures there are removed.
+    """Write the archive of `model_dir` to `out` with its manifest, and remove the signatures of an earlier archive.
 
     Raises:
-        WorkloadError: The directory can't be packaged or `out` can't be written; `out` is as it was.
+        WorkloadError: The directory can't be packaged or `out` can't be written; `out` is unchanged.
     """
     layout = _layout(model_dir, out)
     with _writing(layout), staged(layout) as archive:
@@ -39,11 +38,11 @@ def package(model_dir: Path, out: Path, source: Mapping[str, Any], progress: Pro
 def package_and_sign(
     model_dir: Path, out: Path, source: Mapping[str, Any], signer: Signer, progress: Progress = no_progress
 ) -> Manifest:
-    """Write the archive of `model_dir` to `out` with everything that proves it; Vault is asked before the work starts.
+    """Write the archive of `model_dir` to `out` with its manifest and signatures; ask Vault before the work starts.
 
     Raises:
-        WorkloadError: As `package`, or Vault is dead or refuses, or another key's file is in the folder; `out` and its
-            signatures are as they were.
+        WorkloadError: As `package`, or Vault is dead or refuses, or a key file in the folder is another key; `out` and
+            its signatures are unchanged.
     """
     layout = _layout(model_dir, out)
     with _writing(layout):
@@ -58,11 +57,11 @@ def package_and_sign(
 
 
 def sign(out: Path, signer: Signer) -> Manifest:
-    """Sign an archive that `package` wrote; signing again, as after a rotation of the key, replaces the signatures.
+    """Sign an archive that `package` wrote, replacing earlier signatures, such as after a rotation of the key.
 
     Raises:
-        WorkloadError: It isn't the archive of its manifest, or Vault is dead or refuses, or another key's file is in
-            the folder; the old files stay.
+        WorkloadError: It isn't the archive of its manifest, or Vault is dead or refuses, or a key file in the folder is
+            another key; the old files stay.
     """
     layout = Layout(out)
     with _writing(layout):
@@ -94,11 +93,11 @@ def _layout(model_dir: Path, out: Path) -> Layout:
     layout = Layout(out)
     try:
         packages_itself = out.resolve().is_relative_to(model_dir.resolve())
-    # A RuntimeError is a link that leads to itself.
+    # A RuntimeError means a symbolic link that points to itself.
     except (OSError, RuntimeError) as error:
-        raise WorkloadError(f"{model_dir} or {out} leads nowhere: {error}", Exit.USAGE) from error
+        raise WorkloadError(f"{model_dir} or {out} can't be resolved: {error}", Exit.USAGE) from error
     if packages_itself:
-        raise WorkloadError(f"{out} lies in the model directory {model_dir}: it would package itself.", Exit.USAGE)
+        raise WorkloadError(f"{out} is inside the model directory {model_dir}, so it would package itself.", Exit.USAGE)
     return layout
 
 
@@ -111,7 +110,7 @@ def _model_name(model_dir: Path) -> str:
 
 @contextlib.contextmanager
 def _writing(layout: Layout) -> Iterator[None]:
-    """Be the only writer of an archive, and start from a state that no killed writer left behind."""
+    """Lock an archive for writing, and clean up after a killed writer."""
     with only_writer(layout.archive), written(layout.archive):
         for part in layout.leftovers():
             part.unlink(missing_ok=True)
@@ -121,15 +120,15 @@ def _writing(layout: Layout) -> Iterator[None]:
 
 
 def _settle(layout: Layout) -> None:
-    """Give a manifest that a killed writer left behind to its archive, if that came."""
+    """Keep the waiting manifest of a killed writer if its archive was placed, else remove it."""
     try:
         waiting = manifests.parse(read_regular(layout.next_manifest), layout.next_manifest.name)
-        came = sha256_of(layout.archive) == waiting.archive_sha256
+        placed = sha256_of(layout.archive) == waiting.archive_sha256
     except FileNotFoundError:
         return
     except (OSError, WorkloadError):
-        came = False
-    if came:
+        placed = False
+    if placed:
         layout.next_manifest.replace(layout.manifest)
     else:
         layout.next_manifest.unlink(missing_ok=True)

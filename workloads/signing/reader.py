@@ -1,8 +1,8 @@
-"""Reads the archives that `archive` writes and nothing else: a tar stream in gzip, byte by byte as expected.
+"""Read only archives that `archive` writes: a tar stream in gzip, compared byte by byte.
 
-Nothing in the stream decides what happens: the manifest says which file comes next, and the reader takes only the
-header that the packaging would have written for it. What else a tar file may hold (links, devices, other paths,
-duplicates) never reaches a file system; `diagnosis` only names it.
+The stream decides nothing: the manifest says which file comes next, and the reader accepts only the header that
+packaging would have written for it. Links, devices, other paths and duplicates never reach the file system; `diagnosis`
+only names them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,18 +12,18 @@ from isal import igzip_lib, isal_zlib
 from workloads.signing import diagnosis
 from workloads.signing.archive import TAR_BLOCK, TAR_RECORD, PackedFile, tar_header
 from workloads.signing.compression import GZIP_HEADER, GZIP_TRAILER
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 
 _PIECE_BYTES = 1 << 20
 
 
 def contents(stream: "PlainStream", files: Sequence[PackedFile]) -> Iterator[tuple[PackedFile, memoryview]]:
-    """Yield the content of `files` in pieces, an empty one for an empty file, to the end of the archive.
+    """Yield the content of `files` in pieces, an empty piece for an empty file, to the end of the archive.
 
-    A piece says nothing about whether it is what was signed: compare the digests.
+    The pieces are not verified: compare their digests.
 
     Raises:
-        NotVerifiedError: The archive isn't exactly one of `files`, in their order.
+        NotVerifiedError: The archive doesn't hold exactly `files`, in this order.
     """
     for position, file in enumerate(files):
         expected = tar_header(file.path, file.size)
@@ -53,7 +53,7 @@ def _check_end(stream: "PlainStream", files: Sequence[PackedFile]) -> None:
 
 
 class PlainStream:
-    """The uncompressed bytes of an archive, taken in the sizes that are asked for; `chunks` are its bytes."""
+    """The uncompressed bytes of an archive, whose compressed bytes are `chunks`, read in any sizes."""
 
     def __init__(self, chunks: Iterable[memoryview]) -> None:
         self._chunks = iter(chunks)
@@ -64,7 +64,7 @@ class PlainStream:
         self._size = 0
         first = next(self._chunks, b"")
         if first[: len(GZIP_HEADER)] != GZIP_HEADER:
-            raise NotVerifiedError("the archive does not begin as the packaging writes it")
+            raise NotVerifiedError("the archive does not begin in the form that packaging writes")
         self._pending: memoryview | bytes = first[len(GZIP_HEADER) :]
 
     def some(self, limit: int) -> memoryview:
@@ -83,11 +83,11 @@ class PlainStream:
 
     @property
     def taken(self) -> int:
-        """How many bytes were taken so far."""
+        """The number of bytes taken so far."""
         return self._size - len(self._piece)
 
     def end(self) -> None:
-        """Check that nothing follows but the gzip trailer."""
+        """Check that only the gzip trailer follows."""
         if self._piece or self._inflate(at_end=True):
             raise NotVerifiedError("the archive goes on after its end")
         rest = bytearray(self._inflater.unused_data)
@@ -100,7 +100,7 @@ class PlainStream:
         self._trailer = bytes(rest)
 
     def check_trailer(self) -> None:
-        """Compare the checksum and the size at the end: any gzip reader would, but a digest says more."""
+        """Check the gzip checksum and size; call it after the digests, which give a better reason."""
         if self._trailer != GZIP_TRAILER.pack(self._crc, self._size & 0xFFFFFFFF):
             raise NotVerifiedError("the archive's checksum is wrong: it is damaged")
 

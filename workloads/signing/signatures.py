@@ -1,4 +1,4 @@
-"""Everything that is written beside an archive to prove where it comes from."""
+"""Sign an archive, and make the files that are written beside it as proof."""
 
 import base64
 import dataclasses
@@ -8,19 +8,19 @@ from pathlib import Path
 from contracts import Exit
 from workloads.cli import WorkloadError
 from workloads.signing import bundle, oms
+from workloads.signing.keys import KeyRing, Signer
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest, SigningKey
-from workloads.signing.signer import KeyRing, Signer
 
 
 def sign(layout: Layout, manifest: Manifest, signer: Signer, ring: KeyRing) -> tuple[Manifest, dict[Path, bytes]]:
     """Sign the archive that `manifest` describes; return the manifest with its key and the files to write, in order.
 
-    The archive, the manifest and the OpenSSF statement are signed in one request with the newest key version, and
-    each signature is checked with the public key before anything is written.
+    One request signs the archive, the manifest and the OpenSSF statement with the newest key version, and each
+    signature is checked with the public key before anything is written.
 
     Raises:
-        WorkloadError: Vault is dead, refuses, or returns what its public key doesn't accept.
+        WorkloadError: Vault is dead, refuses, or returns a signature that its public key doesn't accept.
     """
     version = ring.latest
     key = ring.versions[version]
@@ -45,5 +45,5 @@ def sign(layout: Layout, manifest: Manifest, signer: Signer, ring: KeyRing) -> t
 
 
 def public_keys(layout: Layout, ring: KeyRing) -> dict[Path, bytes]:
-    """Return the files of the public keys that are written beside an archive."""
+    """Return the public key files to write beside an archive, by path."""
     return {layout.public_key(version): key.pem for version, key in sorted(ring.versions.items())}

@@ -1,7 +1,6 @@
-"""Where a model came from, as its manifest says: the MLflow run, its metrics and the git commit."""
+"""The origin of a model for its manifest: the MLflow run, its metrics and the git commit."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,50 +8,26 @@ import yaml
 
 from contracts import Env, Exit
 from workloads.cli import WorkloadError
-from workloads.signing.encoding import check_text, load_json
-from workloads.signing.errors import NotVerifiedError
-from workloads.signing.inputs import problem, read_any, read_regular
-from workloads.signing.manifest import Manifest
+from workloads.signing.inputs import check_text, load_json, problem, read_any, read_regular
 
 # A run with some 100,000 metrics; an MLmodel file is a few kilobytes.
 _LARGEST_BYTES: Final = 8 << 20
-# What YAML 1.1 reads as nothing (https://yaml.org/type/null.html).
-_NOTHING: Final = {"", "~", "null", "Null", "NULL"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Demand:
-    """What a verifier wants an archive to be; None is whatever it is."""
-
-    model: str | None = None
-    run: str | None = None
-
-    def check(self, manifest: Manifest) -> None:
-        """Compare with what was signed: another model's whole set, renamed, is signed as well.
-
-        Raises:
-            NotVerifiedError: It is another model's or another run's.
-        """
-        for what, wanted, signed in (
-            ("model", self.model, manifest.model),
-            ("run", self.run, manifest.source.get("run_id")),
-        ):
-            if wanted is not None and signed != wanted:
-                raise NotVerifiedError(f"it was signed as {what} {signed!r}, not {wanted!r}")
+# The null values of YAML 1.1 (https://yaml.org/type/null.html).
+_NULLS: Final = {"", "~", "null", "Null", "NULL"}
 
 
 def source_of(model_dir: Path, run_file: Path | None) -> dict[str, Any]:
-    """Return where a model came from: the run in `run_file`, else the one its `MLmodel` names, and the git commit.
+    """Return the origin of a model: the run in `run_file`, else the one in its `MLmodel`, and the git commit.
 
     Raises:
-        WorkloadError: `run_file` is not a JSON object that a manifest can hold, or the commit is not text.
+        WorkloadError: `run_file` isn't a JSON object that a manifest can hold, or the commit isn't text.
     """
     source = _read_run(run_file) if run_file else _mlmodel(model_dir)
     if (commit := os.environ.get(Env.GIT_COMMIT)) and not source.get("git_commit"):
         try:
             check_text(commit)
         except ValueError as error:
-            raise WorkloadError(f"{Env.GIT_COMMIT} is wrong: {error}", Exit.USAGE) from error
+            raise WorkloadError(f"{Env.GIT_COMMIT} must be UTF-8 text: {error}", Exit.USAGE) from error
         source["git_commit"] = commit
     return source
 
@@ -63,15 +38,15 @@ def _read_run(run_file: Path) -> dict[str, Any]:
     except OSError as error:
         raise WorkloadError(problem(run_file, error), Exit.USAGE) from error
     except ValueError as error:
-        raise WorkloadError(f"{run_file} is not a readable JSON file: {error}", Exit.USAGE) from error
+        raise WorkloadError(f"{run_file} is not JSON: {error}", Exit.USAGE) from error
     if not isinstance(run, dict):
-        raise WorkloadError(f"{run_file} holds no JSON object, such as select_best_run --json prints.", Exit.USAGE)
+        raise WorkloadError(f"{run_file} must hold a JSON object, such as select_best_run --json prints.", Exit.USAGE)
     return run
 
 
 def _mlmodel(model_dir: Path) -> dict[str, Any]:
     try:
-        # All scalars stay text: dates that don't exist are no error, and a run of digits keeps its leading zeros.
+        # All scalars stay text: an impossible date isn't an error, and a run ID of digits keeps its leading zeros.
         described = yaml.load(read_regular(model_dir / "MLmodel", _LARGEST_BYTES), Loader=yaml.BaseLoader)  # noqa: S506
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
@@ -81,7 +56,7 @@ def _mlmodel(model_dir: Path) -> dict[str, Any]:
 
 
 def _is_id(value: object) -> bool:
-    if not isinstance(value, str) or value in _NOTHING:
+    if not isinstance(value, str) or value in _NULLS:
         return False
     try:
         check_text(value)

@@ -1,10 +1,10 @@
-"""Files that appear whole or not at all: an archive and what goes with it.
+"""Write an archive and its files so that each appears whole or not at all.
 
-The archive is written to a file without a name, which the kernel forgets when the process dies in any way. What changes
-hands changes by a rename, and when the process is killed at any moment, an archive and a manifest that describes it
-are there, so that `sign` can go on: a new manifest waits under a name of its own before its archive comes. Only
-signatures of an archive that is about to go are taken away first, so that at no time one lies beside an archive
-that it doesn't sign. Nothing is forced to the disk: what a power cut may leave is found out by the verification.
+The archive is written to a file without a name, which the kernel removes if the process dies. Files are replaced by
+renames. A process killed at any moment leaves an archive and a manifest that describes it, which `sign` can complete: a
+new manifest waits under a separate name until its archive is placed. Only the signatures of an archive
+that is about to be replaced are removed first, so that a signature never lies beside an archive that it doesn't sign.
+Nothing is flushed to disk: verification detects what a power failure leaves.
 """
 
 import contextlib
@@ -22,21 +22,21 @@ _NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 
 
 class StagedArchive:
-    """An archive in the making; `stream` is where it is written, unbuffered."""
+    """An unfinished archive, written to the unbuffered `stream`."""
 
     def __init__(self, stream: BinaryIO, name: Path | None) -> None:
         self.stream = stream
         self._name = name
 
     def place(self, layout: Layout) -> None:
-        """Give the finished archive its name, replacing what was there."""
+        """Give the finished archive its name, replacing the old one."""
         if self._name is None:
             self._name = _link(self.stream, layout.hidden())
         self._name.replace(layout.archive)
         self._name = None
 
     def discard(self) -> None:
-        """Forget what was written unless it was placed."""
+        """Close the archive, and remove it unless it was placed."""
         self.stream.close()
         if self._name is not None:
             self._name.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ class StagedArchive:
 
 @contextlib.contextmanager
 def staged(layout: Layout) -> Iterator[StagedArchive]:
-    """Open an archive that shall become the one of `layout`; unless placed it is gone afterwards.
+    """Open the new archive of `layout`; it is removed afterwards unless it was placed.
 
     Raises:
         WorkloadError: Its directory is missing, not writable or full.
@@ -59,7 +59,7 @@ def staged(layout: Layout) -> Iterator[StagedArchive]:
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[None]:
-    """Turn a file system's refusal of what shall become `path` into one clear line."""
+    """Turn an OSError while writing `path` into a WorkloadError."""
     try:
         yield
     except OSError as error:
@@ -70,7 +70,7 @@ def publish(layout: Layout, files: Mapping[Path, bytes], archive: StagedArchive 
     """Put `files`, in their order, beside the archive, after placing `archive` if there is a new one.
 
     Raises:
-        OSError: A file cannot be written. Until all are written nothing has changed.
+        OSError: A file can't be written. Nothing changes until all are written.
     """
     parts = {path: layout.hidden() for path in files}
     try:
@@ -82,7 +82,7 @@ def publish(layout: Layout, files: Mapping[Path, bytes], archive: StagedArchive 
             part.replace(path)
     finally:
         for part in parts.values():
-            # What can't be removed now is when the archive is next written.
+            # The next write of the archive removes what can't be removed now.
             with contextlib.suppress(OSError):
                 part.unlink()
 
@@ -111,7 +111,7 @@ def _link(stream: BinaryIO, name: Path) -> Path:
     """Give an unnamed file a name, as open(2) describes for O_TMPFILE."""
     directory = os.open(name.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # Only with a directory's descriptor does Python use linkat(2), which follows the link in /proc.
+        # Python uses linkat(2), which follows the link in /proc, only with a directory's descriptor.
         os.link(f"/proc/self/fd/{stream.fileno()}", name.name, dst_dir_fd=directory)
     finally:
         os.close(directory)

@@ -1,16 +1,18 @@
-"""Vault's transit engine as the signer: it hands out public keys and signs digests; the private key never leaves it.
+"""Sign with Vault's transit engine, which signs digests and exports public keys; the private key never leaves it.
 
-The policy that this needs: `read` on `transit/keys/<key>` and `update` on `transit/sign/<key>`.
+Required policy: `read` on `transit/keys/<key>` and `update` on `transit/sign/<key>`. The answers are checked strictly.
+Format: https://developer.hashicorp.com/vault/api-docs/secret/transit
 """
 
 import base64
+import binascii
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hvac
 import requests
@@ -19,16 +21,16 @@ from hvac import exceptions
 from contracts import KUBERNETES_AUTH_MOUNT, TRANSIT_KEY, TRANSIT_MOUNT, VAULT_TOKEN_PATH, Env, Exit
 from workloads import credentials, retry
 from workloads.cli import WorkloadError, require_address
-from workloads.signing import answers
 from workloads.signing.inputs import read_any
-from workloads.signing.signer import KeyRing
+from workloads.signing.keys import KeyRing, PublicKey, parse
 
 T = TypeVar("T")
 
+_KEY_TYPE = "ecdsa-p256"
 _TIMEOUT_SECONDS = 10
 _ATTEMPTS = 4
 _LARGEST_TOKEN = 1 << 20
-# Mounts, namespaces, roles and names of keys.
+# Mounts, namespaces, roles and key names.
 _PATH = re.compile(r"(?!\.)[A-Za-z0-9_.-]+(/(?!\.)[A-Za-z0-9_.-]+)*")
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _TRANSIENT = (
@@ -42,6 +44,10 @@ _TRANSIENT = (
 )
 
 
+class AnswerError(Exception):
+    """Vault's answer isn't what was asked for; the text is the reason."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transit:
     """A transit key of a Vault server; `login` returns a client with a token."""
@@ -52,20 +58,18 @@ class Transit:
     key: str = TRANSIT_KEY
 
     def key_ring(self) -> KeyRing:
-        """Return the public keys; as the first call it also tells whether Vault answers and lets us in.
+        """Return the public keys. Call it first: it also shows that Vault answers and accepts the login.
 
         Raises:
             WorkloadError: Vault is dead, refuses, or holds no P-256 key of that name; exits with `Exit.VAULT`.
         """
         return self._call(
             f"read {self.mount}/keys/{self.key}",
-            lambda client: answers.key_ring(
-                client.secrets.transit.read_key(name=self.key, mount_point=self.mount), self.key
-            ),
+            lambda client: _key_ring(client.secrets.transit.read_key(name=self.key, mount_point=self.mount), self.key),
         )
 
     def sign(self, digests: Sequence[bytes], version: int) -> list[bytes]:
-        """Return the DER signatures of SHA-256 `digests`, all made in one request with one version of the key.
+        """Return the DER signatures of SHA-256 `digests`, made in one request with one version of the key.
 
         Raises:
             WorkloadError: Vault is dead or refuses; exits with `Exit.VAULT`.
@@ -73,7 +77,7 @@ class Transit:
         inputs = [{"input": base64.b64encode(digest).decode()} for digest in digests]
         return self._call(
             f"sign with {self.mount}/sign/{self.key}",
-            lambda client: answers.signatures(
+            lambda client: _signatures(
                 client.secrets.transit.sign_data(
                     name=self.key,
                     mount_point=self.mount,
@@ -105,26 +109,26 @@ class Transit:
             raise WorkloadError(
                 f"Vault at {self.address} has no key {self.key} in the transit engine {self.mount}.", Exit.VAULT
             ) from error
-        except answers.AnswerError as error:
+        except AnswerError as error:
             raise WorkloadError(f"Vault at {self.address} was asked to {purpose}: {error}.", Exit.VAULT) from error
-        # An OSError beside those of `requests` is a file of VAULT_CACERT that isn't there.
+        # An OSError that isn't one of `requests` means that the file of VAULT_CACERT is missing.
         except (exceptions.VaultError, OSError) as error:
             raise WorkloadError(f"Vault at {self.address} refuses to {purpose}: {_line(error)}", Exit.VAULT) from error
-        # What hvac and requests make of an address or an answer that they can't take apart.
+        # hvac and requests raise these for an address or an answer that they can't parse.
         except _NONSENSE as error:
             raise WorkloadError(
-                f"{self.address} does not answer as Vault does, asked to {purpose}: {_line(error)}", Exit.VAULT
+                f"{self.address} does not answer like Vault when asked to {purpose}: {_line(error)}", Exit.VAULT
             ) from error
 
 
 def from_environment(key: str | None = None, mount: str | None = None) -> Transit:
-    """Return the signer that the environment names: `VAULT_ADDR`, and `VAULT_TOKEN` or a role for the pod's token.
+    """Return the signer of the environment variables: `VAULT_ADDR`, and `VAULT_TOKEN` or a role for the pod's token.
 
-    `key` and `mount` are what the environment says, else the platform's names. `VAULT_CACERT` and `VAULT_CAPATH` are
-    hvac's to read.
+    `key` and `mount` default to the environment variables, then to the platform's names. hvac reads `VAULT_CACERT` and
+    `VAULT_CAPATH`.
 
     Raises:
-        WorkloadError: A variable is missing, or its value can't be one.
+        WorkloadError: A variable is missing or its value is invalid.
     """
     address = require_address(Env.VAULT_ADDR, "the address of Vault, such as http://127.0.0.1:8200")
     namespace = _path(Env.VAULT_NAMESPACE) or None
@@ -140,17 +144,17 @@ def from_environment(key: str | None = None, mount: str | None = None) -> Transi
         auth = _path(Env.VAULT_AUTH_MOUNT) or KUBERNETES_AUTH_MOUNT
         return transit(login=lambda: _pod_client(address, namespace, auth, role))
     raise WorkloadError(
-        f"Neither {Env.VAULT_TOKEN} nor {Env.VAULT_ROLE} is set: one of them says how to log in to Vault.", Exit.USAGE
+        f"Neither {Env.VAULT_TOKEN} nor {Env.VAULT_ROLE} is set: the login to Vault needs one of them.", Exit.USAGE
     )
 
 
-def _path(variable: str, given: str | None = None) -> str:
-    """Return a name or path in Vault, `given` or the variable's, without the slashes around it."""
-    value = os.environ.get(variable, "") if given is None else given
+def _path(variable: str, option: str | None = None) -> str:
+    """Return a name or path in Vault, from `option` or else the environment variable, without slashes around it."""
+    value = os.environ.get(variable, "") if option is None else option
     path = value.strip().strip("/")
-    if (path or given is not None) and not _PATH.fullmatch(path):
+    if (path or option is not None) and not _PATH.fullmatch(path):
         raise WorkloadError(
-            f"{value!r} is no name in Vault ({variable}): letters, digits, _, - and . between slashes are allowed.",
+            f"{variable} must be letters, digits, _, - and . between slashes, got {value!r}.",
             Exit.USAGE,
         )
     return path
@@ -167,7 +171,7 @@ def _pod_client(address: str, namespace: str | None, auth: str, role: str) -> hv
         raise WorkloadError(
             f"The pod's token for Vault, {VAULT_TOKEN_PATH}, cannot be read: {error.strerror or error}", Exit.VAULT
         ) from error
-    # Without a token of its own, hvac would take one from the home folder.
+    # Without an explicit token, hvac would take one from the home folder.
     client = _client(address, namespace, "")
     # Vault's `jwt` method takes the same request as its `kubernetes` one.
     client.auth.kubernetes.login(role=role, jwt=_sendable(jwt, VAULT_TOKEN_PATH), mount_point=auth)
@@ -180,12 +184,12 @@ def _sendable(token: str, name: str) -> str:
         if sendable := credentials.checked(token, name):
             return sendable
     except WorkloadError as error:
-        raise answers.AnswerError(str(error)) from error
-    raise answers.AnswerError(f"{name} is empty")
+        raise AnswerError(str(error)) from error
+    raise AnswerError(f"{name} is empty")
 
 
 def _refusing(action: Callable[[], T]) -> T:
-    """Return `action()`; a certificate that isn't trusted is no connection that may come back."""
+    """Return `action()`, and raise a permanent error for an untrusted certificate, which a retry can't help."""
     try:
         return action()
     except requests.exceptions.SSLError as error:
@@ -196,3 +200,70 @@ def _refusing(action: Callable[[], T]) -> T:
 
 def _line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _key_ring(answer: Any, key: str) -> KeyRing:  # noqa: ANN401 - any JSON value
+    """Return the public keys in the answer to "read key".
+
+    Raises:
+        AnswerError: It holds none, or the key is of another type.
+    """
+    data = _object(_object(answer, "answer").get("data"), "data")
+    if (kind := data.get("type")) != _KEY_TYPE:
+        raise AnswerError(f"the key {key} is of type {kind}, not {_KEY_TYPE}")
+    versions = {
+        _number(version): _public_key(_object(entry, "key"), f"{key} version {version}")
+        for version, entry in _object(data.get("keys"), "keys").items()
+    }
+    latest = data.get("latest_version")
+    if not isinstance(latest, int) or latest not in versions:
+        raise AnswerError(f"the public key of the newest version, {latest!r}, is missing")
+    return KeyRing(latest=latest, versions=versions)
+
+
+def _signatures(answer: Any, version: int, count: int) -> list[bytes]:  # noqa: ANN401 - any JSON value
+    """Return the `count` DER signatures in the answer to "sign".
+
+    Raises:
+        AnswerError: Their number differs, or another version of the key made one.
+    """
+    results = _object(_object(answer, "answer").get("data"), "data").get("batch_results")
+    if not isinstance(results, list) or len(results) != count:
+        raise AnswerError(f"it did not return {count} signatures")
+    return [_signature(_object(result, "signature"), version) for result in results]
+
+
+def _signature(result: dict[str, Any], version: int) -> bytes:
+    if error := result.get("error"):
+        raise AnswerError(f"it refuses to sign: {error}")
+    # The form is `vault:v<version>:<base64>`.
+    _, _, tail = str(result.get("signature")).partition(":")
+    signed_by, _, encoded = tail.partition(":")
+    if signed_by != f"v{version}":
+        raise AnswerError(f"version {signed_by} of the key signed instead of v{version}")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise AnswerError("a signature is not base64") from error
+
+
+def _public_key(entry: dict[str, Any], name: str) -> PublicKey:
+    pem = entry.get("public_key")
+    if not isinstance(pem, str) or not pem.isascii():
+        raise AnswerError(f"{name} has no public key")
+    try:
+        return parse(pem.encode(), name)
+    except WorkloadError as error:
+        raise AnswerError(str(error)) from error
+
+
+def _object(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise AnswerError(f"{name} is not a JSON object")
+    return value
+
+
+def _number(version: str) -> int:
+    if not version.isascii() or not version.isdecimal() or len(version) > len(str(1 << 31)):
+        raise AnswerError(f"{version!r} is not a key version")
+    return int(version)

@@ -1,8 +1,8 @@
-"""The files of a model directory: which they are, in which order, and whether they stay the same.
+"""List the files of a model directory in order, and detect changes while they are read.
 
-Only regular files can be packaged. Links, devices, pipes and sockets are refused: an archive that holds one could
-write outside the directory where it is extracted, and a link's target may not be what was signed. Empty directories
-are left out, as they are by git and by the OpenSSF signature.
+Only regular files can be packaged. Links, devices, pipes and sockets are refused: an archive with one could write
+outside the directory where it is extracted, and a link's target may differ from what was signed. Empty directories
+are left out, as git and the OpenSSF signature do.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from contracts import Exit
 from workloads.cli import WorkloadError
 
-# Folders in one another; deeper than any model's, and what every tool that walks through them can bear.
+# Nested folders. Deeper than any model's, and within the limits of every tool that walks through them.
 DEEPEST = 100
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -42,11 +42,11 @@ def scan(model_dir: Path) -> list[SourceFile]:
     """List the files under `model_dir`, sorted by the parts of their paths.
 
     Raises:
-        WorkloadError: It is no readable directory, has no file, or holds something that is no regular file.
+        WorkloadError: It isn't a readable directory, has no file, or holds something that isn't a regular file.
     """
     try:
         if not model_dir.is_dir():
-            raise WorkloadError(f"{model_dir} is not a directory: give the directory of a model.", Exit.USAGE)
+            raise WorkloadError(f"{model_dir} must be the directory of a model.", Exit.USAGE)
         files = list(_walk(model_dir, ""))
     except OSError as error:
         raise WorkloadError(f"{error.filename} cannot be read: {error.strerror}", Exit.USAGE) from error
@@ -59,7 +59,7 @@ def open_unchanged(file: SourceFile) -> BinaryIO:
     """Open `file` for reading.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It can't be read.
         WorkloadError: It is no longer the file that was listed.
     """
     descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -74,7 +74,7 @@ def open_unchanged(file: SourceFile) -> BinaryIO:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn a failure to read `path` into one clear line."""
+    """Turn an OSError while reading `path` into a WorkloadError."""
     try:
         yield
     except OSError as error:
@@ -82,13 +82,13 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def check_unchanged(file: SourceFile, now: os.stat_result) -> None:
-    """Raise a `WorkloadError` when `now` shows that `file` was changed after it was listed."""
+    """Raise a `WorkloadError` if `now` shows that `file` was changed after it was listed."""
     if _mark(now) != file.mark:
         raise changed(file.path)
 
 
 def check_same_files(model_dir: Path, files: list[SourceFile]) -> None:
-    """Raise a `WorkloadError` when a file came, went or changed since `files` was listed."""
+    """Raise a `WorkloadError` if a file was added, removed or changed since `files` was listed."""
     before = {file.name: file.mark for file in files}
     now = {file.name: file.mark for file in scan(model_dir)}
     for name in sorted(before.keys() | now.keys()):

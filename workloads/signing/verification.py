@@ -1,7 +1,7 @@
-"""Verifies an archive offline, in one pass and constant memory, and extracts nothing before all of it is verified.
+"""Verify an archive offline, in one pass and constant memory; extract nothing before all of it is verified.
 
-First the small files are checked against the trusted keys, so that the manifest can be believed; then the archive's
-bytes are read once, for its own digest and for each file's.
+First the small files are checked against the trusted keys, so that the manifest can be trusted. Then the archive is
+read once, to compute its own digest and each file's.
 """
 
 import contextlib
@@ -17,23 +17,42 @@ from typing import BinaryIO
 from workloads.signing import bundle, oms
 from workloads.signing import manifest as manifests
 from workloads.signing.archive import Progress, no_progress
-from workloads.signing.encoding import decode
-from workloads.signing.errors import NotVerifiedError
 from workloads.signing.extraction import Extraction, Nowhere
-from workloads.signing.inputs import open_regular, problem, read_regular
+from workloads.signing.inputs import NotVerifiedError, decode, open_regular, problem, read_regular
 from workloads.signing.keys import PublicKey
 from workloads.signing.layout import Layout
 from workloads.signing.manifest import Manifest, SigningKey
 from workloads.signing.reader import PlainStream, contents
-from workloads.signing.source import Demand
 from workloads.signing.workers import Pool, Worker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demand:
+    """The model and run that a verifier requires; None allows any."""
+
+    model: str | None = None
+    run: str | None = None
+
+    def check(self, manifest: Manifest) -> None:
+        """Compare with the signed manifest, because another model's complete set of files, renamed, is signed too.
+
+        Raises:
+            NotVerifiedError: The archive is another model's or another run's.
+        """
+        for what, required, signed in (
+            ("model", self.model, manifest.model),
+            ("run", self.run, manifest.source.get("run_id")),
+        ):
+            if required is not None and signed != required:
+                raise NotVerifiedError(f"it was signed as {what} {signed!r}, not {required!r}")
+
 
 _ANY = Demand()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verified:
-    """An archive that is what `key` signed, in Vault as `signed_by`; `seconds` is how long it took to find out."""
+    """A verified archive: the trusted `key` that signed it, its name in Vault as `signed_by`, and the duration."""
 
     archive: Path
     manifest: Manifest
@@ -49,10 +68,10 @@ def verify(
     progress: Progress = no_progress,
     demand: Demand = _ANY,
 ) -> Verified:
-    """Verify `archive` and everything beside it; then, if asked, its files become the directory `extract_to`.
+    """Verify `archive` and every file beside it, and extract it to the directory `extract_to` if given.
 
     Raises:
-        NotVerifiedError: Something is missing, changed, signed by none of `trusted`, or not what `demand` says.
+        NotVerifiedError: Something is missing, changed, signed by none of `trusted`, or not what `demand` requires.
         WorkloadError: `extract_to` is not empty or can't be written.
     """
     started = time.monotonic()
@@ -68,7 +87,7 @@ def verify(
 
 
 def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Manifest, PublicKey, SigningKey]:
-    """Check everything beside the archive; return the manifest, the trusted key that signed it, and its name in Vault.
+    """Check every file beside the archive; return the manifest, the trusted key that signed it, and its name in Vault.
 
     Raises:
         NotVerifiedError: A file is missing, was changed, or none of the `trusted` keys signed it.
@@ -77,11 +96,11 @@ def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Mani
     key = _signer(layout, content, trusted)
     manifest = manifests.parse(content, layout.manifest.name)
     if manifest.key is None or manifest.key.fingerprint != key.fingerprint:
-        raise NotVerifiedError(f"{layout.manifest.name} names another key than the one that signed it, {key.name}")
+        raise NotVerifiedError(f"{layout.manifest.name} names a different key than the one that signed it, {key.name}")
     digest = bytes.fromhex(manifest.archive_sha256)
     name = layout.signature.name
     if not key.accepts(decode(_read(layout.signature), name), digest):
-        raise NotVerifiedError(f"{name} is no signature of {key.name} over the archive in the manifest")
+        raise NotVerifiedError(f"{name} is not a signature of {key.name} over the archive in the manifest")
     bundle.check(_read(layout.bundle), name=layout.bundle.name, key=key, digest=digest)
     oms.check(
         _read(layout.model_signature),
@@ -111,7 +130,7 @@ def _open(archive: Path, manifest: Manifest) -> Iterator[BinaryIO]:
     with stream:
         size = os.fstat(stream.fileno()).st_size
         if size != manifest.archive_size:
-            raise NotVerifiedError(f"{archive.name} has {size} bytes, signed were {manifest.archive_size}")
+            raise NotVerifiedError(f"{archive.name} has {size} bytes, but {manifest.archive_size} were signed")
         yield stream
 
 

@@ -1,7 +1,6 @@
-"""Threads that share one stream of bytes: reading, hashing and writing at the same time, in constant memory.
+"""Threads that read, hash and write one stream of bytes at the same time, in constant memory.
 
-Hashing and file I/O release Python's global lock, so plain threads fill the cores. What the bytes mean is left to the
-callers.
+Hashing and file I/O release Python's global lock, so plain threads use all cores.
 """
 
 import queue
@@ -9,14 +8,14 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-# Of the stored blocks that DEFLATE allows (RFC 1951, section 3.2.4: a 16-bit length), as many as fit a CPU's cache.
+# The largest stored block of DEFLATE (RFC 1951, section 3.2.4: a 16-bit length); a slab of 16 fits a CPU's cache.
 BLOCK_BYTES = 65535
 SLAB_BYTES = 16 * BLOCK_BYTES
 SLABS = 8
 
 
 class Slab:
-    """A reusable buffer; it returns to its pool once each of its users has released it."""
+    """A reusable buffer that returns to its pool once each of its users has released it."""
 
     def __init__(self, pool: "Pool") -> None:
         self.view = memoryview(bytearray(SLAB_BYTES))
@@ -25,7 +24,7 @@ class Slab:
         self._lock = threading.Lock()
 
     def share(self, users: int) -> None:
-        """Say how many times `release` will be called."""
+        """Set how many times `release` will be called."""
         self._users = users
 
     def release(self) -> None:
@@ -38,7 +37,7 @@ class Slab:
 
 
 class Pool:
-    """`SLABS` buffers: whoever takes the next one waits until one is free, which bounds the memory of a pipeline."""
+    """A pool of `SLABS` buffers; taking one waits until one is free, which bounds the memory of a pipeline."""
 
     def __init__(self) -> None:
         self.free: queue.SimpleQueue[Slab] = queue.SimpleQueue()
@@ -51,10 +50,10 @@ class Pool:
 
 
 class Worker:
-    """One thread that runs jobs in the order they were given.
+    """A thread that runs jobs in order.
 
-    After a job has failed the later ones are dropped (their `done` still runs), and the next `do` or `finish` raises
-    the failure in the thread of the caller.
+    After a job has failed, later jobs are dropped (their `done` still runs), and the next `do` or `finish` raises the
+    failure in the caller's thread.
     """
 
     def __init__(self, name: str, depth: int = 2 * SLABS) -> None:
@@ -64,7 +63,7 @@ class Worker:
         self._thread.start()
 
     def do(self, job: Callable[[], object], done: Callable[[], object] | None = None) -> None:
-        """Run `job` after the jobs before it, and then `done` whether or not it failed."""
+        """Queue `job`; `done` runs after it, whether or not it failed."""
         if self._failure is not None:
             raise self._failure
         self._jobs.put((job, done))

@@ -29,7 +29,7 @@ class DatabaseSetupArgs:
     image: str
     database: DatabaseAddress
     admin_secret_arn: pulumi.Input[str]
-    identity: Identity
+    identity: Identity | None
     traffic: Traffic
 
 

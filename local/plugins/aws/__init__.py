@@ -1,1 +1,1 @@
-"""The stand-in for the official Pulumi plugin `aws`: the resource types that this project uses, on an emulated AWS."""
+"""The stand-in for the official Pulumi plugin `aws`. It serves the types that this project uses, on an emulated AWS."""

@@ -1,6 +1,6 @@
-"""The emulated AWS through botocore: one client for each service and region, made when it's first needed.
+"""botocore clients for the emulated AWS, one per service and region, created on first use.
 
-botocore takes half a second to import, and a preview of something new calls nothing: so it's imported inside.
+botocore takes half a second to import and a preview of a new stack doesn't call AWS, so functions import it as needed.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from local.plugins.aws.settings import Settings
 from local.plugins.provider import PluginError
 
-# botocore makes the classes of its clients at run time.
+# botocore generates its client classes at run time.
 Client = Any
 
 _Answer = TypeVar("_Answer")
@@ -27,7 +27,7 @@ class Clients:
         self.settings = settings
         self._lock = threading.RLock()
         self._session: Any = None
-        self._made: dict[tuple[str, str], Client] = {}
+        self._clients: dict[tuple[str, str], Client] = {}
         self._account: str | None = None
 
     def get(self, service: str, region: str) -> Client:
@@ -41,7 +41,7 @@ class Clients:
             return self._client(service, region)
 
     def account(self) -> str:
-        """Return the number of the account."""
+        """Return the AWS account ID."""
         with self._lock:
             self._check_account()
             return self._account or ""
@@ -52,27 +52,27 @@ class Clients:
         account = self._client("sts", self.settings.region).get_caller_identity()["Account"]
         allowed = self.settings.allowed_accounts
         if account in self.settings.forbidden_accounts or (allowed and account not in allowed):
-            wanted = f"; allowed are {', '.join(allowed)}" if allowed else ""
-            message = f"AWS account ID not allowed: {account}{wanted}"
+            alternatives = f"; allowed are {', '.join(allowed)}" if allowed else ""
+            message = f"AWS account ID not allowed: {account}{alternatives}"
             raise PluginError(message)
         self._account = account
 
     def _client(self, service: str, region: str) -> Client:
-        if (service, region) not in self._made:
-            self._made[service, region] = self._make(service, region)
-        return self._made[service, region]
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self._create(service, region)
+        return self._clients[service, region]
 
-    def _make(self, service: str, region: str) -> Client:
+    def _create(self, service: str, region: str) -> Client:
         endpoint = self.settings.endpoints.get(service)
         if endpoint is None:
-            known = ", ".join(sorted(self.settings.endpoints))
-            message = f"aws: the provider's endpoints have none for {service!r}; they have {known}"
+            services = ", ".join(sorted(self.settings.endpoints))
+            message = f"aws: the provider has no endpoint for {service!r}, only for {services}"
             raise PluginError(message)
-        import botocore.session  # noqa: PLC0415 - see above.
-        from botocore.config import Config  # noqa: PLC0415 - see above.
+        import botocore.session  # noqa: PLC0415 - it's slow to import.
+        from botocore.config import Config  # noqa: PLC0415 - it's slow to import.
 
         if self._session is None:
-            # Neither the profiles of the user nor their files.
+            # Ignore the user's profiles and files.
             unset = dict.fromkeys(("profile", "config_file", "credentials_file"), (None, None, None, None))
             self._session = botocore.session.Session(session_vars=unset)
         return self._session.create_client(
@@ -84,14 +84,14 @@ class Clients:
             aws_session_token=self.settings.token,
             config=Config(
                 s3={"addressing_style": "path" if self.settings.path_style else "auto"},
-                # As many connections as the engine runs operations at a time by default.
+                # By default, the engine runs this many operations at a time.
                 max_pool_connections=16,
             ),
         )
 
 
 class Aws:
-    """What a resource type sees: the clients of one region, and the seconds that it may wait (0: its own choice)."""
+    """The clients of one region, and how many seconds a resource type may wait (0: its own default)."""
 
     def __init__(self, clients: Clients, region: str | None = None, seconds: float = 0) -> None:
         self._clients = clients
@@ -104,30 +104,30 @@ class Aws:
 
     @property
     def account(self) -> str:
-        """The number of the account."""
+        """The AWS account ID."""
         return self._clients.account()
 
     @property
     def partition(self) -> str:
-        """The part of AWS that the region belongs to, the second word of each ARN."""
-        found = (name for prefix, name in _PARTITIONS.items() if self.region.startswith(f"{prefix}-"))
-        return next(found, "aws")
+        """The AWS partition of the region, the second part of every ARN."""
+        matches = (name for prefix, name in _PARTITIONS.items() if self.region.startswith(f"{prefix}-"))
+        return next(matches, "aws")
 
     def arn(self, service: str, resource: str) -> str:
-        """Return the ARN of a resource of this account and region."""
+        """Return the ARN of a resource in this account and region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
-    def wait(self, service: str, state: str, seconds: float, **which: object) -> None:
-        """Wait with one of botocore's waiters, for so many seconds unless the program says how many."""
+    def wait(self, service: str, state: str, seconds: float, **filters: object) -> None:
+        """Wait with a botocore waiter for at most `seconds`, unless the program sets its own timeout."""
         attempts = max(1, int((self.seconds or seconds) / _POLL_SECONDS))
         self.client(service).get_waiter(state).wait(
-            **which, WaiterConfig={"Delay": _POLL_SECONDS, "MaxAttempts": attempts}
+            **filters, WaiterConfig={"Delay": _POLL_SECONDS, "MaxAttempts": attempts}
         )
 
 
 def found(call: Callable[[], _Answer], *absent: str) -> _Answer | None:
-    """Return the answer of a call, or None for an error whose code means that the thing isn't there."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - see above.
+    """Return the response of a call, or None if it fails with one of the codes for a missing resource."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - it's slow to import.
 
     try:
         return call()
@@ -138,13 +138,13 @@ def found(call: Callable[[], _Answer], *absent: str) -> _Answer | None:
 
 
 def code(error: Exception) -> str:
-    """Return AWS's code of a refused call, such as `NoSuchBucket`; "" for any other error."""
+    """Return the AWS error code of a failed call, such as `NoSuchBucket`, or "" for any other error."""
     return getattr(error, "response", {}).get("Error", {}).get("Code", "")
 
 
 @contextlib.contextmanager
-def refusals(doing: str) -> Iterator[None]:
-    """Turn what botocore raises into one line that says what was being done and AWS's own reason."""
+def explained_errors(operation: str) -> Iterator[None]:
+    """Turn botocore's exceptions into one line with the operation and AWS's reason."""
     try:
         yield
     except PluginError:
@@ -152,7 +152,7 @@ def refusals(doing: str) -> Iterator[None]:
     except Exception as error:
         if not type(error).__module__.startswith("botocore."):
             raise
-        message = f"{doing}: {_reason(error)}"
+        message = f"{operation}: {_reason(error)}"
         raise PluginError(message) from error
 
 

@@ -1,7 +1,7 @@
-"""Trees of values between Pulumi's names and AWS's, and texts of JSON by what they mean.
+"""Conversion of values between Pulumi's names and AWS's, and comparison of JSON texts by meaning.
 
-Pulumi's `noncurrentDays` is AWS's `NoncurrentDays`; the few names that differ by more than that are in a table. Pulumi
-has tags as a map, AWS as a list of keys and values.
+Pulumi's `noncurrentDays` is AWS's `NoncurrentDays`. Each caller passes a table of the few names that differ by more
+than the first letter. Tags are a map in Pulumi and a list of keys and values in AWS.
 """
 
 import json
@@ -11,12 +11,12 @@ from typing import Any
 
 from local.plugins.values import UNKNOWN, Secret, Tree, has_secret, has_unknown, reveal
 
-# Names of Pulumi with AWS's, where these aren't the same in capitals.
+# AWS's names by Pulumi's, where they differ by more than a capital first letter.
 Names = Mapping[str, str]
 
 
 def to_aws(tree: Tree, names: Names) -> Tree:
-    """Return a tree in AWS's names; what isn't given is left out."""
+    """Return a tree with AWS's names, without the values that are None."""
     if isinstance(tree, list):
         return [to_aws(each, names) for each in tree]
     if not isinstance(tree, Mapping):
@@ -29,7 +29,7 @@ def to_aws(tree: Tree, names: Names) -> Tree:
 
 
 def from_aws(tree: Tree, names: Names) -> Tree:
-    """Return a tree of AWS's in Pulumi's names."""
+    """Return a tree from AWS with Pulumi's names."""
     if isinstance(tree, list):
         return [from_aws(each, names) for each in tree]
     if isinstance(tree, datetime):
@@ -44,24 +44,27 @@ def from_aws(tree: Tree, names: Names) -> Tree:
 
 
 def tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
-    """Return tags as most of AWS takes them."""
+    """Return tags in the form that most AWS services accept."""
     return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
 
 
 def tag_map(tags: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
-    """Return tags as Pulumi has them; AWS's own ones are nobody's business."""
+    """Return tags in Pulumi's form, without AWS's own `aws:` tags."""
     return {each["Key"]: each["Value"] for each in tags or () if not each["Key"].startswith("aws:")}
 
 
 def equivalent(one: str, other: str) -> bool:
-    """Whether two texts of JSON mean the same to AWS: neither order counts, nor whether a single value is in a list."""
+    """Return whether two JSON texts mean the same to AWS.
+
+    AWS ignores order, and doesn't distinguish a single value from a list of one.
+    """
     try:
         return _meaning(json.loads(one)) == _meaning(json.loads(other))
     except ValueError:
         return one == other
 
 
-def _meaning(tree: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds.
+def _meaning(tree: Any) -> Any:  # noqa: ANN401 - any JSON value.
     if isinstance(tree, Mapping):
         return {key: _meaning(value) for key, value in tree.items()}
     if not isinstance(tree, list):
@@ -71,9 +74,9 @@ def _meaning(tree: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds.
 
 
 def text(document: Tree) -> Tree:
-    """Return a document as text; the official plugin takes it as an object too."""
+    """Return a document as JSON text. Like the official plugin, accept an object too."""
     plain = reveal(document)
     if not isinstance(plain, Mapping):
         return document
-    written = UNKNOWN if has_unknown(plain) else json.dumps(plain, separators=(",", ":"))
-    return Secret(written) if has_secret(document) else written
+    serialized = UNKNOWN if has_unknown(plain) else json.dumps(plain, separators=(",", ":"))
+    return Secret(serialized) if has_secret(document) else serialized

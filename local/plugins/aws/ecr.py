@@ -1,4 +1,4 @@
-"""Repositories of AWS ECR and the life cycle of their images."""
+"""AWS ECR repositories and their lifecycle policies."""
 
 from typing import Any, Final
 
@@ -28,21 +28,21 @@ class Repository(Kind):
     named = "name"
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the name."""
+        """Return the name, which is the id."""
         return {"name": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the repository."""
-        wanted: dict[str, Any] = {
+        """Create the repository."""
+        arguments: dict[str, Any] = {
             "repositoryName": inputs["name"],
             "imageTagMutability": inputs["imageTagMutability"],
             "tags": tag_list(inputs.get("tags")),
         }
         if inputs.get("imageScanningConfiguration"):
-            wanted["imageScanningConfiguration"] = inputs["imageScanningConfiguration"]
+            arguments["imageScanningConfiguration"] = inputs["imageScanningConfiguration"]
         for encryption in inputs.get("encryptionConfigurations") or []:
-            wanted["encryptionConfiguration"] = {"encryptionType": "AES256"} | encryption
-        aws.client("ecr").create_repository(**wanted)
+            arguments["encryptionConfiguration"] = {"encryptionType": "AES256"} | encryption
+        aws.client("ecr").create_repository(**arguments)
         return inputs["name"]
 
     def read(self, aws: Aws, identity: str, _inputs: Bag) -> Bag | None:
@@ -52,7 +52,7 @@ class Repository(Kind):
         if not answer or not answer["repositories"]:
             return None
         repository = answer["repositories"][0]
-        bears = ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
+        tag_pairs = ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
         encryption = repository.get("encryptionConfiguration")
         return {
             "name": repository["repositoryName"],
@@ -62,11 +62,11 @@ class Repository(Kind):
             "imageTagMutability": repository["imageTagMutability"],
             "imageScanningConfiguration": repository.get("imageScanningConfiguration"),
             "encryptionConfigurations": [encryption] if encryption else [],
-            **tags(tag_map(bears)),
+            **tags(tag_map(tag_pairs)),
         }
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Change the mutability of tags, the scanning, or the repository's own tags."""
+        """Change the mutability of image tags, image scanning, or the repository's tags."""
         ecr = aws.client("ecr")
         if changed(old, new, "imageTagMutability"):
             ecr.put_image_tag_mutability(repositoryName=identity, imageTagMutability=new["imageTagMutability"])
@@ -81,7 +81,7 @@ class Repository(Kind):
             ecr.tag_resource(resourceArn=arn, tags=tag_list(added))
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Delete the repository; ECR refuses one with images without `forceDelete`."""
+        """Delete the repository. Without `forceDelete`, ECR refuses if it contains images."""
         force = inputs["forceDelete"]
         found(lambda: aws.client("ecr").delete_repository(repositoryName=identity, force=force), _GONE)
 
@@ -97,12 +97,12 @@ class LifecyclePolicy(Kind):
         tagged=False,
     )
 
-    def in_the_way(self, old: Bag, new: Bag) -> bool:
-        """Tell of the same repository: it has one policy."""
+    def blocks_new(self, old: Bag, new: Bag) -> bool:
+        """Return whether both are for the same repository, which has only one policy."""
         return old["repository"] == new["repository"]
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the repository."""
+        """Return the repository, which is the id."""
         return {"repository": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:

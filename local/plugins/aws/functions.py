@@ -1,4 +1,4 @@
-"""The functions that look something up in AWS which the program doesn't make."""
+"""The functions that look up AWS resources that the program doesn't manage."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def _caller_identity(aws: Aws, _arguments: Bag) -> Bag:
 
 
 def _cluster(aws: Aws, arguments: Bag) -> Bag:
-    """Return the parts that a program needs to work in a cluster; how EKS runs it is left out."""
+    """Return the properties that a program needs to work in a cluster, without those about how EKS runs it."""
     name = arguments["name"]
     answer = found(lambda: aws.client("eks").describe_cluster(name=name), "ResourceNotFoundException")
     if answer is None:
@@ -61,21 +61,21 @@ def _cluster(aws: Aws, arguments: Bag) -> Bag:
 
 
 def _vpc(aws: Aws, arguments: Bag) -> Bag:
-    """Return the one VPC that the arguments tell."""
+    """Return the one VPC that matches the arguments."""
     filters: list[dict[str, Any]] = [
         {"Name": f"tag:{key}", "Values": [value]} for key, value in arguments.get("tags", {}).items()
     ]
     filters += [{"Name": each["name"], "Values": each["values"]} for each in arguments.get("filters", [])]
-    for ours, theirs in (("cidrBlock", "cidr"), ("state", "state")):
-        if ours in arguments:
-            filters.append({"Name": theirs, "Values": [arguments[ours]]})
+    for pulumi_name, filter_name in (("cidrBlock", "cidr"), ("state", "state")):
+        if pulumi_name in arguments:
+            filters.append({"Name": filter_name, "Values": [arguments[pulumi_name]]})
     if arguments.get("default"):
         filters.append({"Name": "isDefault", "Values": ["true"]})
-    which: dict[str, Any] = {"VpcIds": [arguments["id"]]} if "id" in arguments else {}
-    answer = found(lambda: aws.client("ec2").describe_vpcs(Filters=filters, **which), "InvalidVpcID.NotFound")
+    ids: dict[str, Any] = {"VpcIds": [arguments["id"]]} if "id" in arguments else {}
+    answer = found(lambda: aws.client("ec2").describe_vpcs(Filters=filters, **ids), "InvalidVpcID.NotFound")
     vpcs = answer["Vpcs"] if answer else []
     if len(vpcs) != 1:
-        message = f"{len(vpcs) or 'no'} EC2 VPCs in {aws.region} match {arguments}: exactly one must"
+        message = f"exactly one EC2 VPC in {aws.region} must match {arguments}, got {len(vpcs)}"
         raise PluginError(message)
     return _vpc_properties(aws, vpcs[0])
 

@@ -1,4 +1,4 @@
-"""Roles of AWS IAM and the policies written into them."""
+"""AWS IAM roles and their inline policies."""
 
 import json
 from typing import Any, Final
@@ -33,17 +33,17 @@ class Role(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
-        """Return a name; a role's may have capitals."""
+    def generate_name(self, name: str, seed: bytes) -> str:
+        """Return a unique name. IAM keeps capital letters."""
         return unique(f"{name}-", seed, digits=7)
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the name."""
+        """Return the name, which is the id."""
         return {"name": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the role."""
-        wanted: dict[str, Any] = {
+        """Create the role."""
+        arguments: dict[str, Any] = {
             "RoleName": inputs["name"],
             "Path": inputs["path"],
             "AssumeRolePolicyDocument": inputs["assumeRolePolicy"],
@@ -51,10 +51,10 @@ class Role(Kind):
             "Tags": tag_list(inputs.get("tags")),
         }
         if inputs.get("description"):
-            wanted["Description"] = inputs["description"]
+            arguments["Description"] = inputs["description"]
         if inputs.get("permissionsBoundary"):
-            wanted["PermissionsBoundary"] = inputs["permissionsBoundary"]
-        aws.client("iam").create_role(**wanted)
+            arguments["PermissionsBoundary"] = inputs["permissionsBoundary"]
+        aws.client("iam").create_role(**arguments)
         return inputs["name"]
 
     def read(self, aws: Aws, identity: str, _inputs: Bag) -> Bag | None:
@@ -77,7 +77,7 @@ class Role(Kind):
         }
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Change the trust, the boundary, the description, the length of a session, or tags."""
+        """Change the trust policy, permissions boundary, description, session duration, or tags."""
         iam = aws.client("iam")
         if changed(old, new, "assumeRolePolicy"):
             iam.update_assume_role_policy(RoleName=identity, PolicyDocument=new["assumeRolePolicy"])
@@ -96,7 +96,7 @@ class Role(Kind):
             iam.tag_role(RoleName=identity, Tags=tag_list(added))
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Delete the role; with `forceDetachPolicies`, what hangs on it first."""
+        """Delete the role. With `forceDetachPolicies`, remove its policies first."""
         iam = aws.client("iam")
         if inputs["forceDetachPolicies"] and found(lambda: iam.get_role(RoleName=identity), _GONE):
             for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=identity):
@@ -121,36 +121,36 @@ class RolePolicy(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
-        """Return a name; a policy's may have capitals."""
+    def generate_name(self, name: str, seed: bytes) -> str:
+        """Return a unique name. IAM keeps capital letters."""
         return unique(f"{name}-", seed, digits=7)
 
     def locate(self, identity: str) -> Bag:
-        """Read role and name from the id."""
+        """Return the role and the policy's name, which make up the id."""
         role, _, name = identity.partition(":")
         return {"role": role, "name": name}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Write the policy into the role."""
+        """Add the policy to the role."""
         role, name = inputs["role"], inputs["name"]
         aws.client("iam").put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=inputs["policy"])
         return f"{role}:{name}"
 
     def read(self, aws: Aws, identity: str, _inputs: Bag) -> Bag | None:
         """Read the policy."""
-        where = self.locate(identity)
+        names = self.locate(identity)
         iam = aws.client("iam")
-        answer = found(lambda: iam.get_role_policy(RoleName=where["role"], PolicyName=where["name"]), _GONE)
+        answer = found(lambda: iam.get_role_policy(RoleName=names["role"], PolicyName=names["name"]), _GONE)
         if answer is None:
             return None
-        return where | {"policy": json.dumps(answer["PolicyDocument"], separators=(",", ":"))}
+        return names | {"policy": json.dumps(answer["PolicyDocument"], separators=(",", ":"))}
 
     def update(self, aws: Aws, _identity: str, _old: Bag, new: Bag) -> None:
-        """Write the policy anew."""
+        """Replace the policy document."""
         self.create(aws, new)
 
     def delete(self, aws: Aws, identity: str, _inputs: Bag) -> None:
-        """Take the policy out of the role."""
-        where = self.locate(identity)
+        """Remove the policy from the role."""
+        names = self.locate(identity)
         iam = aws.client("iam")
-        found(lambda: iam.delete_role_policy(RoleName=where["role"], PolicyName=where["name"]), _GONE)
+        found(lambda: iam.delete_role_policy(RoleName=names["role"], PolicyName=names["name"]), _GONE)

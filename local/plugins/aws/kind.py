@@ -1,4 +1,4 @@
-"""What all AWS resource types have in common."""
+"""The base class of all AWS resource types."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -27,11 +27,11 @@ def fields(  # noqa: PLR0913 - the roles that a property can play.
     regional: bool = True,
     tagged: bool = True,
 ) -> Fields:
-    """Return the properties of a type, with those that most types have: `region`, `tags` and `tagsAll`."""
-    everywhere = ({"region": None} if regional else {}) | ({"tags": None} if tagged else {})
+    """Return the properties of a type, plus `region`, `tags` and `tagsAll`, which most types have."""
+    shared = ({"region": None} if regional else {}) | ({"tags": None} if tagged else {})
     return Fields(
         required=required,
-        optional={**(optional or {}), **everywhere},
+        optional={**(optional or {}), **shared},
         computed=(*computed, *(("region",) if regional else ()), *(("tagsAll",) if tagged else ())),
         replacing=frozenset(replacing) | ({"region"} if regional else frozenset()),
         sets=frozenset(sets),
@@ -42,72 +42,72 @@ def fields(  # noqa: PLR0913 - the roles that a property can play.
 
 
 class Kind(ABC):
-    """One resource type. Inputs come complete with their defaults, and without secret marks."""
+    """One resource type. Its methods receive inputs with defaults and without secret marks."""
 
     fields: ClassVar[Fields]
-    # The input that is made up from the resource's name when the program doesn't give it.
+    # The input that gets a generated name if the program doesn't set it.
     named: ClassVar[str | None] = None
 
-    def make_up(self, name: str, seed: bytes) -> str:
-        """Return a name for AWS; the official plugin's form, in the small letters that most services demand."""
+    def generate_name(self, name: str, seed: bytes) -> str:
+        """Return a unique name in the official plugin's form, in lower case, which most services require."""
         return unique(f"{name}-", seed, digits=7).lower()
 
     def failures(self, _inputs: Bag, /) -> dict[str, str]:
-        """Return what is wrong with inputs by themselves, by name; values may be unknown."""
+        """Return validation errors by input name. Values may be unknown."""
         return {}
 
     def normal(self, inputs: Bag) -> Bag:
-        """Return complete inputs in the one form in which two of them can be compared."""
+        """Return complete inputs in a normal form, for comparison."""
         return self.fields.ordered(inputs)
 
     def same(self, path: Path, old: Tree, new: Tree) -> bool:
-        """Compare two single values; documents by their meaning."""
+        """Compare two scalars; documents by meaning."""
         if path[0] in self.fields.documents and isinstance(old, str) and isinstance(new, str):
             return equivalent(old, new)
         return equal(path, old, new)
 
     def replaces(self, changed: Path, _old: Bag, _new: Bag, /) -> bool:
-        """Whether the change at a place makes a new resource."""
+        """Return whether the change at a path replaces the resource."""
         return changed[0] in self.fields.replacing
 
-    def in_the_way(self, old: Bag, new: Bag) -> bool:
-        """Whether the old resource must go before the new one can be made."""
+    def blocks_new(self, old: Bag, new: Bag) -> bool:
+        """Return whether the old resource must be deleted before the new one can be created."""
         return self.named is not None and old.get(self.named) == new.get(self.named)
 
     @abstractmethod
     def locate(self, identity: str, /) -> Bag:
-        """Return the inputs that an id tells, for an import."""
+        """Return the inputs that can be read from an id, for an import."""
 
     @abstractmethod
     def create(self, aws: Aws, inputs: Bag, /) -> str:
-        """Make the resource and return its id, the official provider's."""
+        """Create the resource and return the id that the official provider gives it."""
 
     def settle(self, _aws: Aws, _identity: str, _inputs: Bag, /) -> None:  # noqa: B027 - most types need nothing more.
-        """Do what a new resource needs before it is as the inputs say; a failure leaves it in the state."""
+        """Finish setting up a new resource. If this fails, the resource stays in the state."""
 
     @abstractmethod
     def read(self, aws: Aws, identity: str, inputs: Bag, /) -> Bag | None:
-        """Return what AWS holds, in Pulumi's names, or None when it is gone.
+        """Return the current properties with Pulumi's names, or None if the resource is gone.
 
-        A property that isn't in it is taken to be as the inputs say; None means that AWS has none.
+        A property that is missing is assumed to match the inputs. None means that AWS has no value for it.
         """
 
     def update(self, _aws: Aws, identity: str, _old: Bag, _new: Bag, /) -> None:
         """Change the resource in place."""
-        raise PluginError(f"{identity} never changes in place")
+        raise PluginError(f"{identity} can't be changed in place")
 
     @abstractmethod
     def delete(self, aws: Aws, identity: str, inputs: Bag, /) -> None:
-        """Delete the resource; one that is gone is no error."""
+        """Delete the resource. Succeed if it is already gone."""
 
 
 def changed(old: Bag, new: Bag, *names: str) -> bool:
-    """Whether one of the inputs differs."""
+    """Return whether any of the named inputs differs."""
     return any(old.get(name) != new.get(name) for name in names)
 
 
 def tag_changes(old: Bag, new: Bag) -> tuple[dict[str, str], list[str]]:
-    """Return the tags to set and the keys to take away."""
+    """Return the tags to set and the keys of the tags to remove."""
     before, after = old.get("tags") or {}, new.get("tags") or {}
     return (
         {key: value for key, value in after.items() if before.get(key) != value},
@@ -116,5 +116,5 @@ def tag_changes(old: Bag, new: Bag) -> tuple[dict[str, str], list[str]]:
 
 
 def tags(found: Mapping[str, str]) -> Bag:
-    """Return the properties for the tags that a resource bears."""
+    """Return the properties `tags` and `tagsAll` of a resource with these tags."""
     return {"tags": dict(found), "tagsAll": dict(found)}

@@ -1,9 +1,8 @@
-"""Keys of AWS KMS and their aliases."""
+"""AWS KMS keys and their aliases."""
 
 from typing import Any, Final
 
 from local.plugins.aws.client import Aws, found
-from local.plugins.aws.documents import tag_list
 from local.plugins.aws.kind import Kind, changed, fields, tag_changes, tags
 from local.plugins.diffs import equal
 from local.plugins.naming import unique
@@ -11,12 +10,12 @@ from local.plugins.paths import Path
 from local.plugins.values import Bag, Tree
 
 _GONE: Final = "NotFoundException"
-# The longest wait that KMS takes, and its own choice.
+# The longest waiting period that KMS accepts, and its default.
 _DELETION_DAYS: Final = 30
 
 
 class Key(Kind):
-    """`aws.kms.Key`: its id is the key's; deleting it starts the wait until KMS really does."""
+    """`aws.kms.Key`: its id is the key's. Deleting it starts KMS's waiting period."""
 
     fields = fields(
         optional={
@@ -38,42 +37,42 @@ class Key(Kind):
     )
 
     def locate(self, _identity: str) -> Bag:
-        """Return nothing."""
+        """Return nothing: no input can be read from the id."""
         return {}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the key."""
-        wanted: dict[str, Any] = {
+        """Create the key."""
+        arguments: dict[str, Any] = {
             "KeyUsage": inputs["keyUsage"],
             "KeySpec": inputs["customerMasterKeySpec"],
             "MultiRegion": inputs["multiRegion"],
             "BypassPolicyLockoutSafetyCheck": inputs["bypassPolicyLockoutSafetyCheck"],
         }
         if inputs.get("description"):
-            wanted["Description"] = inputs["description"]
+            arguments["Description"] = inputs["description"]
         if inputs.get("policy"):
-            wanted["Policy"] = inputs["policy"]
+            arguments["Policy"] = inputs["policy"]
         if inputs.get("tags"):
-            wanted["Tags"] = [{"TagKey": each["Key"], "TagValue": each["Value"]} for each in tag_list(inputs["tags"])]
-        return aws.client("kms").create_key(**wanted)["KeyMetadata"]["KeyId"]
+            arguments["Tags"] = [{"TagKey": key, "TagValue": value} for key, value in inputs["tags"].items()]
+        return aws.client("kms").create_key(**arguments)["KeyMetadata"]["KeyId"]
 
     def settle(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Turn on its rotation, and the key off if it's wanted so."""
+        """Enable rotation and disable the key, where the inputs say so."""
         if inputs["enableKeyRotation"]:
             self._rotate(aws, identity, inputs)
         if not inputs["isEnabled"]:
             aws.client("kms").disable_key(KeyId=identity)
 
     def read(self, aws: Aws, identity: str, _inputs: Bag) -> Bag | None:
-        """Read the key; one that waits for its deletion is gone."""
+        """Read the key. A key that is pending deletion counts as gone."""
         kms = aws.client("kms")
         answer = found(lambda: kms.describe_key(KeyId=identity), _GONE)
         if answer is None or answer["KeyMetadata"]["KeyState"] == "PendingDeletion":
             return None
         key = answer["KeyMetadata"]
         rotation = kms.get_key_rotation_status(KeyId=identity)
-        bears = {each["TagKey"]: each["TagValue"] for each in kms.list_resource_tags(KeyId=identity)["Tags"]}
-        seen = {
+        key_tags = {each["TagKey"]: each["TagValue"] for each in kms.list_resource_tags(KeyId=identity)["Tags"]}
+        properties = {
             "arn": key["Arn"],
             "keyId": key["KeyId"],
             "description": key.get("Description", ""),
@@ -83,16 +82,16 @@ class Key(Kind):
             "isEnabled": key["Enabled"],
             "enableKeyRotation": rotation["KeyRotationEnabled"],
             "multiRegion": key["MultiRegion"],
-            **tags(bears),
+            **tags(key_tags),
         }
         period = rotation.get("RotationPeriodInDays")
-        return seen | ({"rotationPeriodInDays": period} if period else {})
+        return properties | ({"rotationPeriodInDays": period} if period else {})
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Change description, policy, rotation, tags, and whether it's enabled."""
+        """Change description, policy, rotation, tags, and whether the key is enabled."""
         kms = aws.client("kms")
         if new["isEnabled"] and not old["isEnabled"]:
-            # KMS changes no rotation of a disabled key.
+            # KMS doesn't change the rotation of a disabled key.
             kms.enable_key(KeyId=identity)
         if changed(old, new, "enableKeyRotation", "rotationPeriodInDays"):
             self._rotate(aws, identity, new)
@@ -140,27 +139,27 @@ class Alias(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
-        """Return a name in the space of names that KMS leaves to its users."""
+    def generate_name(self, name: str, seed: bytes) -> str:
+        """Return a unique name with the `alias/` prefix that KMS requires."""
         return unique(f"alias/{name}-", seed, digits=7)
 
     def same(self, path: Path, old: Tree, new: Tree) -> bool:
-        """Take a key's ARN and its id for the same."""
+        """Compare two values, treating a key's ARN and its id as equal."""
         if path[0] == "targetKeyId":
             return str(old).rsplit("/", 1)[-1] == str(new).rsplit("/", 1)[-1]
         return equal(path, old, new)
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the name."""
+        """Return the name, which is the id."""
         return {"name": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the alias."""
+        """Create the alias."""
         aws.client("kms").create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
         return inputs["name"]
 
     def read(self, aws: Aws, identity: str, _inputs: Bag) -> Bag | None:
-        """Find the alias in the list of all."""
+        """Find the alias in the list of all aliases."""
         pages = aws.client("kms").get_paginator("list_aliases").paginate()
         alias = next((each for page in pages for each in page["Aliases"] if each["AliasName"] == identity), None)
         if alias is None:
@@ -170,9 +169,9 @@ class Alias(Kind):
         return {"name": identity, "arn": alias["AliasArn"], "targetKeyId": key, "targetKeyArn": arn}
 
     def update(self, aws: Aws, identity: str, _old: Bag, new: Bag) -> None:
-        """Point the alias at another key."""
+        """Point the alias to another key."""
         aws.client("kms").update_alias(AliasName=identity, TargetKeyId=new["targetKeyId"])
 
     def delete(self, aws: Aws, identity: str, _inputs: Bag) -> None:
-        """Delete the alias; the key stays."""
+        """Delete the alias, but not the key."""
         found(lambda: aws.client("kms").delete_alias(AliasName=identity), _GONE)

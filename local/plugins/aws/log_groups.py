@@ -1,4 +1,4 @@
-"""Log groups of AWS CloudWatch."""
+"""AWS CloudWatch log groups."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ _GONE: Final = "ResourceNotFoundException"
 
 
 class LogGroup(Kind):
-    """`aws.cloudwatch.LogGroup`: its id is its name; 0 days of retention are for ever."""
+    """`aws.cloudwatch.LogGroup`: its id is its name. A retention of 0 days means forever."""
 
     fields = fields(
         optional={"name": None, "kmsKeyId": None, "retentionInDays": 0, "skipDestroy": False},
@@ -21,26 +21,26 @@ class LogGroup(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
-        """Return a name; a group's may have capitals."""
+    def generate_name(self, name: str, seed: bytes) -> str:
+        """Return a unique name. CloudWatch keeps capital letters."""
         return unique(f"{name}-", seed, digits=7)
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the name."""
+        """Return the name, which is the id."""
         return {"name": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the group."""
-        wanted: dict[str, Any] = {"logGroupName": inputs["name"]}
+        """Create the group."""
+        arguments: dict[str, Any] = {"logGroupName": inputs["name"]}
         if inputs.get("kmsKeyId"):
-            wanted["kmsKeyId"] = inputs["kmsKeyId"]
+            arguments["kmsKeyId"] = inputs["kmsKeyId"]
         if inputs.get("tags"):
-            wanted["tags"] = inputs["tags"]
-        aws.client("logs").create_log_group(**wanted)
+            arguments["tags"] = inputs["tags"]
+        aws.client("logs").create_log_group(**arguments)
         return inputs["name"]
 
     def settle(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Set how long it keeps what is logged."""
+        """Set the retention period."""
         if inputs["retentionInDays"]:
             self._keep(aws, identity, inputs)
 
@@ -61,7 +61,7 @@ class LogGroup(Kind):
         }
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Change how long it keeps what is logged, the key of what comes, or tags."""
+        """Change the retention period, the KMS key for new logs, or tags."""
         logs = aws.client("logs")
         if changed(old, new, "retentionInDays"):
             self._keep(aws, identity, new)
@@ -78,7 +78,7 @@ class LogGroup(Kind):
             logs.tag_resource(resourceArn=arn, tags=added)
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Delete the group, unless it's to be left behind."""
+        """Delete the group, unless `skipDestroy` is set."""
         if not inputs["skipDestroy"]:
             found(lambda: aws.client("logs").delete_log_group(logGroupName=identity), _GONE)
 

@@ -1,4 +1,4 @@
-"""What an RDS instance refers to: its group of subnets and its group of parameters."""
+"""AWS RDS subnet groups and parameter groups."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from local.plugins.values import Bag
 
 _NO_SUBNETS: Final = "DBSubnetGroupNotFoundFault"
 _NO_PARAMETERS: Final = "DBParameterGroupNotFound"
-# RDS takes no more parameters in one call.
+# The most parameters that RDS accepts in one call.
 _MOST_PARAMETERS: Final = 20
 
 
@@ -26,11 +26,11 @@ class SubnetGroup(Kind):
     named = "name"
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the name."""
+        """Return the name, which is the id."""
         return {"name": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the group."""
+        """Create the group."""
         aws.client("rds").create_db_subnet_group(
             DBSubnetGroupName=inputs["name"],
             DBSubnetGroupDescription=inputs["description"],
@@ -73,7 +73,7 @@ class SubnetGroup(Kind):
 
 
 class ParameterGroup(Kind):
-    """`aws.rds.ParameterGroup`: its id is its name; a parameter that goes is reset to the family's value."""
+    """`aws.rds.ParameterGroup`: its id is its name. A parameter that is removed is reset to the family's default."""
 
     fields = fields(
         required=("family",),
@@ -86,18 +86,18 @@ class ParameterGroup(Kind):
     named = "name"
 
     def normal(self, inputs: Bag) -> Bag:
-        """Spell out when a parameter is applied."""
+        """Add the default `applyMethod` to each parameter."""
         if not isinstance(inputs.get("parameters"), list):
             return inputs
-        spelled = [{"applyMethod": "immediate", **each} for each in inputs["parameters"]]
-        return inputs | {"parameters": sorted(spelled, key=lambda each: str(each["name"]))}
+        parameters = [{"applyMethod": "immediate", **each} for each in inputs["parameters"]]
+        return inputs | {"parameters": sorted(parameters, key=lambda each: str(each["name"]))}
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the name."""
+        """Return the name, which is the id."""
         return {"name": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the group."""
+        """Create the group."""
         aws.client("rds").create_db_parameter_group(
             DBParameterGroupName=inputs["name"],
             DBParameterGroupFamily=inputs["family"],
@@ -111,7 +111,7 @@ class ParameterGroup(Kind):
         self._set(aws, identity, self._parameters(inputs))
 
     def read(self, aws: Aws, identity: str, inputs: Bag) -> Bag | None:
-        """Read the group with the parameters that someone has set."""
+        """Read the group and the parameters that a user has set."""
         rds = aws.client("rds")
         answer = found(lambda: rds.describe_db_parameter_groups(DBParameterGroupName=identity), _NO_PARAMETERS)
         if not answer or not answer["DBParameterGroups"]:
@@ -119,12 +119,13 @@ class ParameterGroup(Kind):
         group = answer["DBParameterGroups"][0]
         arn = group["DBParameterGroupArn"]
         pages = rds.get_paginator("describe_db_parameters").paginate(DBParameterGroupName=identity, Source="user")
-        given = self._parameters(inputs)
+        inputs_by_name = self._parameters(inputs)
         parameters = [
             {
                 "name": each["ParameterName"],
                 "value": each["ParameterValue"],
-                "applyMethod": each.get("ApplyMethod") or given.get(each["ParameterName"], {}).get("applyMethod"),
+                "applyMethod": each.get("ApplyMethod")
+                or inputs_by_name.get(each["ParameterName"], {}).get("applyMethod"),
             }
             for page in pages
             for each in page["Parameters"]
@@ -140,17 +141,17 @@ class ParameterGroup(Kind):
         }
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Set parameters that are new or other ones, reset those that are gone, change tags."""
+        """Set new and changed parameters, reset removed ones, and change tags."""
         before, after = self._parameters(old), self._parameters(new)
-        gone = [each for name, each in before.items() if name not in after]
-        for batch in _batches(gone):
+        removed = [each for name, each in before.items() if name not in after]
+        for batch in _batches(removed):
             reset = [{"ParameterName": each["name"], "ApplyMethod": each["applyMethod"]} for each in batch]
             aws.client("rds").reset_db_parameter_group(DBParameterGroupName=identity, Parameters=reset)
         self._set(aws, identity, {name: each for name, each in after.items() if before.get(name) != each})
         retag(aws, f"pg:{identity}", old, new)
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Delete the group, unless it's to be left behind."""
+        """Delete the group, unless `skipDestroy` is set."""
         if not inputs["skipDestroy"]:
             found(lambda: aws.client("rds").delete_db_parameter_group(DBParameterGroupName=identity), _NO_PARAMETERS)
 
@@ -160,15 +161,15 @@ class ParameterGroup(Kind):
     @staticmethod
     def _set(aws: Aws, identity: str, parameters: dict[str, Bag]) -> None:
         for batch in _batches(list(parameters.values())):
-            wanted = [
+            batch_arguments = [
                 {"ParameterName": each["name"], "ParameterValue": each["value"], "ApplyMethod": each["applyMethod"]}
                 for each in batch
             ]
-            aws.client("rds").modify_db_parameter_group(DBParameterGroupName=identity, Parameters=wanted)
+            aws.client("rds").modify_db_parameter_group(DBParameterGroupName=identity, Parameters=batch_arguments)
 
 
 def retag(aws: Aws, resource: str, old: Bag, new: Bag) -> None:
-    """Change the tags of a resource of RDS, such as `db:mlflow`."""
+    """Change the tags of an RDS resource, such as `db:mlflow`."""
     added, removed = tag_changes(old, new)
     rds, arn = aws.client("rds"), aws.arn("rds", resource)
     if removed:

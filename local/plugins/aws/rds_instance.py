@@ -1,4 +1,4 @@
-"""Database instances of AWS RDS."""
+"""AWS RDS database instances."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,13 +11,13 @@ from local.plugins.provider import PluginError
 from local.plugins.values import Bag, Tree
 
 _GONE: Final = ("DBInstanceNotFound", "DBInstanceNotFoundFault")
-# The official plugin's.
+# The official plugin's timeouts.
 _CREATION_SECONDS: Final = 40 * 60
 _CHANGE_SECONDS: Final = 80 * 60
 _DELETION_SECONDS: Final = 60 * 60
 
-# What CreateDBInstance, ModifyDBInstance and DescribeDBInstances call by one name.
-_ALIKE: Final = {
+# Properties with one name in CreateDBInstance, ModifyDBInstance and DescribeDBInstances.
+_SAME_NAME: Final = {
     "allocatedStorage": "AllocatedStorage",
     "autoMinorVersionUpgrade": "AutoMinorVersionUpgrade",
     "backupRetentionPeriod": "BackupRetentionPeriod",
@@ -42,8 +42,9 @@ _ALIKE: Final = {
     "storageThroughput": "StorageThroughput",
     "storageType": "StorageType",
 }
-# What is described otherwise, or not at all.
-_WRITTEN: Final = _ALIKE | {
+# Properties that CreateDBInstance and ModifyDBInstance accept, including those that DescribeDBInstances returns
+# differently or not at all.
+_WRITTEN: Final = _SAME_NAME | {
     "dbSubnetGroupName": "DBSubnetGroupName",
     "iamDatabaseAuthenticationEnabled": "EnableIAMDatabaseAuthentication",
     "manageMasterUserPassword": "ManageMasterUserPassword",
@@ -54,7 +55,7 @@ _WRITTEN: Final = _ALIKE | {
     "performanceInsightsEnabled": "EnablePerformanceInsights",
     "vpcSecurityGroupIds": "VpcSecurityGroupIds",
 }
-# What never changes.
+# Properties that can't be changed.
 _FIXED: Final = {
     "availabilityZone": "AvailabilityZone",
     "characterSetName": "CharacterSetName",
@@ -75,8 +76,8 @@ _CREATED: Final = (
     }
 )
 _MODIFIED: Final = _WRITTEN | {"identifier": "NewDBInstanceIdentifier", "port": "DBPortNumber"}
-# Changes that RDS takes only together with others that stay.
-_TOGETHER: Final = {
+# Properties that RDS accepts a change of only together with other, unchanged ones.
+_SENT_WITH: Final = {
     "iops": ("allocatedStorage",),
     "masterUserSecretKmsKeyId": ("manageMasterUserPassword",),
     "monitoringInterval": ("monitoringRoleArn",),
@@ -104,8 +105,8 @@ _DEFAULTS: Final = {
 class Instance(Kind):
     """`aws.rds.Instance`: its id is RDS's resource id, not its identifier, which may change.
 
-    Replicas and restores are left to the official plugin. A pending change of a run without `applyImmediately` shows
-    as done in the state; a refresh tells what is really there.
+    Only the official plugin supports replicas and restores. Without `applyImmediately`, a pending change shows as
+    done in the state until a refresh reads the actual value.
     """
 
     fields = fields(
@@ -142,31 +143,31 @@ class Instance(Kind):
     named = "identifier"
 
     def failures(self, inputs: Bag) -> dict[str, str]:
-        """Refuse two sources of the password."""
+        """Return an error if there are two sources of the password."""
         if inputs.get("password") is not None and inputs["manageMasterUserPassword"] is True:
-            return {"password": "password conflicts with manageMasterUserPassword: one of them makes the password"}
+            return {"password": "password conflicts with manageMasterUserPassword: set only one of them"}
         return {}
 
     def normal(self, inputs: Bag) -> Bag:
-        """Write in small letters what RDS does."""
-        small = {name: str(inputs[name]).lower() for name in _SMALL if isinstance(inputs.get(name), str)}
-        return self.fields.ordered(inputs) | small
+        """Convert the names that RDS keeps in lower case, and sort sets."""
+        lowercase = {name: str(inputs[name]).lower() for name in _LOWERCASE if isinstance(inputs.get(name), str)}
+        return self.fields.ordered(inputs) | lowercase
 
     def locate(self, _identity: str) -> Bag:
-        """Return nothing: the id tells no input."""
+        """Return nothing: no input can be read from the id."""
         return {}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the instance."""
+        """Create the instance."""
         for name in ("engine", "username", "allocatedStorage"):
             if inputs.get(name) is None:
                 message = f"{name} is required for a new instance"
                 raise PluginError(message)
-        wanted = _named(inputs, _CREATED) | {"Tags": tag_list(inputs.get("tags"))}
-        return aws.client("rds").create_db_instance(**wanted)["DBInstance"]["DbiResourceId"]
+        arguments = _named(inputs, _CREATED) | {"Tags": tag_list(inputs.get("tags"))}
+        return aws.client("rds").create_db_instance(**arguments)["DBInstance"]["DbiResourceId"]
 
-    def settle(self, aws: Aws, identity: str, inputs: Bag) -> None:  # noqa: ARG002 - the identifier tells it too.
-        """Wait until it's available."""
+    def settle(self, aws: Aws, identity: str, inputs: Bag) -> None:  # noqa: ARG002 - the inputs name it too.
+        """Wait until the instance is available."""
         aws.wait("rds", "db_instance_available", _CREATION_SECONDS, DBInstanceIdentifier=inputs["identifier"])
 
     def read(self, aws: Aws, identity: str, inputs: Bag) -> Bag | None:
@@ -174,9 +175,9 @@ class Instance(Kind):
         instance = _find(aws, identity, inputs.get("identifier"))
         if instance is None or instance["DBInstanceStatus"] == "deleting":
             return None
-        # RDS gives it only while the instance has one.
+        # RDS returns it only if it manages the password.
         secret = instance.get("MasterUserSecret")
-        bears = aws.client("rds").list_tags_for_resource(ResourceName=instance["DBInstanceArn"])["TagList"]
+        tag_pairs = aws.client("rds").list_tags_for_resource(ResourceName=instance["DBInstanceArn"])["TagList"]
         return {
             **_inputs(instance),
             **_outputs(instance),
@@ -184,39 +185,39 @@ class Instance(Kind):
             "manageMasterUserPassword": bool(secret),
             "masterUserSecrets": [_secret(secret)] if secret else [],
             **({"masterUserSecretKmsKeyId": secret.get("KmsKeyId")} if secret else {}),
-            **tags(tag_map(bears)),
+            **tags(tag_map(tag_pairs)),
         }
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Change all but what RDS fixes for an instance's life; tags at last, as the ARN follows the identifier."""
+        """Change the properties that can be changed. Tags come last, because the ARN depends on the identifier."""
         rds = aws.client("rds")
-        differing = {name for name in _MODIFIED if not self._alike(name, old.get(name), new.get(name))}
-        differing |= {other for name in differing for other in _TOGETHER.get(name, ()) if new.get(other) is not None}
-        wanted = _named({name: new.get(name) for name in differing}, _MODIFIED)
+        differing = {name for name in _MODIFIED if not self._equal(name, old.get(name), new.get(name))}
+        differing |= {other for name in differing for other in _SENT_WITH.get(name, ()) if new.get(other) is not None}
+        arguments = _named({name: new.get(name) for name in differing}, _MODIFIED)
         if "maxAllocatedStorage" in differing and new.get("maxAllocatedStorage") is None:
-            # Storage that must not grow by itself is at its most already.
-            wanted["MaxAllocatedStorage"] = new["allocatedStorage"]
+            # A maximum equal to the current size turns off autoscaling of storage.
+            arguments["MaxAllocatedStorage"] = new["allocatedStorage"]
         if "engineVersion" in differing:
-            wanted["AllowMajorVersionUpgrade"] = new["allowMajorVersionUpgrade"]
+            arguments["AllowMajorVersionUpgrade"] = new["allowMajorVersionUpgrade"]
         logs, before = (set(each.get("enabledCloudwatchLogsExports") or []) for each in (new, old))
         if logs != before:
             exports = {"EnableLogTypes": sorted(logs - before), "DisableLogTypes": sorted(before - logs)}
-            wanted["CloudwatchLogsExportConfiguration"] = exports
-        if wanted:
+            arguments["CloudwatchLogsExportConfiguration"] = exports
+        if arguments:
             instance = _find(aws, identity, old.get("identifier"))
             name = instance["DBInstanceIdentifier"] if instance else old["identifier"]
             immediately = new["applyImmediately"]
-            rds.modify_db_instance(DBInstanceIdentifier=name, ApplyImmediately=immediately, **wanted)
+            rds.modify_db_instance(DBInstanceIdentifier=name, ApplyImmediately=immediately, **arguments)
             aws.wait("rds", "db_instance_available", _CHANGE_SECONDS, DBInstanceIdentifier=new["identifier"])
         retag(aws, f"db:{new['identifier'].lower()}", old, new)
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Delete the instance, with a last snapshot unless it's to be skipped."""
+        """Delete the instance, after a final snapshot unless `skipFinalSnapshot` is set."""
         instance = _find(aws, identity, inputs.get("identifier"))
         if instance is None:
             return
         name = instance["DBInstanceIdentifier"]
-        wanted: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "DBInstanceIdentifier": name,
             "DeleteAutomatedBackups": inputs["deleteAutomatedBackups"],
             "SkipFinalSnapshot": inputs["skipFinalSnapshot"],
@@ -225,32 +226,32 @@ class Instance(Kind):
             if not inputs.get("finalSnapshotIdentifier"):
                 message = f"{name}: finalSnapshotIdentifier is required when skipFinalSnapshot is false"
                 raise PluginError(message)
-            wanted["FinalDBSnapshotIdentifier"] = inputs["finalSnapshotIdentifier"]
-        self._delete(aws, wanted, inputs)
+            arguments["FinalDBSnapshotIdentifier"] = inputs["finalSnapshotIdentifier"]
+        self._delete(aws, arguments, inputs)
         aws.wait("rds", "db_instance_deleted", _DELETION_SECONDS, DBInstanceIdentifier=name)
 
     @staticmethod
-    def _delete(aws: Aws, wanted: Mapping[str, Any], inputs: Bag) -> None:
+    def _delete(aws: Aws, arguments: Mapping[str, Any], inputs: Bag) -> None:
         rds = aws.client("rds")
         try:
-            found(lambda: rds.delete_db_instance(**wanted), *_GONE)
+            found(lambda: rds.delete_db_instance(**arguments), *_GONE)
         except Exception as error:
             protected = code(error) == "InvalidParameterCombination" and "disable deletion pro" in str(error)
             if not protected or inputs["deletionProtection"] or not inputs["applyImmediately"]:
                 raise
-            # The program has lifted the protection, and RDS hasn't heard of it yet.
-            name = wanted["DBInstanceIdentifier"]
+            # The program has turned off the protection, but that change hasn't reached RDS yet.
+            name = arguments["DBInstanceIdentifier"]
             rds.modify_db_instance(DBInstanceIdentifier=name, ApplyImmediately=True, DeletionProtection=False)
             aws.wait("rds", "db_instance_available", _CHANGE_SECONDS, DBInstanceIdentifier=name)
-            rds.delete_db_instance(**wanted)
+            rds.delete_db_instance(**arguments)
 
-    def _alike(self, name: str, old: Tree, new: Tree) -> bool:
+    def _equal(self, name: str, old: Tree, new: Tree) -> bool:
         before, after = (self.normal({name: value})[name] for value in (old, new))
         return before == after or self.same((name,), before, after)
 
 
-# Names that RDS keeps in small letters.
-_SMALL: Final = (
+# Names that RDS keeps in lower case.
+_LOWERCASE: Final = (
     "identifier",
     "dbSubnetGroupName",
     "engine",
@@ -261,7 +262,7 @@ _SMALL: Final = (
 
 
 def _find(aws: Aws, identity: str, identifier: str | None) -> Mapping[str, Any] | None:
-    """Return the instance by its identifier, else by RDS's resource id: somebody may have renamed it."""
+    """Find the instance by its identifier, or if it was renamed, by RDS's resource id."""
     rds = aws.client("rds")
     if identifier:
         answer = found(lambda: rds.describe_db_instances(DBInstanceIdentifier=identifier), *_GONE)
@@ -273,30 +274,30 @@ def _find(aws: Aws, identity: str, identifier: str | None) -> Mapping[str, Any] 
 
 
 def _named(inputs: Bag, names: Mapping[str, str]) -> dict[str, Any]:
-    return {theirs: inputs[ours] for ours, theirs in names.items() if inputs.get(ours) is not None}
+    return {aws_name: inputs[name] for name, aws_name in names.items() if inputs.get(name) is not None}
 
 
 def _inputs(instance: Mapping[str, Any]) -> Bag:
-    """Return the inputs that the description of an instance tells; what it doesn't mention is left out."""
-    plain = {ours: instance[theirs] for ours, theirs in (_ALIKE | _FIXED).items() if theirs in instance}
-    # No most storage means that storage doesn't grow by itself.
-    plain["maxAllocatedStorage"] = instance.get("MaxAllocatedStorage")
-    plain["identifier"] = instance["DBInstanceIdentifier"]
-    plain["vpcSecurityGroupIds"] = [each["VpcSecurityGroupId"] for each in instance["VpcSecurityGroups"]]
-    plain["enabledCloudwatchLogsExports"] = instance.get("EnabledCloudwatchLogsExports", [])
+    """Return the inputs that the description of an instance contains."""
+    inputs = {ours: instance[theirs] for ours, theirs in (_SAME_NAME | _FIXED).items() if theirs in instance}
+    # None means that autoscaling of storage is off.
+    inputs["maxAllocatedStorage"] = instance.get("MaxAllocatedStorage")
+    inputs["identifier"] = instance["DBInstanceIdentifier"]
+    inputs["vpcSecurityGroupIds"] = [each["VpcSecurityGroupId"] for each in instance["VpcSecurityGroups"]]
+    inputs["enabledCloudwatchLogsExports"] = instance.get("EnabledCloudwatchLogsExports", [])
     if "IAMDatabaseAuthenticationEnabled" in instance:
-        plain["iamDatabaseAuthenticationEnabled"] = instance["IAMDatabaseAuthenticationEnabled"]
+        inputs["iamDatabaseAuthenticationEnabled"] = instance["IAMDatabaseAuthenticationEnabled"]
     if "PerformanceInsightsEnabled" in instance:
-        plain["performanceInsightsEnabled"] = instance["PerformanceInsightsEnabled"]
+        inputs["performanceInsightsEnabled"] = instance["PerformanceInsightsEnabled"]
     if instance.get("DBSubnetGroup"):
-        plain["dbSubnetGroupName"] = instance["DBSubnetGroup"]["DBSubnetGroupName"]
+        inputs["dbSubnetGroupName"] = instance["DBSubnetGroup"]["DBSubnetGroupName"]
     for group in instance.get("DBParameterGroups", []):
-        plain["parameterGroupName"] = group["DBParameterGroupName"]
+        inputs["parameterGroupName"] = group["DBParameterGroupName"]
     for group in instance.get("OptionGroupMemberships", []):
-        plain["optionGroupName"] = group["OptionGroupName"]
+        inputs["optionGroupName"] = group["OptionGroupName"]
     if instance.get("Endpoint"):
-        plain["port"] = instance["Endpoint"]["Port"]
-    return plain
+        inputs["port"] = instance["Endpoint"]["Port"]
+    return inputs
 
 
 def _outputs(instance: Mapping[str, Any]) -> Bag:
@@ -324,6 +325,6 @@ def _secret(secret: Mapping[str, str]) -> Bag:
     }
 
 
-def _version(given: str | None, actual: str) -> str:
-    """Return the version as it was given if it's the beginning of the actual one: RDS makes a `16` a `16.9`."""
-    return given if given and f"{actual}.".startswith(f"{given}.") else actual
+def _version(requested: str | None, actual: str) -> str:
+    """Return the requested version if the actual one starts with it: RDS turns `16` into `16.9`."""
+    return requested if requested and f"{actual}.".startswith(f"{requested}.") else actual

@@ -1,4 +1,4 @@
-"""Buckets of AWS S3; what is set on a bucket are resources of their own."""
+"""AWS S3 buckets. The settings of a bucket are separate resources."""
 
 from typing import Any, Final
 
@@ -8,9 +8,9 @@ from local.plugins.aws.kind import Kind, changed, fields, tags
 from local.plugins.provider import PluginError
 from local.plugins.values import Bag
 
-# A HEAD request has no body, so its errors are bare numbers.
+# A HEAD response has no body, so its error code is the HTTP status.
 _GONE: Final = ("NoSuchBucket", "404")
-# https://docs.aws.amazon.com/general/latest/gr/s3.html, of the regions that the project's stacks are likely to use.
+# https://docs.aws.amazon.com/general/latest/gr/s3.html, for the regions that the project's stacks are likely to use.
 _WEBSITE_ZONES: Final = {
     "eu-central-1": "Z21DNDUVLTQW6Q",
     "eu-west-1": "Z1BKCTXD74EZPE",
@@ -33,25 +33,25 @@ class Bucket(Kind):
     named = "bucket"
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the name."""
+        """Return the name, which is the id."""
         return {"bucket": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the bucket."""
+        """Create the bucket."""
         name = inputs["bucket"]
         s3 = aws.client("s3")
         if found(lambda: s3.head_bucket(Bucket=name), *_GONE) is not None:
-            # In us-east-1 S3 takes the creation of one's own bucket for a success.
-            message = f"{name}: BucketAlreadyOwnedByYou: the bucket exists already and isn't of this stack"
+            # In us-east-1, creating a bucket that this account already owns succeeds.
+            message = f"{name}: BucketAlreadyOwnedByYou: the bucket already exists and doesn't belong to this stack"
             raise PluginError(message)
-        wanted: dict[str, Any] = {"Bucket": name, "ObjectLockEnabledForBucket": inputs["objectLockEnabled"]}
+        arguments: dict[str, Any] = {"Bucket": name, "ObjectLockEnabledForBucket": inputs["objectLockEnabled"]}
         if aws.region != "us-east-1":
-            wanted["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
-        s3.create_bucket(**wanted)
+            arguments["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
+        s3.create_bucket(**arguments)
         return name
 
     def settle(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Wait until everyone sees the bucket, and set its tags."""
+        """Wait until the bucket is visible, then set its tags."""
         aws.wait("s3", "bucket_exists", 120, Bucket=identity)
         if inputs.get("tags"):
             aws.client("s3").put_bucket_tagging(Bucket=identity, Tagging={"TagSet": tag_list(inputs["tags"])})
@@ -78,7 +78,7 @@ class Bucket(Kind):
         }
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Change the tags, which S3 keeps as one."""
+        """Replace the tags, which S3 stores as one set."""
         if not changed(old, new, "tags"):
             return
         s3 = aws.client("s3")
@@ -88,7 +88,7 @@ class Bucket(Kind):
             s3.delete_bucket_tagging(Bucket=identity)
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Delete the bucket; with `forceDestroy`, all versions of all objects first."""
+        """Delete the bucket. With `forceDestroy`, delete all versions of all objects first."""
         s3 = aws.client("s3")
         if found(lambda: s3.head_bucket(Bucket=identity), *_GONE) is None:
             return
@@ -98,14 +98,14 @@ class Bucket(Kind):
 
 
 def _empty(s3: Client, bucket: str, *, locked: bool) -> None:
-    """Delete all versions and delete markers, in S3's own batches; a lock that can be bypassed is."""
+    """Delete all versions and delete markers, one listed page at a time, bypassing locks in governance mode."""
     bypass = {"BypassGovernanceRetention": True} if locked else {}
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         if not versions:
             continue
-        which = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions]
-        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": which, "Quiet": True}, **bypass)
+        keys = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True}, **bypass)
         for error in answer.get("Errors", []):
             message = f"{bucket}: {error['Key']}: {error['Code']}: {error['Message']}"
             raise PluginError(message)

@@ -1,4 +1,4 @@
-"""What is set on a bucket of AWS S3, each kind of setting a resource of its own whose id is the bucket's name."""
+"""The settings of an AWS S3 bucket. Each kind of setting is a resource whose id is the bucket's name."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar, Final
@@ -19,17 +19,17 @@ _NAMES: Final = {
 
 
 class Setting(Kind):
-    """One setting of a bucket: written whole, read whole, deleted whole."""
+    """One setting of a bucket, which is always written, read and deleted as a whole."""
 
-    # The code of S3's error when the bucket has no such setting.
+    # S3's error code when the bucket doesn't have the setting.
     unset: ClassVar[str] = ""
 
-    def in_the_way(self, old: Bag, new: Bag) -> bool:
-        """Tell of the same bucket: it has one setting of a kind."""
+    def blocks_new(self, old: Bag, new: Bag) -> bool:
+        """Return whether both are for the same bucket, which has only one setting of each kind."""
         return old["bucket"] == new["bucket"]
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the bucket."""
+        """Return the bucket, which is the id."""
         return {"bucket": identity}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
@@ -39,15 +39,15 @@ class Setting(Kind):
 
     def read(self, aws: Aws, identity: str, _inputs: Bag) -> Bag | None:
         """Read the setting."""
-        seen = found(lambda: self.get(aws, identity), _NO_BUCKET, self.unset)
-        return None if seen is None else {"bucket": identity} | seen
+        properties = found(lambda: self.get(aws, identity), _NO_BUCKET, self.unset)
+        return None if properties is None else {"bucket": identity} | properties
 
     def update(self, aws: Aws, identity: str, _old: Bag, new: Bag) -> None:
-        """Write the setting anew."""
+        """Replace the setting."""
         self.put(aws, identity, new)
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Take the setting away."""
+        """Remove the setting."""
         found(lambda: self.drop(aws, identity, inputs), _NO_BUCKET, self.unset)
 
     @abstractmethod
@@ -56,11 +56,11 @@ class Setting(Kind):
 
     @abstractmethod
     def get(self, aws: Aws, bucket: str) -> Bag | None:
-        """Return the setting in Pulumi's names, or None when there is none."""
+        """Return the setting with Pulumi's names, or None if the bucket doesn't have it."""
 
     @abstractmethod
     def drop(self, aws: Aws, bucket: str, inputs: Bag, /) -> None:
-        """Take the setting away."""
+        """Remove the setting."""
 
 
 def _setting(*required: str, optional: dict[str, Any] | None = None, **roles: Any) -> Any:  # noqa: ANN401 - passed on.
@@ -68,28 +68,28 @@ def _setting(*required: str, optional: dict[str, Any] | None = None, **roles: An
 
 
 class Versioning(Setting):
-    """`aws.s3.BucketVersioning`; it can't be unset but only suspended."""
+    """`aws.s3.BucketVersioning`. It can only be suspended, not removed."""
 
     fields = _setting("versioningConfiguration")
 
     def put(self, aws: Aws, bucket: str, inputs: Bag) -> None:
-        """Enable or suspend it; "Disabled" is what a new bucket is."""
-        wanted = to_aws(inputs["versioningConfiguration"], _NAMES)
-        if wanted["Status"] != "Disabled":
-            aws.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration=wanted)
+        """Enable or suspend versioning. "Disabled" is only valid for a bucket that never had it."""
+        configuration = to_aws(inputs["versioningConfiguration"], _NAMES)
+        if configuration["Status"] != "Disabled":
+            aws.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration=configuration)
         elif self.get(aws, bucket) != {"versioningConfiguration": {"status": "Disabled"}}:
-            message = f"{bucket}: versioning that was enabled once can't be Disabled, only Suspended"
+            message = f"{bucket}: versioning can't be Disabled once it was enabled, only Suspended"
             raise PluginError(message)
 
     def get(self, aws: Aws, bucket: str) -> Bag | None:
-        """Read it; S3 tells nothing of a bucket that never had it."""
-        seen = aws.client("s3").get_bucket_versioning(Bucket=bucket)
-        status = {"status": seen.get("Status", "Disabled")}
-        multi_factor = {"mfaDelete": seen["MFADelete"]} if seen.get("MFADelete") else {}
+        """Read the status, which S3 omits for a bucket that never had versioning."""
+        answer = aws.client("s3").get_bucket_versioning(Bucket=bucket)
+        status = {"status": answer.get("Status", "Disabled")}
+        multi_factor = {"mfaDelete": answer["MFADelete"]} if answer.get("MFADelete") else {}
         return {"versioningConfiguration": status | multi_factor}
 
     def drop(self, aws: Aws, bucket: str, inputs: Bag) -> None:
-        """Suspend it; a bucket with object lock keeps it."""
+        """Suspend versioning, except on a bucket with object lock, which requires it."""
         if inputs["versioningConfiguration"]["status"] != "Enabled":
             return
         try:
@@ -108,8 +108,8 @@ class Encryption(Setting):
 
     def put(self, aws: Aws, bucket: str, inputs: Bag) -> None:
         """Write the rules."""
-        wanted = to_aws({"rules": inputs["rules"]}, _NAMES)
-        aws.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=wanted)
+        configuration = to_aws({"rules": inputs["rules"]}, _NAMES)
+        aws.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=configuration)
 
     def get(self, aws: Aws, bucket: str) -> Bag | None:
         """Read the rules."""
@@ -117,7 +117,7 @@ class Encryption(Setting):
         return from_aws({"Rules": answer["ServerSideEncryptionConfiguration"]["Rules"]}, _NAMES)
 
     def drop(self, aws: Aws, bucket: str, _inputs: Bag) -> None:
-        """Go back to S3's own encryption."""
+        """Restore S3's default encryption."""
         aws.client("s3").delete_bucket_encryption(Bucket=bucket)
 
 
@@ -133,8 +133,8 @@ class PublicAccessBlock(Setting):
 
     def put(self, aws: Aws, bucket: str, inputs: Bag) -> None:
         """Write the four flags."""
-        wanted = to_aws({name: inputs[name] for name in self._FLAGS}, _NAMES)
-        aws.client("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=wanted)
+        flags = to_aws({name: inputs[name] for name in self._FLAGS}, _NAMES)
+        aws.client("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=flags)
 
     def get(self, aws: Aws, bucket: str) -> Bag | None:
         """Read the four flags."""
@@ -142,7 +142,7 @@ class PublicAccessBlock(Setting):
         return from_aws(answer["PublicAccessBlockConfiguration"], _NAMES)
 
     def drop(self, aws: Aws, bucket: str, inputs: Bag) -> None:
-        """Delete it, unless it's to be left behind."""
+        """Delete it, unless `skipDestroy` is set."""
         if not inputs["skipDestroy"]:
             aws.client("s3").delete_public_access_block(Bucket=bucket)
 
@@ -155,8 +155,8 @@ class OwnershipControls(Setting):
 
     def put(self, aws: Aws, bucket: str, inputs: Bag) -> None:
         """Write the one rule."""
-        wanted = {"Rules": [to_aws(inputs["rule"], _NAMES)]}
-        aws.client("s3").put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=wanted)
+        controls = {"Rules": [to_aws(inputs["rule"], _NAMES)]}
+        aws.client("s3").put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=controls)
 
     def get(self, aws: Aws, bucket: str) -> Bag | None:
         """Read the one rule."""
@@ -178,7 +178,7 @@ class Lifecycle(Setting):
 
     def put(self, aws: Aws, bucket: str, inputs: Bag) -> None:
         """Write the rules."""
-        # S3 wants a rule to have a filter or the old prefix.
+        # S3 requires a filter or the deprecated prefix in each rule.
         rules = [{**({} if "prefix" in rule else {"filter": {}}), **rule} for rule in inputs["rules"]]
         aws.client("s3").put_bucket_lifecycle_configuration(
             Bucket=bucket,
@@ -224,18 +224,18 @@ class Logging(Setting):
     fields = _setting("targetBucket", "targetPrefix", optional={"targetObjectKeyFormat": None})
 
     def put(self, aws: Aws, bucket: str, inputs: Bag) -> None:
-        """Turn the logs on."""
+        """Enable access logs."""
         names = ("targetBucket", "targetPrefix", "targetObjectKeyFormat")
-        wanted = to_aws({name: inputs.get(name) for name in names}, _NAMES)
-        aws.client("s3").put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": wanted})
+        target = to_aws({name: inputs.get(name) for name in names}, _NAMES)
+        aws.client("s3").put_bucket_logging(Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": target})
 
     def get(self, aws: Aws, bucket: str) -> Bag | None:
-        """Read where the logs go."""
+        """Read the target of the access logs."""
         enabled = aws.client("s3").get_bucket_logging(Bucket=bucket).get("LoggingEnabled")
         return from_aws(enabled, _NAMES) if enabled else None
 
     def drop(self, aws: Aws, bucket: str, _inputs: Bag) -> None:
-        """Turn the logs off."""
+        """Disable access logs."""
         aws.client("s3").put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
 
 
@@ -246,13 +246,13 @@ class Replication(Setting):
     unset = "ReplicationConfigurationNotFoundError"
 
     def put(self, aws: Aws, bucket: str, inputs: Bag) -> None:
-        """Write role and rules."""
-        wanted = to_aws({"role": inputs["role"], "rules": inputs["rules"]}, _NAMES)
+        """Write the role and the rules."""
+        configuration = to_aws({"role": inputs["role"], "rules": inputs["rules"]}, _NAMES)
         token = {"Token": inputs["token"]} if inputs.get("token") else {}
-        aws.client("s3").put_bucket_replication(Bucket=bucket, ReplicationConfiguration=wanted, **token)
+        aws.client("s3").put_bucket_replication(Bucket=bucket, ReplicationConfiguration=configuration, **token)
 
     def get(self, aws: Aws, bucket: str) -> Bag | None:
-        """Read role and rules."""
+        """Read the role and the rules."""
         answer = aws.client("s3").get_bucket_replication(Bucket=bucket)
         return from_aws(answer["ReplicationConfiguration"], _NAMES)
 
@@ -262,7 +262,7 @@ class Replication(Setting):
 
 
 class ObjectLock(Setting):
-    """`aws.s3.BucketObjectLockConfiguration`; a bucket's lock stays on, only the rule goes."""
+    """`aws.s3.BucketObjectLockConfiguration`. Object lock can't be disabled; deleting it removes only the rule."""
 
     fields = _setting(
         optional={"objectLockEnabled": "Enabled", "rule": None, "token": None}, secret=("token",), write_only=("token",)
@@ -270,16 +270,16 @@ class ObjectLock(Setting):
     unset = "ObjectLockConfigurationNotFoundError"
 
     def put(self, aws: Aws, bucket: str, inputs: Bag) -> None:
-        """Write how long objects are kept by default."""
-        wanted = to_aws({"objectLockEnabled": inputs["objectLockEnabled"], "rule": inputs.get("rule")}, _NAMES)
+        """Write the default retention."""
+        configuration = to_aws({"objectLockEnabled": inputs["objectLockEnabled"], "rule": inputs.get("rule")}, _NAMES)
         token = {"Token": inputs["token"]} if inputs.get("token") else {}
-        aws.client("s3").put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=wanted, **token)
+        aws.client("s3").put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=configuration, **token)
 
     def get(self, aws: Aws, bucket: str) -> Bag | None:
-        """Read how long objects are kept by default."""
+        """Read the default retention."""
         answer = aws.client("s3").get_object_lock_configuration(Bucket=bucket)
         return {"rule": None} | from_aws(answer["ObjectLockConfiguration"], _NAMES)
 
     def drop(self, aws: Aws, bucket: str, inputs: Bag) -> None:
-        """Take the rule away."""
+        """Remove the rule."""
         self.put(aws, bucket, {"objectLockEnabled": inputs["objectLockEnabled"]})

@@ -1,4 +1,4 @@
-"""Security groups of a VPC, and the rules that let traffic in."""
+"""VPC security groups and their ingress rules."""
 
 import time
 from typing import Any, ClassVar, Final
@@ -12,13 +12,13 @@ from local.plugins.values import Bag
 
 _GONE: Final = ("InvalidGroup.NotFound", "InvalidGroupId.Malformed")
 _RULE_GONE: Final = "InvalidSecurityGroupRuleId.NotFound"
-# A group can't go before the network interfaces that bear it, which take their time: the official plugin's wait.
+# A group can't be deleted until the network interfaces that use it are gone. This is the official plugin's timeout.
 _DELETION_SECONDS: Final = 900
 _RETRY_SECONDS: Final = 5
 
 
 class SecurityGroup(Kind):
-    """`aws.ec2.SecurityGroup`, whose rules are resources of their own: its id is the group's."""
+    """`aws.ec2.SecurityGroup`: its id is the group's. Its rules are separate resources."""
 
     fields = fields(
         optional={"name": None, "description": "Managed by Pulumi", "vpcId": None, "revokeRulesOnDelete": False},
@@ -28,26 +28,26 @@ class SecurityGroup(Kind):
     )
     named = "name"
 
-    def make_up(self, name: str, seed: bytes) -> str:
-        """Return a name; a group's may have capitals."""
+    def generate_name(self, name: str, seed: bytes) -> str:
+        """Return a unique name. EC2 keeps capital letters."""
         return unique(f"{name}-", seed, digits=7)
 
     def locate(self, _identity: str) -> Bag:
-        """Return nothing: the id tells no input."""
+        """Return nothing: no input can be read from the id."""
         return {}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
-        """Make the group."""
-        wanted: dict[str, Any] = {"GroupName": inputs["name"], "Description": inputs["description"]}
+        """Create the group."""
+        arguments: dict[str, Any] = {"GroupName": inputs["name"], "Description": inputs["description"]}
         if inputs.get("vpcId"):
-            wanted["VpcId"] = inputs["vpcId"]
+            arguments["VpcId"] = inputs["vpcId"]
         if inputs.get("tags"):
-            marks = {"ResourceType": "security-group", "Tags": tag_list(inputs["tags"])}
-            wanted["TagSpecifications"] = [marks]
-        return aws.client("ec2").create_security_group(**wanted)["GroupId"]
+            specification = {"ResourceType": "security-group", "Tags": tag_list(inputs["tags"])}
+            arguments["TagSpecifications"] = [specification]
+        return aws.client("ec2").create_security_group(**arguments)["GroupId"]
 
     def settle(self, aws: Aws, identity: str, _inputs: Bag) -> None:
-        """Take away the rule that AWS adds, which lets everything out, as the official plugin does."""
+        """Remove the rule that AWS adds to allow all outgoing traffic, as the official plugin does."""
         ec2 = aws.client("ec2")
         group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
         if group["IpPermissionsEgress"]:
@@ -69,11 +69,11 @@ class SecurityGroup(Kind):
         }
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Change the tags; nothing else of a group ever changes."""
+        """Change the tags, the only property that can be changed."""
         _retag(aws, identity, old, new)
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Delete the group as soon as nothing bears it any more."""
+        """Delete the group as soon as nothing uses it."""
         ec2 = aws.client("ec2")
         if inputs["revokeRulesOnDelete"]:
             _revoke_all(ec2, identity)
@@ -90,9 +90,9 @@ class SecurityGroup(Kind):
 
 
 class IngressRule(Kind):
-    """`aws.vpc.SecurityGroupIngressRule`, one source and one range of ports: its id is the rule's."""
+    """`aws.vpc.SecurityGroupIngressRule`, for one source and one range of ports: its id is the rule's."""
 
-    # Where the traffic comes from, each with AWS's name: exactly one of them.
+    # The possible sources of traffic with AWS's names. A rule has exactly one.
     _SOURCES: ClassVar = {
         "cidrIpv4": "CidrIpv4",
         "cidrIpv6": "CidrIpv6",
@@ -107,29 +107,28 @@ class IngressRule(Kind):
     )
 
     def failures(self, inputs: Bag) -> dict[str, str]:
-        """Demand one source."""
-        given = [name for name in self._SOURCES if inputs.get(name) is not None]
-        if len(given) == 1:
+        """Return an error unless there is exactly one source."""
+        sources = [name for name in self._SOURCES if inputs.get(name) is not None]
+        if len(sources) == 1:
             return {}
-        what = f"got {', '.join(given)}" if given else "got none"
-        return {"": f"exactly one of {', '.join(self._SOURCES)} must be set: {what}"}
+        return {"": f"exactly one of {', '.join(self._SOURCES)} must be set, got {', '.join(sources) or 'none'}"}
 
     def replaces(self, changed: Path, old: Bag, new: Bag) -> bool:
-        """Whether it's another kind of source, which a rule never changes, or another group."""
+        """Return whether the group or the kind of source changes, which a rule doesn't support."""
         source = changed[0] in self._SOURCES and (old.get(changed[0]) is None or new.get(changed[0]) is None)
         return source or super().replaces(changed, old, new)
 
     def locate(self, _identity: str) -> Bag:
-        """Return nothing: the id tells no input."""
+        """Return nothing: no input can be read from the id."""
         return {}
 
     def create(self, aws: Aws, inputs: Bag) -> str:
         """Add the rule to the group."""
-        wanted: dict[str, Any] = {"GroupId": inputs["securityGroupId"], "IpPermissions": [_permission(inputs)]}
+        arguments: dict[str, Any] = {"GroupId": inputs["securityGroupId"], "IpPermissions": [_permission(inputs)]}
         if inputs.get("tags"):
-            marks = {"ResourceType": "security-group-rule", "Tags": tag_list(inputs["tags"])}
-            wanted["TagSpecifications"] = [marks]
-        answer = aws.client("ec2").authorize_security_group_ingress(**wanted)
+            specification = {"ResourceType": "security-group-rule", "Tags": tag_list(inputs["tags"])}
+            arguments["TagSpecifications"] = [specification]
+        answer = aws.client("ec2").authorize_security_group_ingress(**arguments)
         return answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]
 
     def read(self, aws: Aws, identity: str, inputs: Bag) -> Bag | None:
@@ -155,18 +154,18 @@ class IngressRule(Kind):
         }
 
     def update(self, aws: Aws, identity: str, old: Bag, new: Bag) -> None:
-        """Change ports, protocol, source of the same kind, description or tags."""
+        """Change the ports, protocol, description, tags, or a source of the same kind."""
         names = ("ipProtocol", "fromPort", "toPort", "description", *self._SOURCES)
         if changed(old, new, *names):
-            wanted = {theirs: new[ours] for ours, theirs in self._SOURCES.items() if new.get(ours) is not None}
-            wanted |= {"IpProtocol": new["ipProtocol"], "Description": new.get("description") or ""}
-            wanted |= {"FromPort": new.get("fromPort", -1), "ToPort": new.get("toPort", -1)}
-            rule = {"SecurityGroupRuleId": identity, "SecurityGroupRule": wanted}
+            arguments = {aws_name: new[name] for name, aws_name in self._SOURCES.items() if new.get(name) is not None}
+            arguments |= {"IpProtocol": new["ipProtocol"], "Description": new.get("description") or ""}
+            arguments |= {"FromPort": new.get("fromPort", -1), "ToPort": new.get("toPort", -1)}
+            rule = {"SecurityGroupRuleId": identity, "SecurityGroupRule": arguments}
             aws.client("ec2").modify_security_group_rules(GroupId=new["securityGroupId"], SecurityGroupRules=[rule])
         _retag(aws, identity, old, new)
 
     def delete(self, aws: Aws, identity: str, inputs: Bag) -> None:
-        """Take the rule out of the group."""
+        """Remove the rule from the group."""
         ec2, group = aws.client("ec2"), inputs["securityGroupId"]
         found(
             lambda: ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[identity]),
@@ -176,18 +175,18 @@ class IngressRule(Kind):
 
 
 def _permission(inputs: Bag) -> dict[str, Any]:
-    """Return a rule as EC2 takes a new one: the source as a list of one in a place of its own."""
-    about = {"Description": inputs["description"]} if inputs.get("description") else {}
+    """Return a new rule in EC2's form, where each kind of source has its own list."""
+    description = {"Description": inputs["description"]} if inputs.get("description") else {}
     permission: dict[str, Any] = {"IpProtocol": inputs["ipProtocol"]}
-    permission |= {theirs: inputs[ours] for ours, theirs in _PORTS.items() if inputs.get(ours) is not None}
-    for ours, (place, theirs) in _PLACES.items():
-        if inputs.get(ours) is not None:
-            permission[place] = [{theirs: inputs[ours], **about}]
+    permission |= {aws_name: inputs[name] for name, aws_name in _PORTS.items() if inputs.get(name) is not None}
+    for name, (section, aws_name) in _SOURCE_LISTS.items():
+        if inputs.get(name) is not None:
+            permission[section] = [{aws_name: inputs[name], **description}]
     return permission
 
 
 _PORTS: Final = {"fromPort": "FromPort", "toPort": "ToPort"}
-_PLACES: Final = {
+_SOURCE_LISTS: Final = {
     "cidrIpv4": ("IpRanges", "CidrIp"),
     "cidrIpv6": ("Ipv6Ranges", "CidrIpv6"),
     "prefixListId": ("PrefixListIds", "PrefixListId"),
@@ -195,9 +194,9 @@ _PLACES: Final = {
 }
 
 
-def _port(seen: int | None, given: int | None) -> int | None:
-    """Return the port that a rule shows; -1 is how EC2 says that none was given."""
-    return None if seen == -1 and given is None else seen
+def _port(reported: int | None, requested: int | None) -> int | None:
+    """Return the port of a rule. EC2 reports -1 if none was set."""
+    return None if reported == -1 and requested is None else reported
 
 
 def _revoke_all(ec2: Client, group: str) -> None:

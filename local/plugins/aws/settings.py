@@ -1,4 +1,4 @@
-"""What the provider resource `aws` says: the region, the accounts that it may touch, and the emulated AWS."""
+"""The configuration of the provider resource `aws`: region, allowed accounts, endpoints and credentials."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from typing import Any, Final
 from local.plugins.provider import PluginError
 from local.plugins.values import Bag
 
-# What the official plugin asks AWS's metadata and account services for; there are none to ask here.
-_WITHOUT_EFFECT: Final = frozenset(
+# Inputs that only control how the official plugin calls services that an emulated AWS doesn't have.
+_IGNORED: Final = frozenset(
     {
         "maxRetries",
         "pluginDownloadURL",
@@ -21,7 +21,7 @@ _WITHOUT_EFFECT: Final = frozenset(
         "version",
     }
 )
-_UNDERSTOOD: Final = frozenset(
+_SUPPORTED: Final = frozenset(
     {
         "accessKey",
         "allowedAccountIds",
@@ -37,7 +37,7 @@ _UNDERSTOOD: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Where the emulated AWS is, and as whom to call it."""
+    """The endpoints of the emulated AWS, and the credentials for it."""
 
     region: str
     # URLs by service, such as `{"s3": "http://127.0.0.1:5000"}`.
@@ -46,7 +46,7 @@ class Settings:
     secret_key: str
     token: str | None = None
     path_style: bool = False
-    # No account is allowed but these, if there are any.
+    # If this isn't empty, only these accounts are allowed.
     allowed_accounts: tuple[str, ...] = ()
     forbidden_accounts: tuple[str, ...] = ()
 
@@ -63,36 +63,36 @@ class Settings:
         if not (self.access_key and self.secret_key):
             message = (
                 "aws: no credentials; set accessKey and secretKey on the provider, or AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY (an emulated AWS takes any)"
+                "AWS_SECRET_ACCESS_KEY (an emulated AWS accepts any)"
             )
             raise PluginError(message)
 
 
 def read(config: Bag, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the provider's inputs, which come as texts of JSON, and where they say nothing AWS's own variables.
+    """Read the provider's inputs, which arrive as JSON texts. AWS's environment variables fill in missing ones.
 
     Raises:
-        PluginError: an input is missing, or only the official plugin can serve it.
+        PluginError: an input is missing, or only the official plugin supports it.
     """
-    given = {name: _plain(value) for name, value in config.items() if value is not None and not name.startswith("__")}
-    unsupported = sorted(given.keys() - _UNDERSTOOD - _WITHOUT_EFFECT)
+    inputs = {name: _plain(value) for name, value in config.items() if value is not None and not name.startswith("__")}
+    unsupported = sorted(inputs.keys() - _SUPPORTED - _IGNORED)
     if unsupported:
-        message = f"aws: the embedded plugin takes {', '.join(sorted(_UNDERSTOOD))}, but not {', '.join(unsupported)}"
+        message = f"aws: the embedded plugin takes {', '.join(sorted(_SUPPORTED))}, but not {', '.join(unsupported)}"
         raise PluginError(message)
-    key, secret = given.get("accessKey"), given.get("secretKey")
+    key, secret = inputs.get("accessKey"), inputs.get("secretKey")
     return Settings(
-        region=given.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION", ""),
-        endpoints={service: url for each in given.get("endpoints", []) for service, url in each.items() if url},
+        region=inputs.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION", ""),
+        endpoints={service: url for each in inputs.get("endpoints", []) for service, url in each.items() if url},
         access_key=key or environment.get("AWS_ACCESS_KEY_ID", ""),
         secret_key=secret or environment.get("AWS_SECRET_ACCESS_KEY", ""),
-        token=given.get("token") or (None if key else environment.get("AWS_SESSION_TOKEN")),
-        path_style=bool(given.get("s3UsePathStyle")),
-        allowed_accounts=tuple(given.get("allowedAccountIds", ())),
-        forbidden_accounts=tuple(given.get("forbiddenAccountIds", ())),
+        token=inputs.get("token") or (None if key else environment.get("AWS_SESSION_TOKEN")),
+        path_style=bool(inputs.get("s3UsePathStyle")),
+        allowed_accounts=tuple(inputs.get("allowedAccountIds", ())),
+        forbidden_accounts=tuple(inputs.get("forbiddenAccountIds", ())),
     )
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds.
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value.
     if not isinstance(value, str) or not value.startswith(("[", "{", "true", "false")):
         return value
     try:

@@ -1,1 +1,1 @@
-"""The package `kubernetes` 4.28.0, for programs whose engine can't get the official plugin."""
+"""The stand-in for the official Pulumi plugin `kubernetes` 4.28.0."""

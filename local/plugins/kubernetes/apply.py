@@ -1,8 +1,8 @@
-"""Server-side apply: what to send for a program's inputs, and what to do about fields that others have taken over.
+"""Server-side apply of a program's inputs, including fields that other managers own.
 
-As the official plugin does it: an update first takes over what `kubectl` and applies from before server-side apply
-own, a preview doesn't, and any other owner of a field that the program gives is a conflict, unless the object says
-`pulumi.com/patchForce`.
+This follows the official plugin. An update, but not a preview, first takes over the fields that belong to `kubectl` or
+to a client-side apply. If any other manager owns a field that the program sets, that is a conflict, unless the object
+has the annotation `pulumi.com/patchForce`.
 """
 
 import functools
@@ -15,7 +15,7 @@ from local.plugins.kubernetes.client import ApiError, Client, Object
 from local.plugins.paths import Path
 from local.plugins.provider import PluginError
 
-# Managers by the beginning of their name and the operation, see `fixCSAFieldManagers` in
+# Managers by name prefix and operation, from `fixCSAFieldManagers` in
 # https://github.com/pulumi/pulumi-kubernetes/blob/v4.28.0/provider/pkg/await/await.go.
 _TAKEN_OVER: Final = (
     ("kubectl", "Apply"),
@@ -24,8 +24,8 @@ _TAKEN_OVER: Final = (
     ("pulumi-kubernetes", "Update"),
     ("pulumi-resource-kubernetes", "Update"),
 )
-# The official plugin's own names from before it applied server-side: a preview overrides them.
-_FORMER_SELVES: Final = ("pulumi-kubernetes", "pulumi-kubernetes.exe", "pulumi-resource-kubernetes")
+# The official plugin's manager names from before it used server-side apply. A preview overrides them.
+_LEGACY_MANAGERS: Final = ("pulumi-kubernetes", "pulumi-kubernetes.exe", "pulumi-resource-kubernetes")
 _GUIDE: Final = (
     "https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/"
     "managing-resources-with-server-side-apply/#handle-field-conflicts-on-existing-resources"
@@ -33,11 +33,11 @@ _GUIDE: Final = (
 
 
 def send(client: Client, path: str, body: Object, *, manager: str, preview: bool, force: bool) -> Object:
-    """Apply an object and return what became of it; a preview changes nothing.
+    """Apply an object and return the result. A preview is a dry run.
 
     Raises:
-        PluginError: another manager owns a field that the object sets to something else.
-        ApiError: the API server refuses it for another reason.
+        PluginError: another manager owns a field that the object sets to a different value.
+        ApiError: the API server rejects the object for another reason.
     """
     query = {"fieldManager": manager, "fieldValidation": "Warn"} | ({"dryRun": "All"} if preview else {})
     try:
@@ -55,35 +55,35 @@ def send(client: Client, path: str, body: Object, *, manager: str, preview: bool
 
 
 def forced(body: Object, live: Object | None, *, preview: bool, always: bool | None) -> bool:
-    """Whether the object's fields are taken from whoever owns them.
+    """Return whether applying the object takes its fields over from their owners.
 
-    `live` is None for an object that is made; `always` is what the plugin's environment says, if anything.
+    `live` is None for a new object. `always` is the plugin-wide setting, or None if it isn't set.
     """
     if objects.annotated(body, objects.PATCH_FORCE):
         return True
     if always is not None:
         return always
     if live is None:
-        # A replacement's preview meets the object that it replaces.
+        # The dry run of a replacement is applied to the object that it replaces.
         return preview
     entries = _managed(live)
-    former = any(entry.get("operation") == "Update" and entry.get("manager") in _FORMER_SELVES for entry in entries)
-    return not entries or (preview and former)
+    legacy = any(entry.get("operation") == "Update" and entry.get("manager") in _LEGACY_MANAGERS for entry in entries)
+    return not entries or (preview and legacy)
 
 
 def take_over(client: Client, path: str, live: Object, manager: str) -> Object:
-    """Make `manager` the owner of what `kubectl` and applies from before server-side apply own.
+    """Make `manager` the owner of the fields that belong to `kubectl` or to a client-side apply.
 
-    What of it the program doesn't give is then removed by the next apply.
+    The next apply then removes those that the program doesn't set.
     """
     entries = _managed(live)
     ours = [entry for entry in entries if (entry.get("manager"), entry.get("operation")) == (manager, "Apply")]
-    taken = [entry for entry in entries if entry not in ours and _yields(entry)]
-    if not taken:
+    transferred = [entry for entry in entries if entry not in ours and _transferable(entry)]
+    if not transferred:
         return live
-    fields = functools.reduce(_union, (entry.get("fieldsV1") or {} for entry in (*ours, *taken)))
-    merged = (ours or taken)[0] | {"manager": manager, "operation": "Apply", "fieldsV1": fields}
-    rest = [entry for entry in entries if entry not in ours and entry not in taken]
+    fields = functools.reduce(_union, (entry.get("fieldsV1") or {} for entry in (*ours, *transferred)))
+    merged = (ours or transferred)[0] | {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+    rest = [entry for entry in entries if entry not in ours and entry not in transferred]
     return client.patch(path, [{"op": "replace", "path": "/metadata/managedFields", "value": [*rest, merged]}])
 
 
@@ -91,9 +91,9 @@ def _managed(live: Object) -> list[Object]:
     return objects.metadata(live).get("managedFields") or []
 
 
-def _yields(entry: Object) -> bool:
+def _transferable(entry: Object) -> bool:
     name, operation = str(entry.get("manager", "")), entry.get("operation")
-    matches = any(name.startswith(prefix) and operation == wanted for prefix, wanted in _TAKEN_OVER)
+    matches = any(name.startswith(prefix) and operation == taken_operation for prefix, taken_operation in _TAKEN_OVER)
     return matches and not entry.get("subresource")
 
 
@@ -102,7 +102,7 @@ def _union(one: Object, other: Object) -> Object:
 
 
 def replace(client: Client, path: str, body: Object, live: Object, *, manager: str, preview: bool) -> Object:
-    """Replace a CustomResourceDefinition: applying one leaves the fields of old versions behind."""
+    """Replace a CustomResourceDefinition, because applying one would keep fields of old versions."""
     versioned = deepcopy(body)
     versioned["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
     query = {"fieldManager": manager} | ({"dryRun": "All"} if preview else {})
@@ -110,7 +110,7 @@ def replace(client: Client, path: str, body: Object, live: Object, *, manager: s
 
 
 def leave_ignored(body: Object, live: Object, ignored: Iterable[Path], manager: str) -> Object:
-    """Return the body with ignored places as they are: left out where another manager owns them, else as live."""
+    """Return the body with ignored paths set to the live value if `manager` owns them, else left out."""
     result = deepcopy(body)
     for path in ignored:
         value = _at(live, path)

@@ -1,4 +1,4 @@
-"""What changes between old and new inputs of an object, and whether that takes a new one."""
+"""The differences between old and new inputs of an object, and whether they require a replacement."""
 
 from local.plugins.diffs import compare as compare_trees
 from local.plugins.diffs import without
@@ -16,7 +16,7 @@ _UNREADY: Path = ("metadata", "annotations", objects.REPLACE_UNREADY)
 def compare(
     old: Object, new: Object, ignored: tuple[Path, ...], settings: Settings, *, replace_anyway: bool = False
 ) -> Diff:
-    """Compare inputs that are complete; `replace_anyway` replaces the object whatever changes."""
+    """Compare complete inputs. With `replace_anyway`, replace the object even if nothing changes."""
     changes = without(compare_trees(_canonical(old), _canonical(new), same), ignored)
     forced = immutable.places(new, settings)
     replaces = {path for path in changes if any(touches(place, path) for place in forced)}
@@ -26,7 +26,7 @@ def compare(
     return Diff(
         changes=changes,
         replaces=frozenset(replaces),
-        delete_before_replace=bool(replaces) and _in_the_way(old, new),
+        delete_before_replace=bool(replaces) and _same_fixed_name(old, new),
     )
 
 
@@ -37,8 +37,8 @@ def _canonical(inputs: Object) -> Object:
     return left_out(comparable(inputs))
 
 
-def _in_the_way(old: Object, new: Object) -> bool:
-    """Whether the new object would have the old one's name, because the program gives it."""
+def _same_fixed_name(old: Object, new: Object) -> bool:
+    """Return whether the new object would have the same fixed name as the old one."""
     return (
         bool(objects.name(new))
         and not objects.annotated(new, objects.AUTONAMED)

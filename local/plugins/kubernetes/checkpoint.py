@@ -1,4 +1,4 @@
-"""An object in Pulumi's state, in the official plugin's form: the live object, and beside it what made it so."""
+"""An object in Pulumi's state, in the official plugin's form: the live object, its inputs and its field manager."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _SECRET_FIELDS: Final = ("data", "stringData")
 
 
 def write(live: Object, inputs: Bag, manager: str) -> Bag:
-    """Return the outputs for a live object that these inputs, with their secret marks, made."""
+    """Return the outputs for a live object and its inputs, which carry secret marks."""
     return secured(mark_like(from_api(live), inputs)) | {
         _INPUTS: secured(inputs),
         _API_VERSION: live.get("apiVersion"),
@@ -22,7 +22,7 @@ def write(live: Object, inputs: Bag, manager: str) -> Bag:
 
 
 def secured(bag: Bag) -> Bag:
-    """Mark the contents of a Secret, whether the program did or not."""
+    """Mark the contents of a Secret, even if the program didn't."""
     if bag.get("kind") != "Secret":
         return bag
     return {
@@ -32,15 +32,15 @@ def secured(bag: Bag) -> Bag:
 
 
 def live(state: Bag) -> Object:
-    """Return the object of a state, as it was when that was written."""
+    """Return the live object that the state recorded."""
     return {key: value for key, value in reveal_bag(state).items() if not key.startswith("__")}
 
 
 def inputs(state: Bag) -> Object:
-    """Return the inputs of a state."""
+    """Return the inputs that the state recorded."""
     return reveal_bag(state).get(_INPUTS) or {}
 
 
 def manager(state: Bag) -> str:
-    """Return the field manager of a state, empty where none was written."""
+    """Return the field manager that the state recorded, or "" if there is none."""
     return str(reveal_bag(state).get(_MANAGER) or "")

@@ -1,4 +1,4 @@
-"""A small client of the Kubernetes API: JSON over kept-alive connections, from many threads at once."""
+"""A small, thread-safe client of the Kubernetes API, with JSON over persistent connections."""
 
 import json
 import ssl
@@ -28,11 +28,11 @@ Object = dict[str, Any]
 
 
 class UnreachableError(PluginError):
-    """No answer from the API server."""
+    """The API server doesn't answer."""
 
 
 class ApiError(PluginError):
-    """The API server said no; `code` is the HTTP status and `status` the server's own account."""
+    """An error response of the API server: `code` is the HTTP status, `status` the Status object."""
 
     def __init__(self, code: int, status: Object) -> None:
         super().__init__(status.get("message") or f"the API server answered {code}")
@@ -41,27 +41,27 @@ class ApiError(PluginError):
 
     @property
     def reason(self) -> str:
-        """The server's word for it, such as `Invalid` or `AlreadyExists`."""
+        """The machine-readable reason, such as `Invalid` or `AlreadyExists`."""
         return str(self.status.get("reason", ""))
 
     @property
     def causes(self) -> list[Object]:
-        """What the server lists in detail, with `reason`, `message` and `field`."""
+        """The detailed causes, each with `reason`, `message` and `field`."""
         return (self.status.get("details") or {}).get("causes") or []
 
     @property
     def not_found(self) -> bool:
-        """Whether the object, its namespace or its kind doesn't exist."""
+        """True if the object, its namespace or its kind doesn't exist."""
         return self.code == _NOT_FOUND
 
     @property
     def forbidden(self) -> bool:
-        """Whether the user may not do this."""
+        """True if the user isn't allowed to do this."""
         return self.code == _FORBIDDEN
 
 
 class Client:
-    """Calls one API server as one user."""
+    """A client for one API server and one user."""
 
     def __init__(self, access: Access, warn: Callable[[str], None] = lambda _: None) -> None:
         if not access.server:
@@ -84,7 +84,7 @@ class Client:
         return self._json("GET", path, query)
 
     def text(self, path: str, **query: str) -> str:
-        """Return what a path holds as text, such as a pod's log."""
+        """Return the content of a path as text, such as a pod's log."""
         return self._request("GET", path, query).decode(errors="replace")
 
     def apply(self, path: str, body: Object, **query: str) -> Object:
@@ -93,7 +93,7 @@ class Client:
         return self._json("PATCH", path, query, body, _APPLY)
 
     def patch(self, path: str, steps: list[Object]) -> Object:
-        """Change an object by the steps of a JSON patch; https://www.rfc-editor.org/rfc/rfc6902."""
+        """Change an object with a JSON patch; https://www.rfc-editor.org/rfc/rfc6902."""
         return self._json("PATCH", path, {}, steps, _JSON_PATCH)
 
     def put(self, path: str, body: Object, **query: str) -> Object:
@@ -147,7 +147,7 @@ class Client:
             return self._pool
 
     def _refresh(self) -> None:
-        """Get a new credential when the one from a command is about to expire."""
+        """Run the credential command again if its last credential is about to expire."""
         command = self._access.exec
         if command is None or (self._pool is not None and (self._expires is None or datetime.now(UTC) < self._expires)):
             return
@@ -170,7 +170,7 @@ class Client:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if certificate and key:
-            # OpenSSL takes these from files only.
+            # OpenSSL loads certificates and keys from files only.
             file = kubeconfig.as_file(certificate + b"\n" + key)
             try:
                 context.load_cert_chain(file)
@@ -182,7 +182,7 @@ class Client:
         access = self._access
         if access.basic:
             return {"Authorization": "Basic " + b64encode(":".join(access.basic).encode()).decode()}
-        # A mounted token is renewed in place, so it is read each time.
+        # Kubernetes renews a mounted token in place, so read the file each time.
         token = access.token_file.read_text().strip() if access.token_file else access.token or self._exec_token
         return {"Authorization": f"Bearer {token}"} if token else {}
 

@@ -1,4 +1,4 @@
-"""The cluster of a provider resource: its client, what it serves, and whether it answers at all."""
+"""The cluster of a provider resource: its client, the kinds it serves, and whether it is reachable."""
 
 import functools
 import threading
@@ -9,8 +9,8 @@ from local.plugins.kubernetes.discovery import Discovery, Kind, NoSuchKindError
 from local.plugins.kubernetes.settings import Settings
 from local.plugins.provider import Host
 
-# The cluster-wide kinds of Kubernetes itself, so that a preview without a cluster knows them.
-_CLUSTER_WIDE: Final = frozenset(
+# The built-in cluster-scoped kinds, for previews without a cluster.
+_CLUSTER_SCOPED: Final = frozenset(
     {
         "APIService",
         "CSIDriver",
@@ -38,23 +38,23 @@ _CLUSTER_WIDE: Final = frozenset(
 
 
 class Cluster:
-    """One API server, as the provider's inputs name it."""
+    """The API server that the provider's inputs name."""
 
     def __init__(self, settings: Settings, host: Host) -> None:
         self.settings = settings
         self._host = host
-        self._asking = threading.Lock()
+        self._checking = threading.Lock()
         self.client = Client(settings.access, self._warn)
         self._discovery = Discovery(self.client)
 
     @property
     def unreachable(self) -> str:
-        """Why the API server doesn't answer, or nothing when it does; it's asked once."""
-        with self._asking:
-            return self._silence
+        """The reason why the API server is unreachable, or "". It is checked only once."""
+        with self._checking:
+            return self._connection_error
 
     @functools.cached_property
-    def _silence(self) -> str:
+    def _connection_error(self) -> str:
         try:
             self.client.get("/version")
         except UnreachableError as error:
@@ -62,30 +62,30 @@ class Cluster:
         return ""
 
     def kind(self, api_version: str, kind: str) -> Kind:
-        """Return a kind as the server serves it.
+        """Return a kind that the API server serves.
 
         Raises:
-            NoSuchKindError: it doesn't serve it.
-            UnreachableError: it doesn't answer.
+            NoSuchKindError: the API server doesn't serve the kind.
+            UnreachableError: the API server doesn't answer.
         """
         return self._discovery.find(api_version, kind)
 
     def serves(self, api_version: str, kind: str) -> bool:
-        """Whether the server answers and serves a kind."""
+        """Return whether the API server is reachable and serves a kind."""
         try:
             return not self.unreachable and bool(self.kind(api_version, kind))
         except NoSuchKindError:
             return False
 
     def namespaced(self, api_version: str, kind: str) -> bool:
-        """Whether objects of a kind lie in namespaces; of an unknown kind, most do."""
-        if kind in _CLUSTER_WIDE:
+        """Return whether a kind is namespaced. An unknown kind is assumed to be."""
+        if kind in _CLUSTER_SCOPED:
             return False
         return not self.serves(api_version, kind) or self.kind(api_version, kind).namespaced
 
     @property
     def default_namespace(self) -> str:
-        """Where objects go whose program names no namespace."""
+        """The namespace of objects for which the program doesn't set one."""
         return self.settings.namespace or self.settings.access.namespace
 
     def _warn(self, message: str) -> None:

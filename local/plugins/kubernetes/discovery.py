@@ -1,4 +1,4 @@
-"""Which kinds the API server serves, and where: read once per group and version, and again when a kind is missing."""
+"""The kinds that the API server serves. A group version is read once, and again if a kind is missing from it."""
 
 import threading
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from local.plugins.provider import PluginError
 
 
 class NoSuchKindError(PluginError):
-    """The API server doesn't serve the kind, at least not yet."""
+    """The API server doesn't serve the kind, or doesn't yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,13 +22,13 @@ class Kind:
     namespaced: bool
 
     def collection(self, namespace: str | None) -> str:
-        """Return the path of all objects, or of those in a namespace."""
+        """Return the API path of all objects, or of those in a namespace."""
         root = "/apis/" if "/" in self.api_version else "/api/"
         place = f"/namespaces/{quote(namespace)}" if self.namespaced and namespace else ""
         return f"{root}{self.api_version}{place}/{self.plural}"
 
     def item(self, name: str, namespace: str | None) -> str:
-        """Return the path of one object."""
+        """Return the API path of one object."""
         return f"{self.collection(namespace)}/{quote(name)}"
 
 
@@ -38,24 +38,24 @@ class Discovery:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._known: dict[str, dict[str, Kind]] = {}
+        self._kinds: dict[str, dict[str, Kind]] = {}
 
     def find(self, api_version: str, kind: str) -> Kind:
         """Return a kind.
 
         Raises:
-            NoSuchKindError: the server doesn't serve it.
+            NoSuchKindError: the API server doesn't serve it.
         """
         with self._lock:
-            found = self._known.get(api_version, {}).get(kind)
-            if found is None:
-                # A custom resource's definition may have been created a moment ago.
-                self._known[api_version] = self._read(api_version)
-                found = self._known[api_version].get(kind)
-        if found is None:
-            message = f"the API server serves no {kind} in {api_version}: is its CustomResourceDefinition installed?"
+            match = self._kinds.get(api_version, {}).get(kind)
+            if match is None:
+                # A CustomResourceDefinition may have been created a moment ago.
+                self._kinds[api_version] = self._read(api_version)
+                match = self._kinds[api_version].get(kind)
+        if match is None:
+            message = f"the API server has no kind {kind} in {api_version}: is its CustomResourceDefinition installed?"
             raise NoSuchKindError(message)
-        return found
+        return match
 
     def _read(self, api_version: str) -> dict[str, Kind]:
         root = "/apis/" if "/" in api_version else "/api/"

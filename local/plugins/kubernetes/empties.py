@@ -1,8 +1,8 @@
-"""What says nothing when it's empty, so that it's the same there or not.
+"""Fields for which an empty value means the same as no value.
 
-The official plugin passes an object of Kubernetes' own kinds through its Go type, which leaves such fields out; its
-states lack them, whatever the program gave. A field whose Go type is a pointer is kept: `replicas: 0`,
-`podSelector: {}` and `automountServiceAccountToken: false` say something. The names are from the types of
+The official plugin converts objects of built-in kinds to their Go types, which omits such fields, so its states lack
+them even if the program sets them. Fields whose Go type is a pointer are kept, because their zero value is meaningful:
+`replicas: 0`, `podSelector: {}`, `automountServiceAccountToken: false`. The names are from the types of
 https://github.com/kubernetes/api/tree/v0.34.3.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from local.plugins.kubernetes.client import Object
 from local.plugins.values import Tree
 
-# Maps with keys of the user's: below them nothing is left out.
+# Maps whose keys the user chooses: nothing below them is left out.
 _MAPS: Final = frozenset(
     {
         "annotations",
@@ -37,7 +37,7 @@ _MAPS: Final = frozenset(
 )
 # The only kinds whose `selector` is such a map.
 _SELECTED_BY_MAP: Final = frozenset({"ReplicationController", "Service"})
-# Switches and numbers whose zero is the default.
+# Booleans and numbers whose default is the zero value.
 _SCALARS: Final = frozenset(
     {
         "failureThreshold",
@@ -62,12 +62,12 @@ _SCALARS: Final = frozenset(
         "unschedulable",
     }
 )
-# Texts that mean something when they are empty: no class at all, and the API group of the core.
-_TELLING_TEXTS: Final = frozenset({"apiGroup", "ingressClassName", "loadBalancerClass", "storageClassName"})
+# Strings for which empty is meaningful: no class, or the core API group.
+_MEANINGFUL_STRINGS: Final = frozenset({"apiGroup", "ingressClassName", "loadBalancerClass", "storageClassName"})
 
 
 def left_out(inputs: Object) -> Object:
-    """Return an object without what says nothing; custom resources keep everything, as their types aren't known."""
+    """Return an object without empty fields. Custom resources keep everything, because their types aren't known."""
     group, _, _ = str(inputs.get("apiVersion", "")).rpartition("/")
     if "." in group and not group.endswith(".k8s.io"):
         return inputs
@@ -75,18 +75,18 @@ def left_out(inputs: Object) -> Object:
     return _left_out(inputs, maps)
 
 
-def _left_out(tree: Tree, maps: frozenset[str]) -> Any:  # noqa: ANN401 - as much of the tree as there was.
+def _left_out(tree: Tree, maps: frozenset[str]) -> Any:  # noqa: ANN401 - any JSON value.
     if isinstance(tree, list):
         return [_left_out(item, maps) for item in tree]
     if not isinstance(tree, dict):
         return tree
-    telling = {name: value for name, value in tree.items() if not _says_nothing(name, value, maps)}
-    return {name: value if name in maps else _left_out(value, maps) for name, value in telling.items()}
+    meaningful = {name: value for name, value in tree.items() if not _omitted(name, value, maps)}
+    return {name: value if name in maps else _left_out(value, maps) for name, value in meaningful.items()}
 
 
-def _says_nothing(name: str, value: Tree, maps: frozenset[str]) -> bool:
+def _omitted(name: str, value: Tree, maps: frozenset[str]) -> bool:
     if value is None or value == []:
         return True
     if isinstance(value, str):
-        return not value and name not in _TELLING_TEXTS
+        return not value and name not in _MEANINGFUL_STRINGS
     return not value and (name in maps or name in _SCALARS)

@@ -1,4 +1,4 @@
-"""Which changes need a new object, as in the official plugin: what the API server refuses to change in place."""
+"""The fields that can't be changed in place, as in the official plugin, because the API server rejects the change."""
 
 from typing import Final
 
@@ -117,10 +117,10 @@ _KINDS: Final = {
 
 
 def places(inputs: Object, settings: Settings) -> tuple[Path, ...]:
-    """Return the places whose change needs a new object, for new inputs.
+    """Return the paths whose change requires a new object, given the new inputs.
 
-    ConfigMaps and Secrets are replaced whole unless the provider says that they may change, so that what uses an
-    auto-named one rolls out again.
+    Unless the provider makes them mutable, a changed ConfigMap or Secret is replaced, so that workloads that use an
+    auto-named one roll out again.
     """
     kind = (inputs.get("apiVersion", ""), inputs.get("kind", ""))
     texts = (*_IDENTITY, *_KINDS.get(kind, ()))

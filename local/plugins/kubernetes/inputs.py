@@ -1,7 +1,7 @@
-"""A program's inputs beside the live object: what of it they manage, and whether both say the same.
+"""Comparison of a program's inputs with the live object.
 
-The API server fills in defaults, writes amounts its own way and turns a Secret's `stringData` into `data`. None of
-that is a change; whatever else differs in a place that the program gave is.
+The API server fills in defaults, rewrites quantities and turns a Secret's `stringData` into `data`. These don't count
+as changes. Any other difference in a field that the program sets does.
 """
 
 import base64
@@ -16,8 +16,8 @@ from local.plugins.kubernetes.quantities import amount
 from local.plugins.paths import Path
 from local.plugins.values import Tree
 
-# Below `spec`, the places that hold amounts.
-_AMOUNTS: Final = frozenset(
+# Fields below `spec` that contain quantities.
+_QUANTITIES: Final = frozenset(
     {
         "averageValue",
         "capacity",
@@ -34,11 +34,9 @@ _AMOUNTS: Final = frozenset(
         "value",
     }
 )
-# By which of its fields the API server tells the elements of a list apart, the commonest ones.
+# The most common keys by which the API server identifies the elements of a list.
 _MERGE_KEYS: Final = ("name", "containerPort", "port", "mountPath", "topologyKey", "key", "type")
-
-
-# JSON schema's extensions, which Pulumi's SDKs write with underscores.
+# Extensions of JSON Schema, which Pulumi's SDKs write with underscores.
 _EXTENSIONS: Final = {
     name.replace("-", "_"): name
     for name in (
@@ -54,12 +52,12 @@ _EXTENSIONS: Final = {
 
 
 def to_api(inputs: Object) -> Object:
-    """Return an object in the words of the API: only the schemas of a definition have others in Pulumi."""
+    """Return an object with the API's field names. Only the schemas in a CustomResourceDefinition differ in Pulumi."""
     return _renamed(inputs, _EXTENSIONS) if inputs.get("kind") == "CustomResourceDefinition" else inputs
 
 
 def from_api(live: Object) -> Object:
-    """Return an object in the words of Pulumi."""
+    """Return an object with Pulumi's field names."""
     if live.get("kind") != "CustomResourceDefinition":
         return live
     return _renamed(live, {value: key for key, value in _EXTENSIONS.items()})
@@ -72,27 +70,27 @@ def _renamed(tree: Tree, names: Mapping[str, str]) -> Tree:
 
 
 def same(path: Path, old: Tree, new: Tree) -> bool:
-    """Whether two single values at a path mean the same to Kubernetes."""
+    """Return whether two scalars at a path mean the same to Kubernetes."""
     if equal(path, old, new):
         return True
     if path == ("metadata", "namespace"):
         return (old or "default") == (new or "default")
-    if path[:1] == ("spec",) and not _AMOUNTS.isdisjoint(path):
+    if path[:1] == ("spec",) and not _QUANTITIES.isdisjoint(path):
         before = amount(old)
         return before is not None and before == amount(new)
     return False
 
 
 def cleaned(inputs: Object) -> Object:
-    """Leave out what only the API server sets, such as an exported object may still carry."""
-    given = inputs.get("metadata")
-    if not isinstance(given, dict):
+    """Remove metadata that only the API server sets and that an exported object may contain."""
+    meta = inputs.get("metadata")
+    if not isinstance(meta, dict):
         return inputs
-    return inputs | {"metadata": {key: value for key, value in given.items() if key not in READ_ONLY_METADATA}}
+    return inputs | {"metadata": {key: value for key, value in meta.items() if key not in READ_ONLY_METADATA}}
 
 
 def comparable(inputs: Object) -> Object:
-    """Return a Secret with its `stringData` as `data`, so that either way of writing it compares equal."""
+    """Return a Secret with its `stringData` as `data`, so that both forms compare equal."""
     text = inputs.get("stringData")
     if inputs.get("kind") != "Secret" or not isinstance(text, dict):
         return inputs
@@ -106,7 +104,7 @@ def _base64(text: str) -> str:
 
 
 def observed(live: Object, inputs: Object) -> Object:
-    """Return the inputs as the live object has them: the places that `inputs` names, in its words where they agree."""
+    """Return the live values of the fields in `inputs`. Equivalent values stay as they are in `inputs`."""
     projected = {key: _project((key,), live.get(key), value) for key, value in inputs.items() if key != "stringData"}
     text = inputs.get("stringData")
     if isinstance(text, dict):
@@ -129,7 +127,7 @@ def _project(path: Path, live: Tree, model: Tree) -> Tree:
     if isinstance(live, list) and isinstance(model, list):
         return _project_list(path, live, model)
     if live is None and model in ({}, [], "", 0, False):
-        # The API server leaves out what is empty.
+        # The API server omits empty values.
         return model
     return model if live is not None and not compare(model, live, same, path) else live
 
@@ -141,14 +139,14 @@ def _project_list(path: Path, live: list[Any], model: list[Any]) -> list[Any]:
     if key is None:
         pairs = [(item, model[index] if index < len(model) else item) for index, item in enumerate(live)]
     else:
-        # Elements that others added are theirs: leaving them out of an apply doesn't remove them.
+        # Ignore elements that other managers added: an apply without them doesn't remove them.
         found = {item[key]: item for item in live}
         pairs = [(found[item[key]], item) for item in model if item[key] in found]
-    return [_project((*path, index), ours, wanted) for index, (ours, wanted) in enumerate(pairs)]
+    return [_project((*path, index), live_item, item) for index, (live_item, item) in enumerate(pairs)]
 
 
 def _merge_key(live: list[Any], model: list[Any]) -> str | None:
-    """Return the field that tells all elements of both lists apart."""
+    """Return a field that identifies all elements of both lists."""
     for key in _MERGE_KEYS:
         if all(
             all(isinstance(item.get(key), str | int) for item in items)
@@ -160,6 +158,5 @@ def _merge_key(live: list[Any], model: list[Any]) -> str | None:
 
 
 def imported(live: Object) -> Object:
-    """Return the inputs that would make an object as it is, for an import."""
-    kept = {key: value for key, value in live.items() if key != "status"}
-    return cleaned(kept)
+    """Return the inputs that would create the live object, for an import."""
+    return cleaned({key: value for key, value in live.items() if key != "status"})

@@ -20,7 +20,7 @@ _EXEC_SECONDS: Final = 60
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Access:
-    """How to reach an API server, and as whom."""
+    """The address of an API server and the credentials for it."""
 
     server: str
     namespace: str = "default"
@@ -37,16 +37,16 @@ class Access:
 
 
 def load(kubeconfig: str | None, context: str | None = None, cluster: str | None = None) -> Access:
-    """Read a kubeconfig, given as its text or its path; else the file in `KUBECONFIG`, else `~/.kube/config`.
+    """Read a kubeconfig from its text or path, by default from `KUBECONFIG` or `~/.kube/config`.
 
     Raises:
-        PluginError: the file can't be read, or has no such context, cluster or user.
+        PluginError: the file can't be read, or doesn't contain the context, cluster or user.
     """
     text, folder = _text(kubeconfig)
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        message = f"kubeconfig: no YAML: {error}"
+        message = f"kubeconfig: invalid YAML: {error}"
         raise PluginError(message) from error
     if not isinstance(config, dict):
         message = "kubeconfig: expected a document of kind Config"
@@ -59,10 +59,10 @@ def load(kubeconfig: str | None, context: str | None = None, cluster: str | None
 
 
 def _text(kubeconfig: str | None) -> tuple[str, Path]:
-    given = kubeconfig or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or str(Path.home() / ".kube/config")
-    if "\n" in given or given.lstrip().startswith("{"):
-        return given, Path.cwd()
-    path = Path(given).expanduser()
+    source = kubeconfig or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or str(Path.home() / ".kube/config")
+    if "\n" in source or source.lstrip().startswith("{"):
+        return source, Path.cwd()
+    path = Path(source).expanduser()
     try:
         return path.read_text(), path.parent
     except OSError as error:
@@ -75,8 +75,8 @@ def _named(config: Mapping[str, Any], section: str, name: str | None) -> Mapping
     for entry in entries:
         if entry.get("name") == name:
             return entry
-    known = ", ".join(str(entry.get("name")) for entry in entries) or "none"
-    message = f"kubeconfig: no {name!r} among the {section}: {known}"
+    names = ", ".join(str(entry.get("name")) for entry in entries) or "none"
+    message = f"kubeconfig: {name!r} isn't one of the {section}: {names}"
     raise PluginError(message)
 
 
@@ -99,7 +99,7 @@ def _access(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path, n
 
 
 def _bytes(section: Mapping[str, Any], name: str, folder: Path) -> bytes | None:
-    """Return a certificate or key that is given inline or as a file."""
+    """Return a certificate or key, which may be inline or in a file."""
     try:
         if data := section.get(f"{name}-data"):
             return base64.b64decode(data)
@@ -110,10 +110,10 @@ def _bytes(section: Mapping[str, Any], name: str, folder: Path) -> bytes | None:
 
 
 def run_exec(command: Mapping[str, Any]) -> tuple[str | None, bytes | None, bytes | None, str | None]:
-    """Run a credential command and return its token, certificate, key and time of expiry (RFC 3339).
+    """Run a credential command and return its token, certificate, key and expiry time (RFC 3339).
 
     Raises:
-        PluginError: the command fails or prints no credential.
+        PluginError: the command fails or doesn't print a credential.
     """
     argv = [command["command"], *(command.get("args") or [])]
     environment = os.environ | {pair["name"]: pair["value"] for pair in command.get("env") or []}
@@ -121,15 +121,15 @@ def run_exec(command: Mapping[str, Any]) -> tuple[str | None, bytes | None, byte
         {"apiVersion": command.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
     )
     try:
-        done = subprocess.run(argv, env=environment, capture_output=True, check=True, timeout=_EXEC_SECONDS)
-        status = json.loads(done.stdout)["status"]
+        process = subprocess.run(argv, env=environment, capture_output=True, check=True, timeout=_EXEC_SECONDS)
+        status = json.loads(process.stdout)["status"]
     except subprocess.CalledProcessError as error:
         message = (
-            f"kubeconfig: {argv[0]} ended with {error.returncode}: {error.stderr.decode(errors='replace').strip()}"
+            f"kubeconfig: {argv[0]} exited with {error.returncode}: {error.stderr.decode(errors='replace').strip()}"
         )
         raise PluginError(message) from error
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
-        message = f"kubeconfig: {argv[0]} gave no credential: {error}"
+        message = f"kubeconfig: {argv[0]} didn't return a credential: {error}"
         raise PluginError(message) from error
     certificate, key = status.get("clientCertificateData"), status.get("clientKeyData")
     return (
@@ -141,7 +141,7 @@ def run_exec(command: Mapping[str, Any]) -> tuple[str | None, bytes | None, byte
 
 
 def as_file(content: bytes) -> Path:
-    """Write a key where only this user can read it; the caller deletes it."""
+    """Write a key to a file that only this user can read. The caller deletes it."""
     handle, name = tempfile.mkstemp(prefix="aegis-")
     with os.fdopen(handle, "wb") as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""The metadata that a program leaves out: the object's name and its namespace."""
+"""Defaults for the metadata of an object: its name and namespace."""
 
 from local.plugins.kubernetes import objects
 from local.plugins.kubernetes.client import Object
@@ -9,10 +9,10 @@ from local.plugins.values import Tree
 
 
 def complete(plain: Object, old: Object, request: Request, cluster: Cluster) -> Tree:
-    """Return the metadata with a name, the old object's own if that was made up too, and a namespace.
+    """Return the metadata completed with a name and a namespace. An old generated name is kept.
 
     Raises:
-        PluginError: the program leaves the name to the API server, which applying can't.
+        PluginError: the program sets generateName, which server-side apply doesn't support.
     """
     meta = plain.get("metadata") or {}
     if not isinstance(meta, dict):
@@ -22,8 +22,8 @@ def complete(plain: Object, old: Object, request: Request, cluster: Cluster) -> 
         raise PluginError(message)
     meta = dict(meta)
     if meta.get("name") is None:
-        kept = objects.name(old) if objects.annotated(old, objects.AUTONAMED) else ""
-        meta["name"] = kept or unique(f"{request.name}-", request.seed)
+        generated = objects.name(old) if objects.annotated(old, objects.AUTONAMED) else ""
+        meta["name"] = generated or unique(f"{request.name}-", request.seed)
         annotations = meta.get("annotations") or {}
         if isinstance(annotations, dict):
             meta["annotations"] = annotations | {objects.AUTONAMED: "true"}

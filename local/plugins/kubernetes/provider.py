@@ -1,9 +1,8 @@
-"""The provider `kubernetes`: any kind that the API server serves, applied server-side and awaited."""
+"""The provider `kubernetes`. It applies objects of any kind server-side and waits until they are ready."""
 
 import threading
 from typing import Final
 
-from local.plugins.announce import announce
 from local.plugins.kubernetes import apply, checkpoint, inputs, metadata, objects, settings
 from local.plugins.kubernetes.changes import compare
 from local.plugins.kubernetes.client import ApiError, Object
@@ -15,13 +14,13 @@ from local.plugins.naming import unique
 from local.plugins.provider import Diff, Host, NotReadyError, PluginError, Provider, Request, State
 from local.plugins.values import Bag, has_unknown, mark_like, reveal_bag
 
-# A namespace or a definition that is made beside what needs it.
+# Retries in case the namespace or the CustomResourceDefinition is being created in parallel.
 _CREATE_ATTEMPTS: Final = 6
 _CREATE_PAUSE_SECONDS: Final = 0.5
 
 
 class KubernetesProvider(Provider):
-    """Talks to the cluster of its configuration."""
+    """A provider for the cluster in its configuration."""
 
     name = "kubernetes"
     version = "4.28.0"
@@ -32,26 +31,26 @@ class KubernetesProvider(Provider):
         self._interrupted = threading.Event()
 
     def diff_config(self, old: Bag, new: Bag) -> Diff:
-        """Replace the provider, and so all its objects, when it points to another cluster."""
+        """Replace the provider, and thereby all its objects, if it points to another cluster."""
         changes = super().diff_config(old, new).changes
         return Diff(changes=changes, replaces=frozenset(changes) if settings.moved(old, new) else frozenset())
 
     def configure(self, config: Bag) -> None:
-        """Take the kubeconfig; nothing is called before a resource needs it."""
+        """Read the kubeconfig. Nothing is called until a resource needs it."""
         self._configured = Cluster(settings.read(config), self.host)
-        announce(self.host, self)
+        self.announce()
         if not self._configured.settings.server_side_apply:
             self.host.warn("the embedded plugin 'kubernetes' always applies server-side")
 
     def check(self, request: Request) -> Bag:
-        """Complete apiVersion and kind, the name and the namespace."""
+        """Complete the inputs with apiVersion, kind, name and namespace."""
         api_version, kind = objects.kind_of(request.type)
         plain = inputs.cleaned({"apiVersion": api_version, "kind": kind} | reveal_bag(request.inputs))
         plain["metadata"] = metadata.complete(plain, reveal_bag(request.old_inputs), request, self._cluster)
         return checkpoint.secured(mark_like(plain, request.inputs))
 
     def diff(self, request: Request) -> Diff:
-        """Compare the inputs; a refresh has put into the old ones what somebody else changed."""
+        """Compare the inputs. After a refresh, the old ones contain any drift."""
         old = reveal_bag(request.old_inputs) or checkpoint.inputs(request.state)
         new = reveal_bag(request.inputs)
         unready = objects.annotated(new, objects.REPLACE_UNREADY) and self._unready_job(new, request)
@@ -73,7 +72,7 @@ class KubernetesProvider(Provider):
         manager = _manager(body, request)
         if request.preview:
             return State(id="", outputs=self._preview(request, body, manager, creating=True))
-        self._reach()
+        self._require_reachable()
         applied = self._create(body, manager, request.urn)
         return self._awaited(request, applied, manager)
 
@@ -86,17 +85,17 @@ class KubernetesProvider(Provider):
                 missing = isinstance(error, NoSuchKindError) or error.not_found
                 if not missing or attempt == _CREATE_ATTEMPTS or self._interrupted.wait(pause):
                     raise
-                self.host.status(f"trying again, {attempt} of {_CREATE_ATTEMPTS} failed: {error}", urn)
+                self.host.status(f"retrying, attempt {attempt} of {_CREATE_ATTEMPTS} failed: {error}", urn)
                 pause *= 2
         raise AssertionError
 
     def update(self, request: Request) -> State:
-        """Apply the object anew and wait until it's ready."""
+        """Apply the changed object and wait until it's ready."""
         body = inputs.to_api(reveal_bag(request.inputs))
         manager = _manager(body, request)
         if request.preview:
             return State(id=request.id, outputs=self._preview(request, body, manager, creating=False))
-        self._reach()
+        self._require_reachable()
         applied = self._apply(request, body, manager)
         return self._awaited(request, applied, manager)
 
@@ -121,7 +120,7 @@ class KubernetesProvider(Provider):
         return apply.send(self._cluster.client, self._path(body), body, manager=manager, preview=preview, force=force)
 
     def _preview(self, request: Request, body: Object, manager: str, *, creating: bool) -> Bag:
-        """Return what the API server would make of the object, or where it can't tell, the inputs."""
+        """Return the result of a dry run, or the inputs if a dry run isn't possible."""
         if has_unknown(body) or not self._cluster.serves(body["apiVersion"], body["kind"]):
             return request.inputs
         try:
@@ -146,7 +145,7 @@ class KubernetesProvider(Provider):
                 state = self._state(error.live or applied, request.inputs, manager)
                 message = f"{applied['kind']} {state.id} was applied but didn't become ready: {error}"
                 raise NotReadyError(message, state) from error
-            # The last status would stay beside the finished resource.
+            # Otherwise the last status would stay beside the finished resource.
             self.host.status("", request.urn)
         return self._state(live, request.inputs, manager)
 
@@ -154,23 +153,23 @@ class KubernetesProvider(Provider):
         return Patience(
             seconds=wait.seconds(plain, request.timeout),
             interrupted=self._interrupted,
-            tell=lambda message: self.host.status(message, request.urn),
+            report=lambda message: self.host.status(message, request.urn),
         )
 
     @staticmethod
-    def _state(live: Object, given: Bag, manager: str) -> State:
-        return State(id=objects.identity(live), outputs=checkpoint.write(live, given, manager))
+    def _state(live: Object, program_inputs: Bag, manager: str) -> State:
+        return State(id=objects.identity(live), outputs=checkpoint.write(live, program_inputs, manager))
 
     def read(self, request: Request) -> State | None:
-        """Read the object; its inputs are the last ones as the live object now has them."""
+        """Read the object. Its inputs are the last ones, with the live values."""
         if self._cluster.unreachable:
             return self._read_unreachable(request)
         api_version, kind = objects.kind_of(request.type)
-        place, called = objects.split_identity(request.id)
-        given = reveal_bag(request.inputs)
+        namespace, name = objects.split_identity(request.id)
+        last_inputs = reveal_bag(request.inputs)
         try:
-            found = self._cluster.kind(given.get("apiVersion", api_version), given.get("kind", kind))
-            path = found.item(called, place or self._cluster.default_namespace)
+            live_kind = self._cluster.kind(last_inputs.get("apiVersion", api_version), last_inputs.get("kind", kind))
+            path = live_kind.item(name, namespace or self._cluster.default_namespace)
             live = inputs.from_api(self._cluster.client.get(path))
         except NoSuchKindError:
             return None
@@ -178,27 +177,29 @@ class KubernetesProvider(Provider):
             if error.not_found:
                 return None
             raise
-        now = inputs.observed(live, given) if given else inputs.imported(live)
-        marked = checkpoint.secured(mark_like(now, request.inputs))
-        return State(id=request.id, outputs=checkpoint.write(live, marked, _manager(given, request)), inputs=marked)
+        live_inputs = inputs.observed(live, last_inputs) if last_inputs else inputs.imported(live)
+        marked = checkpoint.secured(mark_like(live_inputs, request.inputs))
+        return State(
+            id=request.id, outputs=checkpoint.write(live, marked, _manager(last_inputs, request)), inputs=marked
+        )
 
     def _read_unreachable(self, request: Request) -> State | None:
         if self._cluster.settings.delete_unreachable:
             self.host.info(
-                f"{self._cluster.unreachable}; deleteUnreachable drops the object from the state", request.urn
+                f"{self._cluster.unreachable}; deleteUnreachable removes the object from the state", request.urn
             )
             return None
         if self._cluster.settings.skip_update_unreachable:
-            self.host.info(f"{self._cluster.unreachable}; skipUpdateUnreachable keeps the state as it is", request.urn)
+            self.host.info(f"{self._cluster.unreachable}; skipUpdateUnreachable keeps the state", request.urn)
             return State(id=request.id, outputs=request.state, inputs=request.inputs)
         message = (
-            f"{self._cluster.unreachable}. If the cluster is gone for good, PULUMI_K8S_DELETE_UNREACHABLE=true drops "
+            f"{self._cluster.unreachable}. If the cluster is gone for good, PULUMI_K8S_DELETE_UNREACHABLE=true removes "
             "its objects from the state."
         )
         raise PluginError(message)
 
     def delete(self, request: Request) -> None:
-        """Delete the object and what it owns, and wait until it's gone."""
+        """Delete the object and its dependents, and wait until it's gone."""
         if self._cluster.unreachable:
             self._read_unreachable(request)
             return
@@ -216,7 +217,7 @@ class KubernetesProvider(Provider):
         wait.until_gone(client, path, live, self._patience(request, live))
 
     def cancel(self) -> None:
-        """End the waits."""
+        """Stop waiting for objects."""
         self._interrupted.set()
 
     @property
@@ -226,7 +227,7 @@ class KubernetesProvider(Provider):
             raise PluginError(message)
         return self._configured
 
-    def _reach(self) -> None:
+    def _require_reachable(self) -> None:
         if self._cluster.unreachable:
             raise PluginError(self._cluster.unreachable)
 
@@ -236,17 +237,17 @@ class KubernetesProvider(Provider):
 
 
 def _manager(thing: Object, request: Request) -> str:
-    """Return the field manager of an object: one of its own, which the program may name and the state keeps."""
+    """Return the field manager from the annotation or the state, else a new one that is unique to the object."""
     named = objects.annotation(thing, objects.PATCH_FIELD_MANAGER) or checkpoint.manager(request.state)
     return named or unique("pulumi-kubernetes-", b"")
 
 
 def _propagation(live: Object) -> str:
-    wanted = objects.annotation(live, objects.DELETION_PROPAGATION).capitalize()
-    return wanted if wanted in ("Orphan", "Background") else "Foreground"
+    policy = objects.annotation(live, objects.DELETION_PROPAGATION).capitalize()
+    return policy if policy in ("Orphan", "Background") else "Foreground"
 
 
 def _only_in_preview(error: ApiError, *, creating: bool) -> bool:
-    """Whether a dry run failed for what the real run won't meet: it isn't allowed, or it comes before its time."""
+    """Return whether the error may only affect the dry run, because of permissions or because objects are missing."""
     replaced = creating and any("immutable" in cause.get("message", "") for cause in error.causes)
     return error.forbidden or error.not_found or replaced or "does not support dry run" in str(error)

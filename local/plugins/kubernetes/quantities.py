@@ -1,4 +1,4 @@
-"""Amounts as Kubernetes writes them: `500m` and `0.5` are the same, and so are `1Gi` and `1024Mi`."""
+"""Kubernetes quantities: `500m` equals `0.5`, and `1Gi` equals `1024Mi`."""
 
 import re
 from decimal import Decimal
@@ -24,8 +24,8 @@ _FACTORS: Final = {
 }
 
 
-def amount(value: Any) -> Decimal | None:  # noqa: ANN401 - any property may turn out to be an amount.
-    """Return the amount that a value stands for, or None when it is none."""
+def amount(value: Any) -> Decimal | None:  # noqa: ANN401 - any property may be a quantity.
+    """Return the number that a quantity stands for, or None if the value isn't a quantity."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     match = _FORM.fullmatch(str(value))

@@ -1,4 +1,4 @@
-"""The inputs of the provider itself: which cluster, and how to treat what is in it."""
+"""The provider's own inputs: the cluster, and how to treat the objects in it."""
 
 import os
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from local.plugins.kubernetes.kubeconfig import Access
 from local.plugins.provider import PluginError
 from local.plugins.values import UNKNOWN, Bag, reveal_bag
 
-# Inputs whose meaning only the official plugin has.
+# Inputs that only the official plugin supports.
 _UNSUPPORTED: Final = ("renderYamlToDirectory", "alwaysRender")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The provider's inputs, checked."""
+    """The validated inputs of the provider."""
 
     access: Access
-    # Where objects without a namespace go.
+    # The default namespace of objects.
     namespace: str | None = None
     config_map_mutable: bool = False
     secret_mutable: bool = False
@@ -27,26 +27,26 @@ class Settings:
     skip_update_unreachable: bool = False
     suppress_deprecation_warnings: bool = False
     server_side_apply: bool = True
-    # Whether fields are taken from whoever owns them; None leaves it to each object. Until 4.29.0 the provider has no
-    # input for it.
+    # Whether to take fields over from other managers; None leaves it to each object's annotation. The provider has an
+    # input for it only since 4.29.0.
     patch_force: bool | None = None
 
 
 def read(config: Bag, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the inputs, and where they say nothing the official plugin's environment variables.
+    """Read the inputs. The official plugin's environment variables fill in missing ones.
 
     Raises:
-        PluginError: an input can't be used.
+        PluginError: an input is invalid.
     """
     bare = reveal_bag(config)
     for name in _UNSUPPORTED:
         if _flag(name, bare.get(name)):
-            message = f"kubernetes: only the official plugin can do {name}"
+            message = f"kubernetes: only the official plugin supports {name}"
             raise PluginError(message)
 
     def flag(name: str, variable: str, *, default: bool = False) -> bool:
-        given = bare.get(name)
-        return _flag(name, environment.get(variable) if given is None else given, default=default)
+        value = bare.get(name)
+        return _flag(name, environment.get(variable) if value is None else value, default=default)
 
     force = environment.get("PULUMI_K8S_ENABLE_PATCH_FORCE")
     return Settings(
@@ -62,20 +62,20 @@ def read(config: Bag, environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
-def _flag(name: str, value: Any, *, default: bool = False) -> bool:  # noqa: ANN401 - whatever the program gave.
-    """Read a truth value; the SDK sends it as a string."""
+def _flag(name: str, value: Any, *, default: bool = False) -> bool:  # noqa: ANN401 - any value of the program.
+    """Read a boolean, which the SDK sends as a string."""
     words = {None: default, "": default, "true": True, "1": True, "false": False, "0": False, True: True, False: False}
     key = value.lower() if isinstance(value, str) else value
     if key not in words:
-        message = f"kubernetes: {name} is {value!r}, it must be true or false"
+        message = f"kubernetes: {name} must be true or false, got {value!r}"
         raise PluginError(message)
     return words[key]
 
 
 def moved(old: Bag, new: Bag) -> bool:
-    """Whether two sets of inputs are about different clusters, so that no object of the one is in the other.
+    """Return whether the inputs changed to a different cluster.
 
-    Identifiers decide where both have one; that one is added or taken away says nothing.
+    If both have a `clusterIdentifier`, only that is compared. Adding or removing one doesn't count as a change.
     """
     before, after = reveal_bag(old), reveal_bag(new)
     if after.get("clusterIdentifier") and before.get("clusterIdentifier"):
@@ -86,7 +86,7 @@ def moved(old: Bag, new: Bag) -> bool:
     try:
         return _server(before) != _server(after)
     except PluginError:
-        # A kubeconfig that can't be read any more says nothing about the cluster.
+        # An unreadable kubeconfig doesn't mean that the cluster changed.
         return False
 
 

@@ -1,1 +1,1 @@
-"""The package `random` 4.19.1, for programs whose engine can't get the official plugin."""
+"""The stand-in for the official Pulumi plugin `random` 4.19.1."""

@@ -1,4 +1,4 @@
-"""The resource types of the package `random`: which inputs they take and how their values are drawn."""
+"""The resource types of the package `random`: their inputs, and how their values are generated."""
 
 import base64
 import secrets
@@ -13,13 +13,13 @@ from local.plugins.provider import InvalidInputsError
 from local.plugins.random.strings import draw, rules
 from local.plugins.values import Bag, Secret
 
-# Longer passwords are hashed by their beginning, as the algorithm allows no more; so does the official provider.
+# bcrypt's limit. Like the official provider, hash only the beginning of a longer password.
 _BCRYPT_BYTES: Final = 72
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawn:
-    """The id and the outputs, besides the inputs, of a new value."""
+    """The id of a new value, and its outputs besides the inputs."""
 
     id: str
     outputs: Bag
@@ -27,10 +27,10 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """One resource type; changing any input, `keepers` among them, draws a new value."""
+    """One resource type. Changing any input, including `keepers`, generates a new value."""
 
     draw: Callable[[Bag], Drawn]
-    # Outputs that a preview can't know.
+    # Outputs that are unknown in a preview.
     outputs: tuple[str, ...]
     required: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def _id(inputs: Bag) -> Drawn:
 def _bytes(inputs: Bag) -> Drawn:
     raw = secrets.token_bytes(_positive(inputs, "length"))
     outputs = {"base64": Secret(base64.b64encode(raw).decode()), "hex": Secret(raw.hex())}
-    # The official id is the secret itself, in plain text; nothing may read it, so it needn't be.
+    # The official provider uses the secret itself as the id, in plain text. Nothing depends on that, so don't.
     return Drawn(id="none", outputs=outputs)
 
 
@@ -75,9 +75,9 @@ def _uuid(_inputs: Bag) -> Drawn:
 def _integer(inputs: Bag) -> Drawn:
     low, high = inputs["min"], inputs["max"]
     if "seed" in inputs:
-        raise InvalidInputsError({"seed": "the embedded plugin can't draw what the official one would for a seed"})
+        raise InvalidInputsError({"seed": "the embedded plugin can't generate the official one's value for a seed"})
     if low > high:
-        raise InvalidInputsError({"min": f"min is {low}, more than max, {high}"})
+        raise InvalidInputsError({"min": f"min must be at most max ({high}), got {low}"})
     result = low + secrets.randbelow(high - low + 1)
     return Drawn(id=str(result), outputs={"result": result})
 
@@ -85,7 +85,7 @@ def _integer(inputs: Bag) -> Drawn:
 def _positive(inputs: Bag, name: str) -> int:
     value = inputs[name]
     if not isinstance(value, int) or value < 1:
-        raise InvalidInputsError({name: f"{name} is {value!r}, it must be a whole number of at least 1"})
+        raise InvalidInputsError({name: f"{name} must be a whole number of at least 1, got {value!r}"})
     return value
 
 

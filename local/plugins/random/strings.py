@@ -1,4 +1,4 @@
-"""Random strings and passwords under rules on their characters."""
+"""Generation of random strings and passwords from rules on their characters."""
 
 import secrets
 import string
@@ -13,7 +13,7 @@ SPECIAL: Final = "!@#$%&*()-_=+[]{}<>:?"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alphabet:
-    """The characters of one class, and how many of them there must be."""
+    """A class of characters, and the minimum number of them in a string."""
 
     characters: str
     least: int
@@ -21,20 +21,20 @@ class Alphabet:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
-    """What a string is made of; every alphabet in use contributes at least its `least` characters."""
+    """The length and the alphabets of a string. Each alphabet contributes at least `least` characters."""
 
     length: int
     alphabets: tuple[Alphabet, ...]
 
     def __post_init__(self) -> None:
         if self.length < 1:
-            raise InvalidInputsError({"length": f"length is {self.length}, it must be at least 1"})
+            raise InvalidInputsError({"length": f"length must be at least 1, got {self.length}"})
         if not any(alphabet.characters for alphabet in self.alphabets):
             raise InvalidInputsError({"": "one of lower, upper, numeric and special must be true"})
         least = sum(alphabet.least for alphabet in self.alphabets)
         if least > self.length:
             raise InvalidInputsError(
-                {"length": f"length is {self.length}, but the minimums of the character classes add up to {least}"}
+                {"length": f"length must be at least {least}, the sum of the minimums, got {self.length}"}
             )
 
 
@@ -42,8 +42,8 @@ def rules(inputs: dict[str, object]) -> Rules:
     """Read the rules from the inputs of a `RandomString` or `RandomPassword`."""
 
     def alphabet(name: str, characters: str, minimum: str) -> Alphabet:
-        wanted = inputs.get(name, True)
-        return Alphabet(characters=characters if wanted else "", least=_whole(inputs, minimum, 0))
+        enabled = inputs.get(name, True)
+        return Alphabet(characters=characters if enabled else "", least=_whole(inputs, minimum, 0))
 
     numeric = "numeric" if "numeric" in inputs else "number"
     return Rules(
@@ -60,16 +60,16 @@ def rules(inputs: dict[str, object]) -> Rules:
 def _whole(inputs: dict[str, object], name: str, default: int) -> int:
     value = inputs.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidInputsError({name: f"{name} is {value!r}, it must be a whole number of at least 0"})
+        raise InvalidInputsError({name: f"{name} must be a whole number of at least 0, got {value!r}"})
     return value
 
 
-def draw(given: Rules) -> str:
-    """Draw a string from the operating system's randomness."""
+def draw(string_rules: Rules) -> str:
+    """Generate a string with the operating system's random source."""
     characters: list[str] = []
-    for alphabet in given.alphabets:
+    for alphabet in string_rules.alphabets:
         characters += [secrets.choice(alphabet.characters) for _ in range(alphabet.least)]
-    everything = "".join(alphabet.characters for alphabet in given.alphabets)
-    characters += [secrets.choice(everything) for _ in range(given.length - len(characters))]
+    everything = "".join(alphabet.characters for alphabet in string_rules.alphabets)
+    characters += [secrets.choice(everything) for _ in range(string_rules.length - len(characters))]
     secrets.SystemRandom().shuffle(characters)
     return "".join(characters)

@@ -1,1 +1,1 @@
-"""The package `vault` 7.7.0, for programs whose engine can't get the official plugin."""
+"""The stand-in for the official Pulumi plugin `vault` 7.7.0."""

@@ -1,4 +1,4 @@
-"""The Vault server that a provider resource names, through hvac: one connection a thread, patient with a start-up."""
+"""An hvac client for the Vault server of a provider resource, which waits for a server that is starting."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ from local.plugins.provider import PluginError
 from local.plugins.values import Bag
 
 _TIMEOUT_SECONDS: Final = 30
-# A server that was just started takes no connections, is sealed or has no leader for some seconds.
+# For some seconds, a Vault server that was just started refuses connections, is sealed or has no leader.
 _NOT_UP_YET: Final = (
     requests.ConnectionError,
     requests.Timeout,
@@ -26,23 +26,22 @@ _NOT_UP_YET: Final = (
 )
 _ATTEMPTS: Final = 8
 
-
 _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
-    """Where Vault is, and how to talk to it."""
+    """The address of a Vault server and the credentials for it."""
 
     address: str
     token: str
     namespace: str | None = None
-    # A path to a bundle, or whether to verify at all.
+    # The path of a CA bundle, or whether to verify certificates at all.
     verify: str | bool = True
 
     def __post_init__(self) -> None:
         if not self.address.startswith(("http://", "https://")):
-            message = f"vault: address is {self.address!r}, it must be an http:// or https:// URL"
+            message = f"vault: address must be an http:// or https:// URL, got {self.address!r}"
             raise PluginError(message)
         if not self.token:
             message = "vault: no token; set it on the provider, in VAULT_TOKEN or in ~/.vault-token"
@@ -50,10 +49,10 @@ class Server:
 
 
 def server(config: Bag, environment: Mapping[str, str] = os.environ) -> Server:
-    """Read the provider's inputs, and where they say nothing the variables of Vault's own tools.
+    """Read the provider's inputs. The environment variables of Vault's own tools fill in missing ones.
 
     Raises:
-        PluginError: an input is missing, or only the official plugin can serve it.
+        PluginError: an input is missing, or only the official plugin supports it.
     """
     unsupported = sorted(name for name in config if name.startswith("authLogin") and config[name])
     if unsupported:
@@ -79,24 +78,24 @@ def _helper_token() -> str:
 
 
 class Vault:
-    """Reads, writes and deletes API paths such as `sys/mounts/transit`."""
+    """A client that reads, writes and deletes API paths such as `sys/mounts/transit`."""
 
-    def __init__(self, given: Server) -> None:
-        self._server = given
+    def __init__(self, vault_server: Server) -> None:
+        self._server = vault_server
         self._local = threading.local()
 
     def read(self, path: str) -> Bag | None:
-        """Return the data at a path, or None when there is none."""
+        """Return the data at a path, or None if there is none."""
         answer = self._call(path, lambda client: client.read(path))
         return answer.get("data", {}) if isinstance(answer, dict) else None
 
     def write(self, path: str, data: Bag) -> Bag:
-        """Write to a path and return what it answers."""
+        """Write to a path and return the response."""
         answer = self._call(path, lambda client: client.write_data(path, data=data))
         return answer.get("data") or {} if isinstance(answer, dict) else {}
 
     def delete(self, path: str) -> None:
-        """Delete a path; one that isn't there is no error."""
+        """Delete a path. Succeed if it doesn't exist."""
         self._call(path, lambda client: client.delete(path))
 
     def _call(self, path: str, call: Callable[[hvac.Client], _Answer]) -> _Answer | None:

@@ -1,4 +1,4 @@
-"""The Vault resource types that are one document each: a policy, a transit key, roles and configurations."""
+"""The Vault resource types that are a single document: policies, transit keys, roles and configurations."""
 
 from typing import ClassVar, Final
 
@@ -7,7 +7,7 @@ from local.plugins.values import Bag
 from local.plugins.vault.client import Vault
 from local.plugins.vault.kind import Document, api_name, named
 
-# The options of the tokens that a role hands out, the same for all authentication methods.
+# The options for tokens that a role issues, which are the same for all authentication methods.
 _TOKENS: Final[dict[str, str | None]] = dict.fromkeys(
     (
         "tokenTtl",
@@ -37,12 +37,12 @@ class Policy(Document):
         return str(inputs["name"])
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the name."""
+        """Return the name, which is the id."""
         return {"name": identity}
 
 
 class TransitKey(Document):
-    """`vault.transit.SecretBackendKey`; Vault refuses to delete one whose `deletionAllowed` isn't set."""
+    """`vault.transit.SecretBackendKey`. Vault refuses to delete a key unless `deletionAllowed` is set."""
 
     path = "{backend}/keys/{name}"
     _CONFIGURED: ClassVar = (
@@ -96,20 +96,20 @@ class TransitKey(Document):
                 "namespace",
             }
         ),
-        kept=frozenset({"autoRotatePeriod"}),
+        filled_in=frozenset({"autoRotatePeriod"}),
         write_only=frozenset({"context", "managedKeyName", "managedKeyId"}),
     )
 
     def create(self, vault: Vault, inputs: Bag) -> None:
-        """Make the key, then set what only its configuration takes."""
-        made = self.body(inputs)
+        """Create the key, then set the options that only its configuration accepts."""
+        body = self.body(inputs)
         for name in ("minDecryptionVersion", "minEncryptionVersion", "deletionAllowed"):
-            made.pop(api_name(name), None)
-        vault.write(self.address(inputs), made)
+            body.pop(api_name(name), None)
+        vault.write(self.address(inputs), body)
         self._configure(vault, inputs)
 
-    def update(self, vault: Vault, old: Bag, new: Bag) -> None:  # noqa: ARG002 - the configuration is written whole.
-        """Set the configuration; the rest of a key never changes."""
+    def update(self, vault: Vault, old: Bag, new: Bag) -> None:  # noqa: ARG002 - the whole configuration is written.
+        """Write the configuration. The rest of a key can't be changed."""
         self._configure(vault, new)
 
     def read(self, vault: Vault, inputs: Bag) -> Bag | None:
@@ -126,13 +126,13 @@ class TransitKey(Document):
 
 
 def _version(version: object) -> dict[str, str]:
-    """Return a key's version as the official provider does: a symmetric one is just its time of creation."""
+    """Return a key's version in the official provider's form. A symmetric one has only its creation time."""
     fields = version if isinstance(version, dict) else {"id": version}
     return {name: str(value) for name, value in fields.items()}
 
 
 class KubernetesAuthConfig(Document):
-    """`vault.kubernetes.AuthBackendConfig`; Vault can't unset it, so a delete leaves it to the mount's end."""
+    """`vault.kubernetes.AuthBackendConfig`. Vault can't unset it, so it stays until the mount is deleted."""
 
     path = "auth/{backend}/config"
     fields = Fields(
@@ -151,20 +151,20 @@ class KubernetesAuthConfig(Document):
             "namespace": None,
         },
         replacing=frozenset({"backend", "namespace"}),
-        kept=frozenset({"disableIssValidation", "disableLocalCaJwt", "useAnnotationsAsAliasMetadata"}),
+        filled_in=frozenset({"disableIssValidation", "disableLocalCaJwt", "useAnnotationsAsAliasMetadata"}),
         secret=frozenset({"tokenReviewerJwt", "tokenReviewerJwtWo"}),
         write_only=frozenset({"tokenReviewerJwt", "tokenReviewerJwtWo", "tokenReviewerJwtWoVersion"}),
     )
 
     def body(self, inputs: Bag) -> Bag:
-        """Give Vault the write-only token under the name of the token."""
+        """Send the write-only token under the token's regular name."""
         body = super().body(inputs)
         write_only = body.pop("token_reviewer_jwt_wo", None)
         body.pop("token_reviewer_jwt_wo_version", None)
         return body | ({"token_reviewer_jwt": write_only} if write_only else {})
 
     def delete(self, vault: Vault, inputs: Bag) -> None:
-        """Leave it, as the official provider does."""
+        """Do nothing, like the official provider."""
 
 
 class KubernetesAuthRole(Document):
@@ -183,7 +183,7 @@ class KubernetesAuthRole(Document):
             **_TOKENS,
         },
         replacing=frozenset({"backend", "roleName", "namespace"}),
-        kept=frozenset({"aliasNameSource"}),
+        filled_in=frozenset({"aliasNameSource"}),
         sets=_TOKEN_SETS | {"boundServiceAccountNames", "boundServiceAccountNamespaces"},
     )
 
@@ -216,10 +216,10 @@ class JwtAuthRole(Document):
             **_TOKENS,
         },
         replacing=frozenset({"backend", "roleName", "roleType", "namespace"}),
-        kept=frozenset({"roleType", "boundClaimsType"}),
+        filled_in=frozenset({"roleType", "boundClaimsType"}),
         sets=_TOKEN_SETS | {"boundAudiences", "allowedRedirectUris", "oidcScopes"},
     )
 
     def body(self, inputs: Bag) -> Bag:
-        """Leave out what steers the official provider and not Vault."""
+        """Leave out the input that only controls the official provider."""
         return {name: value for name, value in super().body(inputs).items() if name != "disable_bound_claims_parsing"}

@@ -1,4 +1,4 @@
-"""What all Vault resource types have in common: names on the wire, defaults, and the documents at an API path."""
+"""The base classes of the Vault resource types, and the conversion between Pulumi's names and Vault's."""
 
 import re
 from abc import ABC, abstractmethod
@@ -13,30 +13,30 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def api_name(name: str) -> str:
-    """Return Vault's name of a property: `minDecryptionVersion` is `min_decryption_version`."""
+    """Return Vault's name for a property: `minDecryptionVersion` becomes `min_decryption_version`."""
     return _CAPITAL.sub("_", name).lower()
 
 
 class Kind(ABC):
-    """One resource type. Inputs come complete with their defaults, and without secret marks."""
+    """One resource type. Its methods receive inputs with defaults and without secret marks."""
 
     fields: ClassVar[Fields]
 
     @abstractmethod
     def identify(self, inputs: Bag) -> str:
-        """Return the id, the official provider's."""
+        """Return the id that the official provider gives the resource."""
 
     @abstractmethod
     def locate(self, identity: str) -> Bag:
-        """Return the inputs that an id tells, for an import."""
+        """Return the inputs that can be read from an id, for an import."""
 
     @abstractmethod
     def create(self, vault: Vault, inputs: Bag) -> None:
-        """Make the resource."""
+        """Create the resource."""
 
     @abstractmethod
     def read(self, vault: Vault, inputs: Bag) -> Bag | None:
-        """Return what Vault holds, in Pulumi's names, or None when it is gone."""
+        """Return the current properties with Pulumi's names, or None if the resource is gone."""
 
     @abstractmethod
     def update(self, vault: Vault, old: Bag, new: Bag) -> None:
@@ -48,7 +48,7 @@ class Kind(ABC):
 
 
 class Document(Kind):
-    """A resource that is written, read and deleted whole at one API path, which is also its id."""
+    """A resource that is written, read and deleted as a whole at one API path, which is also its id."""
 
     # The path, with the names of inputs in braces.
     path: ClassVar[str]
@@ -62,7 +62,7 @@ class Document(Kind):
         return self.address(inputs)
 
     def locate(self, identity: str) -> Bag:
-        """Read the inputs that the path holds."""
+        """Return the inputs that the path contains."""
         match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>.+)", self.path), identity)
         return dict(match.groupdict()) if match else {}
 
@@ -71,12 +71,12 @@ class Document(Kind):
         vault.write(self.address(inputs), self.body(inputs))
 
     def read(self, vault: Vault, inputs: Bag) -> Bag | None:
-        """Read the document, and add what its path tells."""
+        """Read the document, and add the inputs from its path."""
         data = vault.read(self.address(inputs))
         return None if data is None else named(data, self.fields) | {name: inputs[name] for name in self._in_path()}
 
     def update(self, vault: Vault, old: Bag, new: Bag) -> None:
-        """Write the document anew."""
+        """Replace the document."""
         self.create(vault, emptied(self.fields, old, new))
 
     def delete(self, vault: Vault, inputs: Bag) -> None:
@@ -84,21 +84,21 @@ class Document(Kind):
         vault.delete(self.address(inputs))
 
     def body(self, inputs: Bag) -> Bag:
-        """Return what to write: all inputs but those of the path."""
-        outside = {*self._in_path(), "namespace"}
-        return {api_name(name): value for name, value in inputs.items() if name not in outside}
+        """Return the inputs to write, which are all but those in the path."""
+        excluded = {*self._in_path(), "namespace"}
+        return {api_name(name): value for name, value in inputs.items() if name not in excluded}
 
     def _in_path(self) -> list[str]:
         return re.findall(r"\{(\w+)\}", self.path)
 
 
 def emptied(fields: Fields, old: Bag, new: Bag) -> Bag:
-    """Return new inputs, with what isn't given any more as empty: what an update leaves out, Vault keeps."""
-    return {name: type(value)() for name, value in old.items() if name not in new.keys() | fields.kept} | new
+    """Return the new inputs plus empty values for removed ones, because Vault keeps what an update leaves out."""
+    return {name: type(value)() for name, value in old.items() if name not in new.keys() | fields.filled_in} | new
 
 
 def named(data: Mapping[str, Any], fields: Fields) -> Bag:
-    """Pick the properties of a resource type from Vault's answer, in Pulumi's names."""
+    """Return the properties of a resource type from Vault's response, with Pulumi's names."""
     names = (fields.inputs | frozenset(fields.computed)) - fields.write_only
     found = {name: data.get(api_name(name)) for name in names}
     return {name: value for name, value in found.items() if value is not None}

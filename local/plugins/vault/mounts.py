@@ -10,7 +10,7 @@ from local.plugins.values import Bag
 from local.plugins.vault.client import Vault
 from local.plugins.vault.kind import Kind, api_name, emptied, named
 
-# Inputs of a mount that Vault keeps in its `config`, by Vault's name.
+# Inputs of a mount that Vault stores in the mount's `config`, with Vault's names.
 _TUNABLE: Final = {
     "defaultLeaseTtlSeconds": "default_lease_ttl",
     "maxLeaseTtlSeconds": "max_lease_ttl",
@@ -24,7 +24,8 @@ _TUNABLE: Final = {
     "identityTokenKey": "identity_token_key",
     "forceNoCache": "force_no_cache",
 }
-_UNSHOWN: Final = {
+# Settings that Vault's response omits when they are empty.
+_OMITTED: Final = {
     "auditNonHmacRequestKeys": [],
     "auditNonHmacResponseKeys": [],
     "listingVisibility": "",
@@ -43,7 +44,7 @@ _TUNE: Final = {
 
 
 class Mounted(Kind):
-    """A resource with a `path` under one of the tables of mounts; its id is that path."""
+    """A resource with a `path` in one of the mount tables. Its id is that path."""
 
     table: ClassVar[str]
 
@@ -52,7 +53,7 @@ class Mounted(Kind):
         return str(inputs.get("path") or inputs["type"]).strip("/")
 
     def locate(self, identity: str) -> Bag:
-        """Take the id for the path."""
+        """Return the path, which is the id."""
         return {"path": identity}
 
     def create(self, vault: Vault, inputs: Bag) -> None:
@@ -60,7 +61,7 @@ class Mounted(Kind):
         vault.write(self._address(inputs), self.body(inputs))
 
     def read(self, vault: Vault, inputs: Bag) -> Bag | None:
-        """Find it in the table."""
+        """Find it in the mount table."""
         table = vault.read(self.table) or {}
         entry = table.get(f"{self.identify(inputs)}/")
         if entry is None:
@@ -68,26 +69,26 @@ class Mounted(Kind):
         return named(entry, self.fields) | {"path": self.identify(inputs)} | self.settings(entry.get("config") or {})
 
     def update(self, vault: Vault, old: Bag, new: Bag) -> None:
-        """Tune it; moving it is left to the official plugin."""
+        """Tune it. Only the official plugin supports moving a mount."""
         if self.identify(old) != self.identify(new):
             message = f"the embedded plugin can't move a mount from {self.identify(old)!r} to {self.identify(new)!r}"
             raise PluginError(message)
         vault.write(f"{self._address(new)}/tune", self.tuning(emptied(self.fields, old, new)))
 
     def delete(self, vault: Vault, inputs: Bag) -> None:
-        """Unmount it, with all that it holds."""
+        """Unmount it and delete all its data."""
         vault.delete(self._address(inputs))
 
     @abstractmethod
     def body(self, inputs: Bag) -> Bag:
-        """Return what to write to mount it."""
+        """Return the request body that mounts it."""
 
     def tuning(self, inputs: Bag) -> Bag:
-        """Return the settings that change in place."""
+        """Return the settings that can be changed in place."""
         return {"description": inputs.get("description", "")}
 
-    def settings(self, config: Mapping[str, object]) -> Bag:  # noqa: ARG002 - most mounts show none.
-        """Return the inputs that Vault keeps in the mount's `config`."""
+    def settings(self, config: Mapping[str, object]) -> Bag:  # noqa: ARG002 - most mounts have none.
+        """Return the inputs that Vault stores in the mount's `config`."""
         return {}
 
     def _address(self, inputs: Bag) -> str:
@@ -112,7 +113,7 @@ class Mount(Mounted):
         },
         computed=("accessor",),
         replacing=frozenset({"type", "local", "sealWrap", "externalEntropyAccess", "namespace"}),
-        kept=frozenset(
+        filled_in=frozenset(
             {
                 "defaultLeaseTtlSeconds",
                 "maxLeaseTtlSeconds",
@@ -126,9 +127,9 @@ class Mount(Mounted):
     )
 
     def body(self, inputs: Bag) -> Bag:
-        """Return type and options, and the settings as `config`."""
-        outside = {"path", "namespace", *_TUNABLE}
-        plain = {api_name(name): value for name, value in inputs.items() if name not in outside}
+        """Return the type, the options, and the settings as `config`."""
+        excluded = {"path", "namespace", *_TUNABLE}
+        plain = {api_name(name): value for name, value in inputs.items() if name not in excluded}
         return plain | {"config": _renamed(inputs, _TUNABLE)}
 
     def tuning(self, inputs: Bag) -> Bag:
@@ -136,8 +137,10 @@ class Mount(Mounted):
         return super().tuning(inputs) | {"options": inputs.get("options") or {}} | _renamed(inputs, _TUNABLE)
 
     def settings(self, config: Mapping[str, object]) -> Bag:
-        """Return the settings; Vault leaves out some that are empty."""
-        return _UNSHOWN | {name: config[given] for name, given in _TUNABLE.items() if config.get(given) is not None}
+        """Return the settings, including empty ones that Vault omits."""
+        return _OMITTED | {
+            name: config[vault_name] for name, vault_name in _TUNABLE.items() if config.get(vault_name) is not None
+        }
 
 
 class AuthBackend(Mounted):
@@ -157,12 +160,12 @@ class AuthBackend(Mounted):
         },
         computed=("accessor",),
         replacing=frozenset({"type", "local", "namespace"}),
-        kept=frozenset({"path", "tune"}),
+        filled_in=frozenset({"path", "tune"}),
         write_only=frozenset({"tune", "disableRemount"}),
     )
 
     def read(self, vault: Vault, inputs: Bag) -> Bag | None:
-        """Find it in the table; its tuning is as given, or as Vault has chosen it."""
+        """Find it in the mount table. Its tuning is the program's, or if that sets none, Vault's."""
         found = super().read(vault, inputs)
         if found is None:
             return None
@@ -219,7 +222,7 @@ class JwtAuthBackend(AuthBackend):
         },
         computed=("accessor",),
         replacing=frozenset({"type", "local", "namespace"}),
-        kept=frozenset({"tune"}),
+        filled_in=frozenset({"tune"}),
         secret=frozenset({"oidcClientSecret", "oidcClientSecretWo"}),
         write_only=frozenset(
             {"tune", "disableRemount", "oidcClientSecret", "oidcClientSecretWo", "oidcClientSecretWoVersion"}
@@ -232,14 +235,14 @@ class JwtAuthBackend(AuthBackend):
         self._configure(vault, inputs)
 
     def read(self, vault: Vault, inputs: Bag) -> Bag | None:
-        """Read mount and configuration."""
+        """Read the mount and the configuration."""
         found = super().read(vault, inputs)
         if found is None:
             return None
         return named(vault.read(self._config(inputs)) or {}, self.fields) | found
 
     def update(self, vault: Vault, old: Bag, new: Bag) -> None:
-        """Tune it and configure it anew."""
+        """Tune it and replace its configuration."""
         super().update(vault, old, new)
         self._configure(vault, emptied(self.fields, old, new))
 
@@ -253,14 +256,14 @@ class JwtAuthBackend(AuthBackend):
 
 
 class Audit(Mounted):
-    """`vault.Audit`, an audit device; it never changes in place."""
+    """`vault.Audit`, an audit device. It can't be changed in place."""
 
     table = "sys/audit"
     fields = Fields(
         required=("type", "options"),
         optional={"path": None, "description": None, "local": False, "namespace": None},
         replacing=frozenset({"type", "options", "path", "description", "local", "namespace"}),
-        kept=frozenset({"path"}),
+        filled_in=frozenset({"path"}),
     )
 
     def body(self, inputs: Bag) -> Bag:
@@ -269,14 +272,14 @@ class Audit(Mounted):
 
 
 def _tuned(config: Mapping[str, Any]) -> Bag:
-    """Return the settings of an authentication method, with times as the official provider writes them."""
-    found = {name: config.get(given) for name, given in _TUNE.items()}
+    """Return the settings of an authentication method, with durations in the official provider's form."""
+    found = {name: config.get(vault_name) for name, vault_name in _TUNE.items()}
     times = {name: duration(int(found[name] or 0)) for name in ("defaultLeaseTtl", "maxLeaseTtl")}
     return found | times | {"listingVisibility": found["listingVisibility"] or ""}
 
 
 def duration(seconds: int) -> str:
-    """Write a time as Go does, but without zeros at its end: `768h`, `1h0m5s`, `0s`."""
+    """Format a duration as Go does, but without trailing zero units: `768h`, `1h0m5s`, `0s`."""
     hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
     text = (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"
     for zero in ("m0s", "h0m"):
@@ -285,4 +288,4 @@ def duration(seconds: int) -> str:
 
 
 def _renamed(inputs: Bag, names: Mapping[str, str]) -> Bag:
-    return {given: inputs[name] for name, given in names.items() if inputs.get(name) is not None}
+    return {vault_name: inputs[name] for name, vault_name in names.items() if inputs.get(name) is not None}

@@ -1,10 +1,9 @@
-"""The provider `vault`: mounts, policies, keys and roles of one Vault server."""
+"""The provider `vault`, for mounts, policies, keys and roles of one Vault server."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from local.plugins import defaults
-from local.plugins.announce import announce
 from local.plugins.diffs import compare, equal, without
 from local.plugins.naming import unique
 from local.plugins.paths import Path
@@ -29,7 +28,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 class VaultProvider(Provider):
-    """Talks to the server of its configuration with the token of its configuration."""
+    """A provider that calls the Vault server in its configuration with the token in its configuration."""
 
     name = "vault"
     version = "7.7.0"
@@ -37,12 +36,12 @@ class VaultProvider(Provider):
     _vault: Vault | None = None
 
     def configure(self, config: Bag) -> None:
-        """Take address and token; nothing is called before a resource needs it."""
+        """Store the address and the token. Nothing is called until a resource needs it."""
         self._vault = Vault(server(reveal_bag(config)))
-        announce(self.host, self)
+        self.announce()
 
     def check(self, request: Request) -> Bag:
-        """Demand the required inputs, refuse unknown ones, make up a name."""
+        """Check the inputs, and generate a name if needed."""
         fields = _kind(request.type).fields
         inputs = dict(request.inputs)
         if "name" in fields.required and inputs.get("name") is None:
@@ -53,19 +52,19 @@ class VaultProvider(Provider):
         return inputs
 
     def diff(self, request: Request) -> Diff:
-        """Compare the inputs, spelled-out defaults and the order of sets aside."""
+        """Compare the inputs, ignoring explicit defaults and the order of sets."""
         kind = _kind(request.type)
-        given = defaults.given(request.old_inputs, request.inputs)
-        unsaid = {name for name in kind.fields.kept if request.inputs.get(name) is None}
-        old, new = (_telling(kind, bag, unsaid) for bag in (given, request.inputs))
+        old_explicit = defaults.set_by_program(request.old_inputs, request.inputs)
+        left_to_vault = {name for name in kind.fields.filled_in if request.inputs.get(name) is None}
+        old, new = (_comparable(kind, bag, left_to_vault) for bag in (old_explicit, request.inputs))
         changes = without(compare(old, new, _same), request.ignore)
         replaces = frozenset(path for path in changes if path[0] in kind.fields.replacing)
-        before, after = (kind.fields.complete(bag) for bag in (given, request.inputs))
-        in_the_way = bool(replaces) and kind.identify(before) == kind.identify(after)
-        return Diff(changes=changes, replaces=replaces, delete_before_replace=in_the_way)
+        before, after = (kind.fields.complete(bag) for bag in (old_explicit, request.inputs))
+        same_identity = bool(replaces) and kind.identify(before) == kind.identify(after)
+        return Diff(changes=changes, replaces=replaces, delete_before_replace=same_identity)
 
     def create(self, request: Request) -> State:
-        """Make the resource and read it back."""
+        """Create the resource and read it back."""
         kind = _kind(request.type)
         inputs = kind.fields.complete(request.inputs)
         if request.preview:
@@ -74,20 +73,20 @@ class VaultProvider(Provider):
         return State(id=kind.identify(inputs), outputs=self._outputs(kind, inputs, request.inputs))
 
     def read(self, request: Request) -> State | None:
-        """Read the resource; its inputs are the last ones, changed where Vault says something else."""
+        """Read the resource. Its inputs are the last ones, updated where Vault differs."""
         kind = _kind(request.type)
         inputs = kind.fields.complete({**reveal_bag(request.inputs), **kind.locate(request.id)})
         found = kind.read(self._server(), inputs)
         if found is None:
             return None
-        now = _observed(kind, found, reveal_bag(request.inputs) if request.inputs else None)
-        outputs = _marked(kind, _everything(kind, request.id, inputs | found), request.inputs)
-        return State(id=request.id, outputs=outputs, inputs=mark_like(now, request.inputs))
+        observed_inputs = _observed(kind, found, reveal_bag(request.inputs) if request.inputs else None)
+        outputs = _marked(kind, _all_outputs(kind, request.id, inputs | found), request.inputs)
+        return State(id=request.id, outputs=outputs, inputs=mark_like(observed_inputs, request.inputs))
 
     def update(self, request: Request) -> State:
         """Change the resource and read it back."""
         kind = _kind(request.type)
-        old = kind.fields.complete(defaults.given(request.old_inputs, request.inputs))
+        old = kind.fields.complete(defaults.set_by_program(request.old_inputs, request.inputs))
         new = kind.fields.complete(request.inputs)
         if request.preview:
             return State(id=request.id, outputs=_preview(kind, new, request.inputs))
@@ -101,12 +100,12 @@ class VaultProvider(Provider):
             self._server(), kind.fields.complete({**request.state, **request.inputs, **kind.locate(request.id)})
         )
 
-    def _outputs(self, kind: Kind, inputs: Bag, given: Bag) -> Bag:
+    def _outputs(self, kind: Kind, inputs: Bag, program_inputs: Bag) -> Bag:
         found = kind.read(self._server(), inputs)
         if found is None:
-            message = f"Vault has no {kind.identify(inputs)!r} although it was just written"
+            message = f"Vault has no {kind.identify(inputs)!r}, although it was just written"
             raise PluginError(message)
-        return _marked(kind, _everything(kind, kind.identify(inputs), inputs | found), given)
+        return _marked(kind, _all_outputs(kind, kind.identify(inputs), inputs | found), program_inputs)
 
     def _server(self) -> Vault:
         if self._vault is None:
@@ -123,42 +122,45 @@ def _kind(type_token: str) -> Kind:
         raise PluginError(message) from None
 
 
-def _telling(kind: Kind, inputs: Bag, unsaid: set[str]) -> Bag:
-    """Return inputs for a comparison: an empty value is as good as none, as in all of Vault's API."""
+def _comparable(kind: Kind, inputs: Bag, left_to_vault: set[str]) -> Bag:
+    """Return inputs for a comparison, without empty values, which Vault's API treats like missing ones."""
     ordered = kind.fields.ordered(kind.fields.complete(inputs))
-    return {name: value for name, value in ordered.items() if value and name not in unsaid}
+    return {name: value for name, value in ordered.items() if value and name not in left_to_vault}
 
 
-def _everything(kind: Kind, identity: str, known: Bag) -> Bag:
-    """Return the outputs, which name every property as the official ones do, but hold nothing that is only written."""
+def _all_outputs(kind: Kind, identity: str, properties: Bag) -> Bag:
+    """Return every property, like the official provider, but None for write-only ones."""
     names = kind.fields.inputs | frozenset(kind.fields.computed)
-    return {name: None if name.endswith("Wo") else known.get(name) for name in sorted(names)} | {"id": identity}
+    return {name: None if name.endswith("Wo") else properties.get(name) for name in sorted(names)} | {"id": identity}
 
 
 def _same(path: Path, old: Tree, new: Tree) -> bool:
     if path[0] in ("path", "backend"):
         return str(old).strip("/") == str(new).strip("/")
     if str(old).startswith("-----BEGIN "):
-        # Vault trims the certificates and keys that it's given.
+        # Vault trims certificates and keys.
         return str(old).strip() == str(new).strip()
     return equal(path, old, new)
 
 
-def _observed(kind: Kind, found: Bag, known: Bag | None) -> Bag:
-    """Return the inputs as Vault shows them: of an import all, else those that the program gave."""
-    if known is None:
+def _observed(kind: Kind, found: Bag, program_inputs: Bag | None) -> Bag:
+    """Return the current values of the inputs that the program set; for an import (None), of all inputs."""
+    if program_inputs is None:
         return {name: value for name, value in found.items() if name in kind.fields.inputs}
-    old = kind.fields.ordered(known)
-    new = kind.fields.ordered({name: found.get(name, value) for name, value in known.items()})
-    return {name: known[name] if not compare(old[name], new[name], _same, (name,)) else found[name] for name in known}
+    old = kind.fields.ordered(program_inputs)
+    new = kind.fields.ordered({name: found.get(name, value) for name, value in program_inputs.items()})
+    return {
+        name: program_inputs[name] if not compare(old[name], new[name], _same, (name,)) else found[name]
+        for name in program_inputs
+    }
 
 
-def _preview(kind: Kind, inputs: Bag, given: Bag) -> Bag:
-    return _marked(kind, dict.fromkeys(kind.fields.computed, UNKNOWN) | inputs, given)
+def _preview(kind: Kind, inputs: Bag, program_inputs: Bag) -> Bag:
+    return _marked(kind, dict.fromkeys(kind.fields.computed, UNKNOWN) | inputs, program_inputs)
 
 
-def _marked(kind: Kind, outputs: Bag, given: Bag) -> Bag:
-    marked = mark_like(outputs, given)
+def _marked(kind: Kind, outputs: Bag, program_inputs: Bag) -> Bag:
+    marked = mark_like(outputs, program_inputs)
     return {
         name: Secret(reveal(value)) if name in kind.fields.secret and value is not None else value
         for name, value in marked.items()

@@ -4,7 +4,7 @@ import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 import { readFileSync } from 'node:fs'
 
 const SETTINGS = {}
-// Condition keys that have a value in their name, which the simulator's list of keys can't hold.
+// Condition keys with a variable part in their name, which the simulator's list of keys can't contain.
 const OPEN_KEYS = [/^kms:EncryptionContext:/, /:(sub|aud)$/]
 
 function simulation({ principal, action, resource, account, context, policies, boundary, resource_policy: own }) {
@@ -21,7 +21,7 @@ function simulation({ principal, action, resource, account, context, policies, b
 
 async function decide(request) {
   const simulated = simulation(request)
-  // The first run checks what the second one takes on trust: the policies, the action, the resource and the keys.
+  // The first run validates what the second one doesn't: the policies, the action, the resource and the keys.
   const checked = await runSimulation(simulated, SETTINGS)
   if (checked.resultType === 'error') throw new Error(JSON.stringify({ request, errors: checked.errors }, null, 2))
   const unknown = checked.result.ignoredContextKeys.filter((key) => !OPEN_KEYS.some((open) => open.test(key)))

@@ -1,4 +1,4 @@
-"""A store in memory, and stand-ins for PostgreSQL and its client programs: a "dump" here is the script itself."""
+"""An object store in memory, and stand-ins for PostgreSQL and its programs, whose dump is the script itself."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ SNAPSHOT = Snapshot(
 
 @pytest.fixture(scope="module")
 def shared_client() -> Iterator[Any]:
-    # Making a client takes longer than most tests that use it.
+    # Creating a client takes longer than most tests that use it.
     with mock_aws():
         yield boto3.client("s3", region_name="us-east-1")
 
@@ -98,7 +98,7 @@ def write() -> Any:
 def make(
     store: BackupStore, address: Address, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[int], Manifest]:
-    """Make a sound backup that is some days old, never verified."""
+    """Create a sound backup that is some days old and was never verified."""
 
     def made(days_old: int) -> Manifest:
         start = datetime.now(UTC) - timedelta(days=days_old)

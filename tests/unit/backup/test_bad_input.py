@@ -1,4 +1,4 @@
-"""Every backup command with whatever arguments, environment and objects: one line, its own exit code, no credential."""
+"""Any arguments, environment variables and objects lead each backup command to one line and an exit code."""
 
 import json
 import os
@@ -32,7 +32,7 @@ SLOW_MACHINE = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
-# No NUL: neither an argument nor a variable can hold one. A lone surrogate is a byte that is no UTF-8.
+# No NUL: neither an argument nor a variable can hold one. A lone surrogate is a byte that isn't UTF-8.
 text = st.text(st.characters(codec=None, exclude_characters="\0"), max_size=30)
 secret = st.sampled_from([SECRET, f"{SECRET}\n", f" {SECRET}", f"{SECRET}\r\n", f"a{SECRET}\x7f", f"{SECRET}é"])
 option = st.sampled_from(
@@ -67,7 +67,7 @@ variables = st.fixed_dictionaries(
 
 @pytest.fixture
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No database answers, and nobody waits for one."""
+    """Make every connection to a database fail at once."""
 
     def refuse(**_: object) -> None:
         raise psycopg.OperationalError("connection refused")
@@ -96,7 +96,7 @@ def outcome(command: ModuleType, arguments: list[str], capsys: pytest.CaptureFix
         cli.run(command.main, arguments)
     except SystemExit as stop:
         code = stop.code or 0
-    except Exception:  # noqa: BLE001 - whatever it is, the command's user would see a traceback
+    except Exception:  # noqa: BLE001 - the command's user would see a traceback of any error
         pytest.fail(traceback.format_exc())
     said = capsys.readouterr()
     assert code in CODES

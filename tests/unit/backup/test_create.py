@@ -167,4 +167,4 @@ def test_a_bad_number_of_days_is_refused(given: str, capsys: pytest.CaptureFixtu
         create.main([f"--retention-days={given}"])
 
     assert stop.value.code == Exit.USAGE
-    assert f"{given!r} is no number of days" in capsys.readouterr().err
+    assert f"must be a whole number of days from 1 to 999999, got {given!r}" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from workloads.backup import create, prune, restore, verify
 from workloads.backup import list as list_command
 from workloads.cli import WorkloadError
 
-# A port that nothing listens on: connections to it are refused at once.
+# Nothing listens on this port, so connections are refused at once.
 CLOSED_PORT = "1"
 
 
@@ -54,7 +54,7 @@ def test_a_dead_database_is_one_clear_line_after_a_limited_number_of_attempts() 
 def test_missing_credentials_are_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    # boto3 keeps a session, and the credentials that it once found, for the whole process.
+    # boto3 keeps a session and its credentials for the whole process.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")

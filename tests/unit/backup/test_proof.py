@@ -1,4 +1,4 @@
-"""A backup counts for what its own bytes prove, whatever was copied into its folder."""
+"""The state of a backup depends only on its own content, not on files copied into its folder."""
 
 import json
 from collections.abc import Callable
@@ -165,5 +165,5 @@ def test_a_manifest_of_a_later_format_says_nothing_about_its_backup(
     put(client, later.id, layout.MANIFEST, json.dumps(json.loads(later.to_json()) | {"format": 2}).encode())
 
     assert states(store) == {later.id: State.COMPLETE}
-    with pytest.raises(WorkloadError, match="format 2, but this version reads 1"):
+    with pytest.raises(WorkloadError, match="has format 2, but this version reads only 1"):
         verify(store, later.id)

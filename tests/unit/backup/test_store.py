@@ -24,7 +24,7 @@ def put(client: Any, backup_id: str, *names: str, data: bytes = b"x") -> None:
 
 def test_more_backups_than_one_page_of_a_listing_are_all_found(store: BackupStore, client: Any) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    # Straight into the server: a thousand requests would take most of this suite's time.
+    # Written without requests: a thousand would take most of this suite's time.
     server = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
     for number in range(1001):
         server.put_object(
@@ -128,7 +128,7 @@ def store_of(client: Any) -> BackupStore:
 
 
 class Flaky:
-    """A client whose downloads break off after a few bytes, `failures` times."""
+    """An S3 client whose first `failures` downloads break off after a few bytes."""
 
     def __init__(self, client: Any, failures: int, error: Exception) -> None:
         self._client = client

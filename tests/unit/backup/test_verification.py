@@ -104,7 +104,7 @@ def test_a_damaged_backup_stops_being_the_latest_and_a_repaired_one_counts_again
 def test_a_broken_manifest_fails_verification(store: BackupStore, backup: Manifest, client: Any, data: bytes) -> None:
     put(client, backup, layout.MANIFEST, data)
 
-    assert "is no backup manifest" in fails(store, backup)
+    assert "is not a backup manifest" in fails(store, backup)
 
 
 def test_rows_that_look_like_commands_are_counted_as_rows() -> None:

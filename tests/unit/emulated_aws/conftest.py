@@ -1,4 +1,4 @@
-"""A cluster's issuer with a key of its own, and an emulator that knows it, in a process on loopback."""
+"""Fixtures: a cluster's token issuer, and an emulator process on loopback that knows its key."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ REGION = "us-west-2"
 
 @dataclass(frozen=True)
 class Issuer:
-    """Who signs the tokens of service accounts."""
+    """The issuer of service account tokens."""
 
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
 
@@ -37,13 +37,13 @@ class Issuer:
         return self.key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
     def token(self, subject: str = "system:serviceaccount:mlflow:mlflow", **claims: Any) -> str:
-        given = {
+        defaults = {
             "iss": ISSUER,
             "sub": subject,
             "aud": ["sts.amazonaws.com"],
             "exp": datetime.now(UTC) + timedelta(hours=1),
         }
-        return jwt.encode(given | claims, self.key, algorithm="RS256")
+        return jwt.encode(defaults | claims, self.key, algorithm="RS256")
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def issuer() -> Issuer:
 
 @dataclass
 class Emulator:
-    """An emulator's process and its clients."""
+    """An emulator process and its clients."""
 
     account: Account
     file: Path
@@ -80,7 +80,7 @@ class Emulator:
         self.process.wait()
 
     def client(self, service: str, credentials: dict[str, str] | None = None) -> Any:
-        """Return a client of the administrator's, or with a session's credentials."""
+        """Return a client with the administrator's credentials, or with those of a session."""
         keys = credentials or {"AccessKeyId": self.account.access_key, "SecretAccessKey": self.account.secret_key}
         return boto3.client(  # type: ignore[call-overload]
             service,
@@ -94,7 +94,7 @@ class Emulator:
 
 @pytest.fixture(scope="session")
 def make_emulator(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Emulator]]:
-    made: list[Emulator] = []
+    emulators: list[Emulator] = []
 
     def make() -> Emulator:
         folder, keys = tmp_path_factory.mktemp("aws"), clients.new_keys()
@@ -118,12 +118,12 @@ def make_emulator(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> I
             logins_port=free_port(),
         )
         emulator = Emulator(account, folder / "account.json")
-        made.append(emulator)
+        emulators.append(emulator)
         emulator.start()
         return emulator
 
     yield make
-    for emulator in made:
+    for emulator in emulators:
         emulator.kill()
 
 

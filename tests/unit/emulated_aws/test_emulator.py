@@ -1,4 +1,4 @@
-"""The emulator as its clients see it: who is let in, what a role's session may do, and what outlives the process."""
+"""The emulator from the outside: authentication, the permissions of a role's session, and persistence."""
 
 import json
 import socket
@@ -55,7 +55,7 @@ def assume(emulator: Emulator, arn: str, token: str) -> Credentials:
 
 @pytest.fixture(scope="module")
 def mlflow(emulator: Emulator, issuer: Issuer) -> Credentials:
-    """The session of a role that has the prefix `mlflow/` of a bucket."""
+    """A session of a role with access to the prefix `mlflow/` in a bucket."""
     s3 = emulator.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket=BUCKET, Key="datasets/mnist", Body=b"data")
@@ -76,14 +76,14 @@ def mlflow(emulator: Emulator, issuer: Issuer) -> Credentials:
     return assume(emulator, make_role(emulator, "mlflow", objects, listing), issuer.token())
 
 
-def test_a_role_is_given_to_its_service_account_only(emulator: Emulator, mlflow: Credentials, issuer: Issuer) -> None:
+def test_only_its_service_account_can_assume_a_role(emulator: Emulator, mlflow: Credentials, issuer: Issuer) -> None:
     assert mlflow["AccessKeyId"].startswith("ASIA")
     arn = f"arn:aws:iam::{ACCOUNT}:role/mlflow"
     token = issuer.token("system:serviceaccount:mlflow:backup")
     assert error(assume, emulator=emulator, arn=arn, token=token) == "AccessDenied"
 
 
-def test_a_session_reads_and_writes_what_its_role_may(emulator: Emulator, mlflow: Credentials) -> None:
+def test_a_session_can_do_what_its_role_allows(emulator: Emulator, mlflow: Credentials) -> None:
     s3 = emulator.client("s3", mlflow)
     s3.put_object(Bucket=BUCKET, Key="mlflow/1/model", Body=b"weights")
     assert s3.get_object(Bucket=BUCKET, Key="mlflow/1/model")["Body"].read() == b"weights"
@@ -91,7 +91,7 @@ def test_a_session_reads_and_writes_what_its_role_may(emulator: Emulator, mlflow
     assert "mlflow/1/model" in [each["Key"] for each in listed]
 
 
-def test_a_session_may_nothing_else(emulator: Emulator, mlflow: Credentials) -> None:
+def test_a_session_cant_do_anything_else(emulator: Emulator, mlflow: Credentials) -> None:
     s3 = emulator.client("s3", mlflow)
     assert error(s3.get_object, Bucket=BUCKET, Key="datasets/mnist") == "AccessDenied"
     assert error(s3.list_objects_v2, Bucket=BUCKET, Prefix="datasets/") == "AccessDenied"
@@ -111,7 +111,7 @@ def test_a_session_without_its_token_is_refused(emulator: Emulator, mlflow: Cred
     assert error(emulator.client("s3", stolen).list_buckets) == "ExpiredToken"
 
 
-def test_nobody_else_is_let_in(emulator: Emulator) -> None:
+def test_unknown_and_unsigned_callers_are_refused(emulator: Emulator) -> None:
     guessed = {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "guessed"}
     assert error(emulator.client("s3", guessed).list_buckets) == "InvalidAccessKeyId"
     assert error(emulator.client("iam", guessed).list_roles) == "InvalidClientTokenId"
@@ -136,7 +136,7 @@ def test_the_account_has_a_network_a_cluster_and_its_identity_provider(emulator:
 
 
 def binds(emulator: Emulator, user: str, password: str) -> bool:
-    """Tell what PostgreSQL would be told of a login."""
+    """Return the answer that PostgreSQL would get for a login."""
     port = emulator.account.logins_port
     assert port is not None
     with socket.create_connection((emulator.account.host, port), timeout=10) as connection:
@@ -170,7 +170,7 @@ def test_the_administrator_logs_in_with_the_managed_secret(emulator: Emulator, d
     assert not binds(emulator, "mlflow", secret["password"])
 
 
-def test_a_token_of_a_role_that_may_connect_logs_in_as_its_user(
+def test_a_token_of_an_allowed_role_logs_in_as_its_database_user(
     emulator: Emulator, database: dict[str, Any], issuer: Issuer
 ) -> None:
     user = f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser:{database['DbiResourceId']}/mlflow"
@@ -183,7 +183,7 @@ def test_a_token_of_a_role_that_may_connect_logs_in_as_its_user(
     assert not binds(emulator, "administrator", signed(emulator, session, "administrator"))
 
 
-def test_a_token_of_a_role_that_may_not_connect_is_refused(
+def test_a_token_of_a_role_without_permission_is_refused(
     emulator: Emulator, database: dict[str, Any], mlflow: Credentials
 ) -> None:
     assert database["DBInstanceIdentifier"] == "aegis-ci"
@@ -195,7 +195,7 @@ def signed(emulator: Emulator, session: Credentials, user: str) -> str:
     return emulator.client("rds", session).generate_db_auth_token(host, 5432, user)
 
 
-def test_what_a_killed_process_had_is_there_after_it(make_emulator: Callable[[], Emulator]) -> None:
+def test_the_state_survives_a_killed_process(make_emulator: Callable[[], Emulator]) -> None:
     emulator = make_emulator()
     s3 = emulator.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -226,7 +226,7 @@ def identity(emulator: Emulator) -> str:
 
 
 def saved(emulator: Emulator) -> None:
-    """Wait until the last change is on the disk."""
+    """Wait until the last change is saved."""
     file = Path(emulator.account.state) / "state.pickle"
     changed = time.time()
     end = time.monotonic() + 30

@@ -1,4 +1,4 @@
-"""Policies decide as IAM does: a deny wins, then an allow, and what nobody allows is denied."""
+"""Policies are evaluated as in IAM: a deny wins, then an allow, and everything else is denied."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def get(key: str, **context: str) -> Call:
     return Call(action="s3:GetObject", resource=f"{BUCKET}/{key}", context=context)
 
 
-def test_what_a_statement_covers_is_allowed() -> None:
+def test_a_call_that_a_statement_covers_is_allowed() -> None:
     assert allows([policy(statement())], get("mlflow/1/model"))
 
 
@@ -34,7 +34,7 @@ def test_what_a_statement_covers_is_allowed() -> None:
         Call(action="s3:GetObject", resource="arn:aws:s3:::artifacts2/mlflow/x"),
     ],
 )
-def test_what_no_statement_covers_is_denied(call: Call) -> None:
+def test_a_call_that_no_statement_covers_is_denied(call: Call) -> None:
     assert not allows([policy(statement())], call)
 
 
@@ -44,7 +44,7 @@ def test_a_deny_in_any_document_wins() -> None:
     assert allows([policy(statement()), denied], get("mlflow/open/x"))
 
 
-def test_actions_match_by_wildcards_and_in_any_case() -> None:
+def test_actions_support_wildcards_and_ignore_case() -> None:
     assert allows([policy(statement(action=["S3:Get*"]))], get("mlflow/x"))
 
 
@@ -55,18 +55,18 @@ def test_a_condition_on_a_key_that_the_call_lacks_fails() -> None:
     assert not allows([conditioned], get("mlflow/x", **{"s3:prefix": "datasets/1"}))
 
 
-def test_if_exists_and_not_hold_where_the_key_is_absent() -> None:
+def test_if_exists_and_not_operators_hold_if_the_key_is_missing() -> None:
     for operator in ("StringEqualsIfExists", "StringNotEquals"):
         assert allows([policy(statement(Condition={operator: {"s3:x": "y"}}))], get("mlflow/x")), operator
 
 
-def test_an_operator_that_is_not_known_is_an_error() -> None:
+def test_an_unsupported_operator_is_an_error() -> None:
     unknown = policy(statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))
     with pytest.raises(UnknownConditionError, match="IpAddress"):
         allows([unknown], get("mlflow/x", **{"aws:sourceip": "10.0.0.1"}))
 
 
-def test_a_bucket_that_wants_tls_denies_only_what_comes_without() -> None:
+def test_a_bucket_that_requires_tls_denies_only_calls_without_it() -> None:
     tls_only = policy(statement("Deny", "s3:*", Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}}))
     assert denies([tls_only], get("mlflow/x", **{"aws:securetransport": "false"}))
     assert not denies([tls_only], get("mlflow/x", **{"aws:securetransport": "true"}))

@@ -1,4 +1,4 @@
-"""Each S3 request needs the actions that AWS's reference names for it."""
+"""Each S3 request requires the actions that AWS's reference lists for it."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ def needed(method: str, target: str, headers: Mapping[str, str] | None = None, b
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "wanted"),
+    ("method", "target", "expected"),
     [
         ("GET", "/artifacts/mlflow/1", f"GetObject {OBJECT}"),
         ("HEAD", "/artifacts/mlflow/1", f"GetObject {OBJECT}"),
@@ -40,18 +40,18 @@ def needed(method: str, target: str, headers: Mapping[str, str] | None = None, b
         ("GET", "/", "ListAllMyBuckets *"),
     ],
 )
-def test_a_request_is_one_call(method: str, target: str, wanted: str) -> None:
-    assert needed(method, target) == [wanted]
+def test_a_request_maps_to_its_call(method: str, target: str, expected: str) -> None:
+    assert needed(method, target) == [expected]
 
 
-def test_a_copy_needs_reading_its_source() -> None:
+def test_a_copy_also_reads_its_source() -> None:
     assert needed("PUT", "/artifacts/mlflow/1", {"x-amz-copy-source": "/releases/a%20b?versionId=1"}) == [
         f"PutObject {OBJECT}",
         "GetObject arn:aws:s3:::releases/a b",
     ]
 
 
-def test_a_deletion_of_several_objects_needs_each() -> None:
+def test_a_bulk_deletion_requires_permission_for_each_object() -> None:
     body = (
         b'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
         b"<Object><Key>a</Key></Object><Object><Key>b</Key><VersionId>1</VersionId></Object></Delete>"

@@ -1,4 +1,4 @@
-"""A token takes a role only when it is the cluster's, in time, and of the service account that the role trusts."""
+"""A token may assume a role only if the cluster issued it, it is valid, and the role trusts its service account."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,9 +40,7 @@ def refusal(token: str, policy: dict[str, Any] | None, providers: dict[str, Iden
     return caught.value.code
 
 
-def test_the_service_account_that_a_role_trusts_takes_it(
-    issuer: Issuer, providers: dict[str, IdentityProvider]
-) -> None:
+def test_a_trusted_service_account_may_assume_the_role(issuer: Issuer, providers: dict[str, IdentityProvider]) -> None:
     check(issuer.token(), trust(), providers)
 
 
@@ -60,33 +58,33 @@ def test_another_service_account_is_refused(
     assert refusal(issuer.token(subject), trust(), providers) == "AccessDenied"
 
 
-def test_an_audience_that_the_account_knows_and_the_role_does_not_trust_is_refused(
+def test_an_audience_that_the_role_doesnt_trust_is_refused(
     issuer: Issuer, providers: dict[str, IdentityProvider]
 ) -> None:
     assert refusal(issuer.token(aud="another"), trust(), providers) == "AccessDenied"
 
 
-def test_an_audience_that_the_account_does_not_know_is_no_identity(
+def test_an_audience_that_the_account_doesnt_know_is_an_invalid_token(
     issuer: Issuer, providers: dict[str, IdentityProvider]
 ) -> None:
     assert refusal(issuer.token(aud="vault"), trust(), providers) == "InvalidIdentityToken"
 
 
-def test_an_expired_token_is_told_apart(issuer: Issuer, providers: dict[str, IdentityProvider]) -> None:
+def test_an_expired_token_has_its_own_error(issuer: Issuer, providers: dict[str, IdentityProvider]) -> None:
     expired = issuer.token(exp=datetime.now(UTC) - timedelta(seconds=1))
     assert refusal(expired, trust(), providers) == "ExpiredTokenException"
 
 
-def test_a_token_that_another_key_signed_is_refused(providers: dict[str, IdentityProvider]) -> None:
+def test_a_token_signed_with_another_key_is_refused(providers: dict[str, IdentityProvider]) -> None:
     assert refusal(Issuer().token(), trust(), providers) == "InvalidIdentityToken"
 
 
-def test_a_token_that_nobody_signed_is_refused(issuer: Issuer, providers: dict[str, IdentityProvider]) -> None:
+def test_an_unsigned_token_is_refused(issuer: Issuer, providers: dict[str, IdentityProvider]) -> None:
     claims = jwt.decode(issuer.token(), options={"verify_signature": False})
     assert refusal(jwt.encode(claims, "", algorithm="none"), trust(), providers) == "InvalidIdentityToken"
 
 
-def test_a_token_without_an_end_is_refused(issuer: Issuer, providers: dict[str, IdentityProvider]) -> None:
+def test_a_token_without_an_expiry_is_refused(issuer: Issuer, providers: dict[str, IdentityProvider]) -> None:
     claims = jwt.decode(issuer.token(), options={"verify_signature": False})
     del claims["exp"]
     endless = jwt.encode(claims, issuer.key, algorithm="RS256")
@@ -99,11 +97,11 @@ def test_an_issuer_without_a_provider_in_the_account_is_refused(
     assert refusal(issuer.token(iss="https://elsewhere.example"), trust(), providers) == "InvalidIdentityToken"
 
 
-def test_text_that_is_no_token_is_refused(providers: dict[str, IdentityProvider]) -> None:
+def test_text_that_isnt_a_token_is_refused(providers: dict[str, IdentityProvider]) -> None:
     assert refusal("no token", trust(), providers) == "InvalidIdentityToken"
 
 
-def test_a_role_that_is_not_there_is_refused_like_one_that_does_not_trust(
+def test_a_missing_role_is_refused_like_one_that_doesnt_trust_the_token(
     issuer: Issuer, providers: dict[str, IdentityProvider]
 ) -> None:
     assert refusal(issuer.token(), None, providers) == "AccessDenied"

@@ -1,4 +1,4 @@
-"""Stand-ins for the programs that build and load images: each notes how it is called, and does as a test says."""
+"""Stand-ins for the programs that build and load images. Each records its calls and does what a test sets."""
 
 import os
 import shlex
@@ -17,7 +17,7 @@ exit 0
 
 
 class Programs:
-    """A PATH with just the stand-ins that a test puts there."""
+    """A PATH that contains only the stand-ins that a test adds."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "programs"
@@ -25,14 +25,14 @@ class Programs:
         self._calls = folder / "calls"
 
     def put(self, name: str, **answers: str) -> None:
-        """Put a program there; `answers` are commands of a shell, by the first word of what it is called with."""
+        """Add a program. `answers` are shell commands by the first argument of a call."""
         cases = "\n".join(f"{word}|{word}\\ *) {command} ;;" for word, command in answers.items())
         file = self.folder / name
         file.write_text(_SCRIPT.format(name=name, calls=shlex.quote(str(self._calls)), cases=cases))
         file.chmod(0o755)
 
     def calls(self, name: str) -> list[str]:
-        """Return how a program was called."""
+        """Return the arguments of each call of a program."""
         lines = self._calls.read_text().splitlines() if self._calls.exists() else []
         return [line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")]
 
@@ -55,7 +55,7 @@ PutKubeconfig = Callable[..., Path]
 
 @pytest.fixture
 def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PutKubeconfig:
-    """Make the user's kubeconfig, with contexts of these names, and return its file."""
+    """Write the user's kubeconfig with contexts of these names, and return its path."""
 
     def put(*names: str, extra: str = "") -> Path:
         file = tmp_path / "kubeconfig"

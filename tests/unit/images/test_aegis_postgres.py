@@ -1,4 +1,4 @@
-"""The PostgreSQL image's entry point, with stand-ins for PostgreSQL's programs that note how they are called."""
+"""The PostgreSQL image's entry point, with stand-ins for PostgreSQL's programs that record their calls."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ echo "${POSTGRES_PASSWORD-unset}" > "$ENVIRONMENT"
 
 
 class Container:
-    """A place to run the entry point in."""
+    """A folder and environment in which to run the entry point."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,7 +56,7 @@ def container(tmp_path: Path) -> Container:
     return Container(tmp_path)
 
 
-def test_an_empty_volume_gets_a_cluster_with_the_database_and_then_serves(container: Container) -> None:
+def test_an_empty_volume_is_initialised_with_the_database_before_serving(container: Container) -> None:
     started = container.start("-c", "max_connections=200")
     assert started.returncode == 0, started.stderr
     calls = container.read("calls").splitlines()
@@ -66,20 +66,20 @@ def test_an_empty_volume_gets_a_cluster_with_the_database_and_then_serves(contai
     assert (container.data / "PG_VERSION").exists()
 
 
-def test_only_passwords_let_anyone_in(container: Container) -> None:
+def test_every_login_requires_a_password(container: Container) -> None:
     container.start()
     rules = (container.data / "pg_hba.conf").read_text().splitlines()
     assert rules
     assert all(rule.split()[-1] == "scram-sha-256" for rule in rules)
 
 
-def test_the_password_is_in_no_argument_and_not_in_the_server(container: Container) -> None:
+def test_the_password_isnt_in_arguments_output_or_the_servers_environment(container: Container) -> None:
     started = container.start()
     assert "secret" not in container.read("calls") + started.stdout + started.stderr
     assert container.read("environment").strip() == "unset"
 
 
-def test_a_changed_password_is_applied_to_the_volume_that_is_there(container: Container) -> None:
+def test_a_changed_password_is_applied_to_an_existing_volume(container: Container) -> None:
     container.start()
     container.start(POSTGRES_PASSWORD="another")
     assert "PASSWORD 'it''s a secret';" in container.read("sql")
@@ -87,7 +87,7 @@ def test_a_changed_password_is_applied_to_the_volume_that_is_there(container: Co
     assert container.read("calls").count("initdb") == 1
 
 
-def test_a_first_start_that_was_cut_off_is_begun_again(container: Container) -> None:
+def test_an_interrupted_first_start_is_repeated(container: Container) -> None:
     half = container.data.with_name("pgdata.new")
     half.mkdir()
     (half / "rubbish").touch()

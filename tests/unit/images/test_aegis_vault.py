@@ -1,4 +1,4 @@
-"""The embedded Vault's entry point: initialised once, unsealed at each start, one root token and no other."""
+"""The embedded Vault's entry point, which initialises Vault once, unseals it at each start, and sets one root token."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ UNSEAL_KEY = base64.b64encode(b"unseal").decode()
 
 
 class FakeVault:
-    """As much of Vault's API as the entry point uses, in memory."""
+    """An in-memory version of the part of Vault's API that the entry point uses."""
 
     def __init__(self) -> None:
         self.initialized = False
@@ -92,61 +92,61 @@ def start(vault: FakeVault, folder: Path, token: str) -> None:
     entry.bring_up(vault, volume, token, RUNNING)
 
 
-def test_a_new_vault_is_unsealed_and_knows_the_wanted_root_token_alone(vault: FakeVault, tmp_path: Path) -> None:
-    start(vault, tmp_path, "wanted")
+def test_a_new_vault_is_unsealed_and_has_only_the_chosen_root_token(vault: FakeVault, tmp_path: Path) -> None:
+    start(vault, tmp_path, "chosen")
     assert not vault.sealed
-    assert list(vault.roots) == ["wanted"]
-    assert entry.Volume(tmp_path).knows("wanted", {})
+    assert list(vault.roots) == ["chosen"]
+    assert entry.Volume(tmp_path).knows("chosen", {})
 
 
-def test_the_plugins_of_the_image_are_registered_again_when_one_has_changed(
+def test_a_changed_plugin_of_the_image_is_registered_again(
     vault: FakeVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     monkeypatch.setattr(entry, "PLUGINS", plugins)
     (plugins / "kubernetes").write_bytes(b"version 1")
-    start(vault, tmp_path, "wanted")
-    assert entry.Volume(tmp_path).knows("wanted", entry.installed_plugins())
+    start(vault, tmp_path, "chosen")
+    assert entry.Volume(tmp_path).knows("chosen", entry.installed_plugins())
     (plugins / "kubernetes").write_bytes(b"version 2")
-    assert not entry.Volume(tmp_path).knows("wanted", entry.installed_plugins())
+    assert not entry.Volume(tmp_path).knows("chosen", entry.installed_plugins())
     vault.restart()
-    start(vault, tmp_path, "wanted")
+    start(vault, tmp_path, "chosen")
     assert vault.plugins == {"kubernetes": hashlib.sha256(b"version 2").hexdigest()}
 
 
-def test_the_unseal_key_is_readable_by_its_owner_alone_and_no_token_is_kept(vault: FakeVault, tmp_path: Path) -> None:
-    start(vault, tmp_path, "wanted")
+def test_only_the_owner_can_read_the_unseal_key_and_no_token_is_stored(vault: FakeVault, tmp_path: Path) -> None:
+    start(vault, tmp_path, "chosen")
     (state,) = tmp_path.glob("*.json")
     assert state.stat().st_mode & 0o777 == 0o600
-    assert "wanted" not in state.read_text()
+    assert "chosen" not in state.read_text()
 
 
-def test_a_restarted_vault_is_unsealed_with_the_kept_key(vault: FakeVault, tmp_path: Path) -> None:
-    start(vault, tmp_path, "wanted")
+def test_a_restarted_vault_is_unsealed_with_the_stored_key(vault: FakeVault, tmp_path: Path) -> None:
+    start(vault, tmp_path, "chosen")
     vault.restart()
-    start(vault, tmp_path, "wanted")
+    start(vault, tmp_path, "chosen")
     assert not vault.sealed
-    assert list(vault.roots) == ["wanted"]
+    assert list(vault.roots) == ["chosen"]
 
 
-def test_a_new_root_token_takes_the_place_of_the_earlier_one(vault: FakeVault, tmp_path: Path) -> None:
+def test_a_new_root_token_replaces_the_old_one(vault: FakeVault, tmp_path: Path) -> None:
     start(vault, tmp_path, "first")
     vault.restart()
     start(vault, tmp_path, "second")
     assert list(vault.roots) == ["second"]
 
 
-def test_a_start_that_was_cut_off_before_the_token_was_made_is_completed(vault: FakeVault, tmp_path: Path) -> None:
-    start(vault, tmp_path, "wanted")
+def test_a_start_that_was_interrupted_before_creating_the_token_is_completed(vault: FakeVault, tmp_path: Path) -> None:
+    start(vault, tmp_path, "chosen")
     vault.roots.clear()
     (tmp_path / "unseal.json").write_text(json.dumps({"key": UNSEAL_KEY}))
     vault.restart()
-    start(vault, tmp_path, "wanted")
-    assert list(vault.roots) == ["wanted"]
+    start(vault, tmp_path, "chosen")
+    assert list(vault.roots) == ["chosen"]
 
 
-def test_a_storage_whose_key_was_never_saved_is_begun_anew(tmp_path: Path) -> None:
+def test_a_storage_whose_key_was_never_saved_is_recreated(tmp_path: Path) -> None:
     volume = entry.Volume(tmp_path)
     volume.prepare()
     volume.begin()
@@ -155,7 +155,7 @@ def test_a_storage_whose_key_was_never_saved_is_begun_anew(tmp_path: Path) -> No
     assert list(volume.storage.iterdir()) == []
 
 
-def test_a_storage_whose_key_was_lost_is_left_alone_and_named(tmp_path: Path) -> None:
+def test_a_storage_whose_key_was_lost_is_kept_and_reported(tmp_path: Path) -> None:
     volume = entry.Volume(tmp_path)
     volume.prepare()
     (volume.storage / "vault.db").write_text("precious")
@@ -164,11 +164,11 @@ def test_a_storage_whose_key_was_lost_is_left_alone_and_named(tmp_path: Path) ->
     assert (volume.storage / "vault.db").read_text() == "precious"
 
 
-def test_a_server_that_ends_while_it_starts_is_told_with_its_exit_code(tmp_path: Path) -> None:
+def test_a_server_that_exits_during_its_start_is_reported_with_its_exit_code(tmp_path: Path) -> None:
     class Unreachable:
         def call(self, *_: object) -> dict[str, Any]:
             raise ConnectionRefusedError
 
     ended = SimpleNamespace(poll=lambda: 3, returncode=3)
     with pytest.raises(entry.VaultError, match="exit code 3"):
-        entry.bring_up(Unreachable(), entry.Volume(tmp_path), "wanted", ended)
+        entry.bring_up(Unreachable(), entry.Volume(tmp_path), "chosen", ended)

@@ -1,4 +1,4 @@
-"""Only what is missing is built, and only what containerd lacks is loaded."""
+"""Only missing images are built, and only those that containerd lacks are loaded."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from local.images.catalogue import Image
 
 
 class Machine:
-    """A cache and a containerd in memory."""
+    """An in-memory image cache and containerd."""
 
     def __init__(self) -> None:
         self.built: list[str] = []
@@ -58,7 +58,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def test_an_empty_cache_builds_an_image_and_what_it_stands_on_in_order(machine: Machine) -> None:
+def test_an_empty_cache_builds_an_image_and_its_bases_in_order(machine: Machine) -> None:
     images.ensure(["workloads"])
     assert machine.built == ["debian", "base", "mlflow-deps", "workloads-deps", "workloads"]
 
@@ -71,13 +71,13 @@ def test_a_full_cache_builds_nothing_and_gives_the_same_references(machine: Mach
     assert images.missing(["mlflow", "trainer"]) == {}
 
 
-def test_a_base_that_is_gone_is_not_missed_while_nothing_is_built_on_it(machine: Machine) -> None:
+def test_a_missing_base_isnt_needed_if_nothing_is_built_on_it(machine: Machine) -> None:
     references = images.ensure(["workloads"])
     machine.cache = list(references.values())
     assert images.missing(["workloads"]) == {}
 
 
-def test_changed_code_rebuilds_the_layers_of_code_alone(machine: Machine, repository: Path) -> None:
+def test_changed_code_rebuilds_only_the_code_layers(machine: Machine, repository: Path) -> None:
     images.ensure(["workloads", "trainer"])
     machine.built.clear()
     (repository / "workloads" / "cli.py").write_text("changed")
@@ -93,7 +93,7 @@ def test_the_cache_keeps_the_newest_two_builds_of_an_image(machine: Machine, rep
     assert [reference for reference in machine.cache if "/workloads:" in reference] == [references[2], references[1]]
 
 
-def test_what_would_be_built_is_told_with_its_time_before_it_is_built(machine: Machine) -> None:
+def test_missing_images_are_listed_with_their_build_times(machine: Machine) -> None:
     missing = images.missing(["postgres"])
     assert list(missing) == ["debian", "base", "postgres"]
     assert all(seconds > 0 for seconds in missing.values())
@@ -107,9 +107,7 @@ def test_an_image_is_loaded_once(machine: Machine) -> None:
     assert machine.loads == list(references.values())
 
 
-def test_a_failed_build_stops_there_and_is_tried_again_by_the_next_call(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_build_is_resumed_by_the_next_call(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(builder: object, image: Image, *arguments: object) -> None:
         if image.name == "mlflow-deps":
             raise LocalError("no such package")

@@ -1,4 +1,4 @@
-"""The commit that an image is built at: told to the code in it, and no reason to build it again."""
+"""The commit of an image, which its code can read but which doesn't cause a rebuild."""
 
 import subprocess
 from pathlib import Path
@@ -41,43 +41,43 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told() -> list[str]:
+def arguments() -> list[str]:
     return commit.arguments(inputs.container_file(IMAGE))
 
 
-def test_an_image_is_told_the_commit_of_its_code(repository: Path) -> None:
+def test_an_image_gets_the_commit_of_its_code(repository: Path) -> None:
     head = committed(repository)
-    assert told() == ["--build-arg", f"GIT_COMMIT={head}"]
+    assert arguments() == ["--build-arg", f"GIT_COMMIT={head}"]
     (repository / "README").write_text("2")
-    assert told() == ["--build-arg", f"GIT_COMMIT={head}"]
+    assert arguments() == ["--build-arg", f"GIT_COMMIT={head}"]
     (repository / "code" / "main.py").write_text("2")
-    assert told() == ["--build-arg", f"GIT_COMMIT={head}-dirty"]
+    assert arguments() == ["--build-arg", f"GIT_COMMIT={head}-dirty"]
 
 
-def test_a_file_that_git_does_not_know_makes_the_code_another(repository: Path) -> None:
+def test_an_untracked_file_makes_the_commit_dirty(repository: Path) -> None:
     head = committed(repository)
     (repository / "code" / "new.py").write_text("")
-    assert told() == ["--build-arg", f"GIT_COMMIT={head}-dirty"]
+    assert arguments() == ["--build-arg", f"GIT_COMMIT={head}-dirty"]
 
 
-def test_a_commit_elsewhere_builds_no_image_again(repository: Path) -> None:
+def test_an_unrelated_commit_doesnt_rebuild_an_image(repository: Path) -> None:
     committed(repository)
-    before = inputs.reference(IMAGE, "base", {}), told()
+    before = inputs.reference(IMAGE, "base", {}), arguments()
     (repository / "README").write_text("2")
     committed(repository)
     assert inputs.reference(IMAGE, "base", {}) == before[0]
-    assert told() != before[1]
+    assert arguments() != before[1]
 
 
-def test_code_outside_of_a_repository_has_no_commit(
+def test_code_outside_a_repository_has_no_commit(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert told() == []
+    assert arguments() == []
     monkeypatch.setenv("PATH", "")
-    assert told() == []
+    assert arguments() == []
 
 
 @pytest.mark.parametrize("name", ["workloads", "trainer"])
-def test_the_code_in_an_image_finds_its_commit(name: str) -> None:
+def test_the_code_in_an_image_can_read_its_commit(name: str) -> None:
     lines = inputs.container_file(IMAGES[name]).read_text().splitlines()
     assert f"ENV {Env.GIT_COMMIT}=${{{commit.ARGUMENT}}}" in lines

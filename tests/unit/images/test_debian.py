@@ -1,4 +1,4 @@
-"""The base comes from the mirror that this machine's own packages come from."""
+"""The base is made from the mirrors that this machine's apt uses."""
 
 from local.images import debian
 
@@ -12,7 +12,7 @@ def test_the_mirrors_of_this_machine_are_used() -> None:
     }
 
 
-def test_a_machine_of_another_release_takes_debians_own_mirrors() -> None:
+def test_a_machine_with_another_release_uses_debians_own_mirrors() -> None:
     assert debian.mirrors("noble http://mirror.example/ubuntu/\n") == {
         "bookworm": debian.DEFAULT_MIRROR,
         "bookworm-updates": debian.DEFAULT_MIRROR,

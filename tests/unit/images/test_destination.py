@@ -1,4 +1,4 @@
-"""An existing cluster gets its images by the loader that it is of, or from the registry that the user names."""
+"""An existing cluster gets its images from its loader or from the registry that the user sets."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -35,14 +35,14 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_HEAD(self) -> None:
-        known = self.path == "/v2/team/s3/manifests/0123456789abcdef"
-        self.send_response(200 if known else 404)
-        if known:
+        found = self.path == "/v2/team/s3/manifests/0123456789abcdef"
+        self.send_response(200 if found else 404)
+        if found:
             self.send_header("Docker-Content-Digest", DIGEST)
         self.end_headers()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -53,23 +53,21 @@ def registry() -> Iterator[str]:
         server.shutdown()
 
 
-def test_an_unknown_context_is_refused_with_those_that_there_are(kubeconfig: PutKubeconfig) -> None:
+def test_an_unknown_context_is_refused_with_the_known_ones(kubeconfig: PutKubeconfig) -> None:
     file = kubeconfig("kind-aegis", "prod")
     with pytest.raises(LocalError) as refused:
         user.find("kind-aegsi")
-    assert str(refused.value) == (f"AEGIS_CONTEXT is 'kind-aegsi', and the contexts of {file} are: kind-aegis, prod.")
+    assert str(refused.value) == (f"AEGIS_CONTEXT must be a context of {file} (kind-aegis, prod), got 'kind-aegsi'.")
 
 
-def test_a_user_without_a_kubeconfig_is_told_where_it_was_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_kubeconfig_is_reported_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(LocalError, match=rf"the contexts of {tmp_path}/.kube/config are: none"):
+    with pytest.raises(LocalError, match=rf"must be a context of {tmp_path}/.kube/config \(none\), got 'kind-aegis'"):
         user.find("kind-aegis")
 
 
-def test_a_context_is_found_in_any_file_of_several(kubeconfig: PutKubeconfig, tmp_path: Path) -> None:
+def test_a_context_is_found_in_any_of_several_files(kubeconfig: PutKubeconfig, tmp_path: Path) -> None:
     first = kubeconfig("one")
     second = tmp_path / "second"
     second.write_text(first.read_text().replace("one", "two"))
@@ -78,16 +76,16 @@ def test_a_context_is_found_in_any_file_of_several(kubeconfig: PutKubeconfig, tm
         assert user.find("two").file == second
 
 
-def test_a_kubeconfig_that_is_no_yaml_is_refused_without_quoting_it(kubeconfig: PutKubeconfig) -> None:
+def test_a_kubeconfig_that_isnt_yaml_is_refused_without_quoting_it(kubeconfig: PutKubeconfig) -> None:
     kubeconfig("one").write_text("token: {secret")
-    with pytest.raises(LocalError, match="is no YAML") as refused:
+    with pytest.raises(LocalError, match="is not valid YAML") as refused:
         user.find("one")
     assert "secret" not in str(refused.value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """How a program lists its clusters, and how it is to be called."""
+    """The argument with which a program lists its clusters, and its expected calls."""
 
     program: str
     context: str
@@ -130,48 +128,50 @@ def load(request: pytest.FixtureRequest, programs: Programs, kubeconfig: PutKube
     return request.param
 
 
-def test_the_nodes_are_given_what_docker_has(load: Load, programs: Programs, tmp_path: Path) -> None:
+def test_an_image_in_docker_is_loaded_onto_the_nodes(load: Load, programs: Programs, tmp_path: Path) -> None:
     assert choose(load.context).deliver(DOCKER, IMAGE, tmp_path / "log") == IMAGE
     assert programs.calls(load.program)[-1] == load.from_docker.format(image=IMAGE)
 
 
-def test_the_nodes_are_given_what_podman_has_by_way_of_a_file(load: Load, programs: Programs, tmp_path: Path) -> None:
+def test_an_image_in_podman_is_loaded_onto_the_nodes_from_a_file(
+    load: Load, programs: Programs, tmp_path: Path
+) -> None:
     assert choose(load.context).deliver(PODMAN, IMAGE, tmp_path / "log") == IMAGE
     *_, file, image = programs.calls("podman")[-1].split()
     assert image == IMAGE
     assert programs.calls(load.program)[-1] == load.from_file.format(file=file)
-    assert not Path(file).parent.exists(), "what was loaded is to be deleted"
+    assert not Path(file).parent.exists(), "the file must be deleted after loading"
 
 
-def test_minikube_is_recognised_under_a_profiles_name(programs: Programs, kubeconfig: PutKubeconfig) -> None:
+def test_a_minikube_profile_with_another_name_is_recognised(programs: Programs, kubeconfig: PutKubeconfig) -> None:
     extension = "{name: context_info, extension: {provider: minikube.sigs.k8s.io}}"
     kubeconfig(extra=f"- name: work\n  context: {{cluster: work, extensions: [{extension}]}}\n")
     programs.put("minikube")
     assert choose("work").described() == "the nodes of the minikube cluster work"
 
 
-def test_a_loader_that_is_not_here_is_named(programs: Programs, kubeconfig: PutKubeconfig) -> None:
+def test_a_missing_loader_is_named(programs: Programs, kubeconfig: PutKubeconfig) -> None:
     kubeconfig("kind-aegis")
-    with pytest.raises(LocalError, match=r"kind-aegis is of kind, which is not on PATH.*or set AEGIS_REGISTRY"):
+    with pytest.raises(LocalError, match=r"kind-aegis belongs to kind, which isn't on PATH.*or set AEGIS_REGISTRY"):
         choose("kind-aegis")
 
 
-def test_a_cluster_that_the_loader_does_not_know_is_refused_with_those_that_it_does(
+def test_a_cluster_that_the_loader_doesnt_know_is_refused_with_the_known_ones(
     programs: Programs, kubeconfig: PutKubeconfig
 ) -> None:
     kubeconfig("kind-aegis")
     programs.put("kind", get="printf 'one\\ntwo\\n'")
-    with pytest.raises(LocalError, match=r"kind does not know here: its clusters are one, two"):
+    with pytest.raises(LocalError, match=r"kind doesn't know: its clusters are one, two"):
         choose("kind-aegis")
 
 
-def test_a_cluster_of_no_loader_needs_a_registry(kubeconfig: PutKubeconfig, programs: Programs) -> None:
+def test_a_cluster_without_a_loader_needs_a_registry(kubeconfig: PutKubeconfig, programs: Programs) -> None:
     kubeconfig("arn:aws:eks:us-west-2:1:cluster/prod")
-    with pytest.raises(LocalError, match=r"of neither kind, k3d nor minikube.*set AEGIS_REGISTRY.*host\[:port\]"):
+    with pytest.raises(LocalError, match=r"doesn't belong to kind, k3d or minikube.*set AEGIS_REGISTRY.*host\[:port\]"):
         choose("arn:aws:eks:us-west-2:1:cluster/prod")
 
 
-def test_a_named_registry_is_taken_for_a_kind_cluster_too(
+def test_a_registry_setting_also_applies_to_a_kind_cluster(
     kubeconfig: PutKubeconfig, programs: Programs, registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kubeconfig("kind-aegis")
@@ -179,7 +179,7 @@ def test_a_named_registry_is_taken_for_a_kind_cluster_too(
     assert choose("kind-aegis").described() == f"the registry {registry}/team"
 
 
-def test_a_registry_that_does_not_answer_is_refused_before_anything_is_built(
+def test_a_registry_that_doesnt_answer_is_refused_before_anything_is_built(
     kubeconfig: PutKubeconfig, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kubeconfig("prod")
@@ -188,13 +188,13 @@ def test_a_registry_that_does_not_answer_is_refused_before_anything_is_built(
         choose("prod")
 
 
-def test_an_image_that_the_registry_has_is_called_by_its_digest_and_pushed_no_more(registry: str) -> None:
-    place = destination.Registry(address=f"{registry}/team")
-    assert place.found(IMAGE) == f"{registry}/team/s3@{DIGEST}"
-    assert place.found("localhost/aegis/s3:another") is None
+def test_an_image_in_the_registry_is_found_by_its_digest(registry: str) -> None:
+    team_registry = destination.Registry(address=f"{registry}/team")
+    assert team_registry.found(IMAGE) == f"{registry}/team/s3@{DIGEST}"
+    assert team_registry.found("localhost/aegis/s3:another") is None
 
 
-def test_a_pushed_image_is_called_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pushed_image_is_named_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pushed: list[tuple[str, bool]] = []
 
     def push(self: Engine, reference: str, target: str, *, plain_http: bool, log: Path) -> str:
@@ -203,8 +203,8 @@ def test_a_pushed_image_is_called_by_its_digest(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Engine, "push", push)
     for address in ("localhost:5001/aegis", "registry.example/team"):
-        called = destination.Registry(address=address).deliver(DOCKER, IMAGE, tmp_path)
-        assert called == f"{address}/s3@{DIGEST}"
+        name = destination.Registry(address=address).deliver(DOCKER, IMAGE, tmp_path)
+        assert name == f"{address}/s3@{DIGEST}"
     assert pushed == [
         ("localhost:5001/aegis/s3:0123456789abcdef", True),
         ("registry.example/team/s3:0123456789abcdef", False),
@@ -212,7 +212,7 @@ def test_a_pushed_image_is_called_by_its_digest(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("given", "place"),
+    ("setting", "address"),
     [
         ("localhost:5001", "localhost:5001/aegis"),
         ("localhost:5001/team/ml", "localhost:5001/team/ml"),
@@ -222,27 +222,29 @@ def test_a_pushed_image_is_called_by_its_digest(tmp_path: Path, monkeypatch: pyt
         ("123456789012.dkr.ecr.us-west-2.amazonaws.com/aegis/", "123456789012.dkr.ecr.us-west-2.amazonaws.com/aegis"),
     ],
 )
-def test_a_registry_is_a_host_and_a_path(given: str, place: str) -> None:
-    assert names.registry("AEGIS_REGISTRY", given) == place
+def test_a_registry_is_a_host_and_a_path(setting: str, address: str) -> None:
+    assert names.registry("AEGIS_REGISTRY", setting) == address
 
 
 @pytest.mark.parametrize(
-    "given",
+    "setting",
     ["http://localhost:5001", "acme", "acme/aegis", "ghcr.io/Acme", "localhost:99999", "localhost:0", "a b.c", ":5"],
 )
-def test_what_is_no_registry_is_refused_with_what_is_one(given: str) -> None:
+def test_an_invalid_registry_is_refused_with_the_valid_form(setting: str) -> None:
     with pytest.raises(LocalError) as refused:
-        names.registry("AEGIS_REGISTRY", given)
-    assert f"AEGIS_REGISTRY is {given!r}: it must be host[:port][/path]" in str(refused.value)
+        names.registry("AEGIS_REGISTRY", setting)
+    message = str(refused.value)
+    assert message.startswith("AEGIS_REGISTRY must be host[:port][/path]")
+    assert message.endswith(f"got {setting!r}.")
 
 
 def test_a_password_in_a_registry_is_refused_and_not_repeated() -> None:
-    with pytest.raises(LocalError, match="AEGIS_REGISTRY holds an @") as refused:
+    with pytest.raises(LocalError, match="AEGIS_REGISTRY contains an @") as refused:
         names.registry("AEGIS_REGISTRY", "https://user:hunter2@ghcr.io/acme")
     assert "hunter2" not in str(refused.value)
 
 
-def test_an_image_is_on_the_nodes_when_each_of_them_has_it(programs: Programs, tmp_path: Path) -> None:
+def test_an_image_counts_as_loaded_if_every_node_has_it(programs: Programs, tmp_path: Path) -> None:
     def node(*images: str) -> dict[str, object]:
         return {"status": {"images": [{"names": [image, f"{image}@{DIGEST}"]} for image in images]}}
 

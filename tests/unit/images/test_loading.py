@@ -1,4 +1,4 @@
-"""An image on its way into containerd: a valid OCI layout, without what containerd has."""
+"""Loading of an image into containerd as a valid OCI layout without the layers that containerd has."""
 
 import hashlib
 import io
@@ -33,7 +33,7 @@ def tar(files: dict[str, bytes]) -> bytes:
 
 
 def saved(*layers: bytes) -> bytes:
-    """Return the archive that buildah writes of an image with these layers."""
+    """Return the archive that buildah writes for an image with these layers."""
     names = [f"{digest(layer).removeprefix('sha256:')}.tar" for layer in layers]
     config = f"{digest(CONFIG).removeprefix('sha256:')}.json"
     manifest = json.dumps([{"Config": config, "RepoTags": [REFERENCE], "Layers": names}]).encode()
@@ -56,7 +56,7 @@ def blob(layout: dict[str, bytes], descriptor: dict[str, Any]) -> bytes:
     return content
 
 
-def test_every_blob_of_the_layout_is_found_by_its_digest_from_the_named_manifest() -> None:
+def test_the_manifest_leads_to_every_blob_by_its_digest() -> None:
     layers = (b"first layer" * 100_000, b"second layer")
     layout = translated(saved(*layers), set())
     (entry,) = json.loads(layout["index.json"])["manifests"]
@@ -66,7 +66,7 @@ def test_every_blob_of_the_layout_is_found_by_its_digest_from_the_named_manifest
     assert tuple(blob(layout, layer) for layer in manifest["layers"]) == layers
 
 
-def test_a_layer_that_is_there_is_named_and_left_out() -> None:
+def test_a_present_layer_is_listed_but_not_sent() -> None:
     known, new = b"base" * 1000, b"code"
     layout = translated(saved(known, new), {digest(known)})
     (entry,) = json.loads(layout["index.json"])["manifests"]
@@ -76,18 +76,18 @@ def test_a_layer_that_is_there_is_named_and_left_out() -> None:
     assert blob(layout, manifest["layers"][1]) == new
 
 
-def test_a_stream_that_breaks_off_is_an_error() -> None:
+def test_a_truncated_stream_is_an_error() -> None:
     with pytest.raises(tarfile.TarError):
         translated(saved(b"layer" * 10_000)[:20_000], set())
 
 
-def test_a_tar_of_something_else_is_an_error() -> None:
+def test_a_tar_that_isnt_an_image_is_an_error() -> None:
     with pytest.raises(KeyError):
         translated(tar({"notes.txt": b"no image"}), set())
 
 
 class Programs:
-    """Scripts in place of buildah, which runs `saving`, and of ctr, which runs `importing` on what it is given."""
+    """Stand-ins: buildah runs the script `saving`, and ctr runs `importing` on its input."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.log = folder / "log"
@@ -117,7 +117,7 @@ def member(layer: bytes) -> str:
     return "blobs/" + digest(layer).replace(":", "/")
 
 
-def test_an_image_reaches_containerd_without_the_layers_that_it_has(programs: Programs) -> None:
+def test_an_image_is_loaded_without_the_layers_that_containerd_has(programs: Programs) -> None:
     known, new = b"base", b"code"
     programs.image.write_bytes(saved(known, new))
     programs.present = [digest(known)]
@@ -126,7 +126,7 @@ def test_an_image_reaches_containerd_without_the_layers_that_it_has(programs: Pr
     assert member(known) not in programs.imported_members()
 
 
-def test_a_layer_that_vanished_in_the_meantime_is_sent_after_all(programs: Programs) -> None:
+def test_a_layer_that_containerd_lost_in_the_meantime_is_sent(programs: Programs) -> None:
     known, new = b"base", b"code"
     programs.image.write_bytes(saved(known, new))
     programs.present = [digest(known)]
@@ -135,7 +135,7 @@ def test_a_layer_that_vanished_in_the_meantime_is_sent_after_all(programs: Progr
     assert {member(known), member(new)} <= programs.imported_members()
 
 
-def test_a_containerd_that_refuses_is_an_error_that_names_the_log(programs: Programs) -> None:
+def test_a_refusal_of_containerd_is_an_error_that_names_the_log(programs: Programs) -> None:
     programs.image.write_bytes(saved(b"layer" * 1_000_000))
     programs.importing = "echo no space left >&2; exit 1"
     with pytest.raises(LocalError) as failure:
@@ -144,8 +144,8 @@ def test_a_containerd_that_refuses_is_an_error_that_names_the_log(programs: Prog
     assert "no space left" in programs.log.read_text()
 
 
-def test_a_builder_that_breaks_off_is_an_error_and_not_a_short_image(programs: Programs) -> None:
+def test_a_builder_that_fails_midway_is_an_error(programs: Programs) -> None:
     programs.image.write_bytes(saved(b"layer" * 1_000_000))
     programs.saving = f"head -c 1000000 {programs.image}"
-    with pytest.raises(LocalError, match="could not be loaded"):
+    with pytest.raises(LocalError, match="couldn't be loaded"):
         containerd.load(REFERENCE, programs.log)

@@ -1,4 +1,4 @@
-"""An image's reference follows from what it is made of, and from nothing else."""
+"""An image's reference depends on its inputs and on nothing else."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_changed_input_changes_the_reference(
         ("requirements.txt", "gamma==3.0", "gamma==3.1"),
     ],
 )
-def test_what_the_image_does_not_hold_leaves_the_reference_alone(
+def test_a_change_outside_the_image_keeps_the_reference(
     repository: Path, reference: Callable[[], str], name: str, old: str, new: str
 ) -> None:
     before = reference()
@@ -107,7 +107,7 @@ def test_what_the_image_does_not_hold_leaves_the_reference_alone(
     assert reference() == before
 
 
-def test_a_script_that_became_executable_changes_the_reference(repository: Path, reference: Callable[[], str]) -> None:
+def test_an_executable_bit_changes_the_reference(repository: Path, reference: Callable[[], str]) -> None:
     before = reference()
     (repository / "code/main.py").chmod(0o755)
     assert reference() != before
@@ -121,7 +121,7 @@ def test_a_renamed_file_and_a_new_file_change_the_reference(repository: Path, re
     assert len({first, second, reference()}) == 3
 
 
-def test_another_base_and_another_build_argument_change_the_reference(repository: Path) -> None:
+def test_a_new_base_or_build_argument_changes_the_reference(repository: Path) -> None:
     programs = {"server": repository / "bin" / "server"}
     with_argument = Image(name="demo", folder="demo", base="base", about_seconds=1, args={"ACCELERATOR": "cpu"})
     references = {

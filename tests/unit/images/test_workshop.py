@@ -1,4 +1,4 @@
-"""Images are built with the first builder that works here, and who has none is told of each why it doesn't."""
+"""The first builder that works is used. If none works, the error gives the reason for each."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def a_user_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the user ids to give away."""
+    """Give the user subordinate ids."""
     monkeypatch.setattr(buildah, "_has_range", lambda file: True)
 
 
@@ -38,7 +38,7 @@ def a_buildah_that_works(programs: Programs) -> None:
 
 
 @pytest.mark.usefixtures("ids")
-def test_docker_comes_before_podman_and_podman_before_buildah(programs: Programs) -> None:
+def test_docker_precedes_podman_and_podman_precedes_buildah(programs: Programs) -> None:
     a_buildah_that_works(programs)
     assert workshop.choose().builder.name == "buildah"
     a_podman_that_works(programs)
@@ -48,38 +48,38 @@ def test_docker_comes_before_podman_and_podman_before_buildah(programs: Programs
 
 
 @pytest.mark.usefixtures("ids")
-def test_a_docker_without_a_daemon_gives_way_to_buildah(programs: Programs) -> None:
+def test_buildah_is_used_if_docker_has_no_daemon(programs: Programs) -> None:
     programs.put("docker", version="echo Cannot connect to the Docker daemon >&2; exit 1")
     a_buildah_that_works(programs)
     assert workshop.choose().builder is buildah
 
 
-def test_who_has_no_builder_is_told_of_each_why_it_does_not_work(programs: Programs) -> None:
+def test_without_a_builder_the_error_gives_the_reason_for_each(programs: Programs) -> None:
     programs.put("docker", version="echo Cannot connect to the Docker daemon >&2; exit 1")
     programs.put("podman", info="echo 3.0.1")
     with pytest.raises(LocalError) as refused:
         workshop.choose()
-    told = str(refused.value)
-    assert "docker: its daemon doesn't answer (Cannot connect to the Docker daemon)" in told
-    assert "podman: it is version 3.0.1, and 4.2 is needed" in told
-    assert "buildah: not on PATH" in told
+    message = str(refused.value)
+    assert "docker: its daemon doesn't answer (Cannot connect to the Docker daemon)" in message
+    assert "podman: it must be version 4.2 or newer, got 3.0.1" in message
+    assert "buildah: not on PATH" in message
 
 
-def test_a_docker_without_buildx_is_told(programs: Programs) -> None:
+def test_a_docker_without_buildx_is_refused(programs: Programs) -> None:
     programs.put("docker", version="echo 20.10.24", buildx="exit 1")
-    with pytest.raises(LocalError, match="docker: it lacks its plugin buildx"):
+    with pytest.raises(LocalError, match="docker: it lacks the plugin buildx"):
         workshop.choose()
 
 
-def test_podman_under_dockers_name_is_called_by_its_own(programs: Programs) -> None:
+def test_podman_under_dockers_name_is_called_as_podman(programs: Programs) -> None:
     programs.put("docker", **{"--version": "echo podman version 4.3.1"})
     a_podman_that_works(programs)
     assert workshop.choose().builder is PODMAN
 
 
-def test_a_buildah_without_root_needs_ids_to_give_away(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buildah_without_root_needs_subordinate_ids(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     programs.put("buildah")
-    with pytest.raises(LocalError, match=r"buildah: without root it needs newuidmap \(Debian's package uidmap\)"):
+    with pytest.raises(LocalError, match=r"buildah: without root it needs newuidmap \(from Debian's package uidmap\)"):
         workshop.choose()
     programs.put("newuidmap")
     monkeypatch.setattr(buildah, "_has_range", lambda file: file.name != "subgid")
@@ -87,7 +87,7 @@ def test_a_buildah_without_root_needs_ids_to_give_away(programs: Programs, monke
         workshop.choose()
 
 
-def test_the_base_is_a_registrys_debian_or_the_one_that_the_user_names(
+def test_the_base_is_a_registrys_debian_or_the_users_choice(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_docker_that_works(programs)
@@ -96,11 +96,11 @@ def test_the_base_is_a_registrys_debian_or_the_one_that_the_user_names(
     assert workshop.choose().base_image == "mirror.example:5000/debian:bookworm"
 
 
-@pytest.mark.parametrize("given", ["Debian Bookworm", "https://mirror.example/debian", "debian:", "-rf"])
-def test_a_base_that_is_no_image_is_refused(programs: Programs, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+@pytest.mark.parametrize("setting", ["Debian Bookworm", "https://mirror.example/debian", "debian:", "-rf"])
+def test_an_invalid_base_is_refused(programs: Programs, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     a_docker_that_works(programs)
-    monkeypatch.setenv("AEGIS_BASE_IMAGE", given)
-    with pytest.raises(LocalError, match=f"AEGIS_BASE_IMAGE is '{given}': it must be the reference of an image"):
+    monkeypatch.setenv("AEGIS_BASE_IMAGE", setting)
+    with pytest.raises(LocalError, match=f"AEGIS_BASE_IMAGE must be an image reference, .*, got '{setting}'"):
         workshop.choose()
 
 
@@ -113,22 +113,20 @@ def test_root_with_buildah_makes_the_base_without_a_registry(
     assert workshop.choose().base_image is None
 
 
-def test_a_base_that_is_here_is_not_fetched(programs: Programs, tmp_path: Path) -> None:
+def test_an_existing_base_isnt_pulled(programs: Programs, tmp_path: Path) -> None:
     programs.put("podman")
     workshop.Workshop(builder=PODMAN, base_image="debian:bookworm").fetch_base(tmp_path / "log")
     assert programs.calls("podman") == ["inspect --type image debian:bookworm"]
 
 
-def test_a_base_that_cannot_be_fetched_tells_how_to_name_another(programs: Programs, tmp_path: Path) -> None:
+def test_a_failed_pull_of_the_base_says_how_to_set_another(programs: Programs, tmp_path: Path) -> None:
     programs.put("docker", inspect="exit 1", pull="exit 1")
     shop = workshop.Workshop(builder=DOCKER, base_image="debian:bookworm")
-    with pytest.raises(LocalError, match=r"docker can't fetch debian:bookworm.*set AEGIS_BASE_IMAGE"):
+    with pytest.raises(LocalError, match=r"docker can't pull the base image debian:bookworm: set AEGIS_BASE_IMAGE"):
         shop.fetch_base(tmp_path / "log")
 
 
-def test_a_registry_on_this_machine_is_asked_without_tls_and_any_other_with_it(
-    programs: Programs, tmp_path: Path
-) -> None:
+def test_only_a_registry_on_this_machine_is_used_without_tls(programs: Programs, tmp_path: Path) -> None:
     programs.put("podman", inspect="exit 1")
     for name in ("localhost:5001/debian:12", "127.0.0.1/debian:12", "localhost.example/debian:12"):
         workshop.Workshop(builder=PODMAN, base_image=name).fetch_base(tmp_path / "log")
@@ -140,7 +138,7 @@ def test_a_registry_on_this_machine_is_asked_without_tls_and_any_other_with_it(
     ]
 
 
-def test_docker_builds_into_its_own_storage_whatever_builder_is_chosen(
+def test_docker_builds_into_its_own_storage_whichever_builder_is_selected(
     programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUILDX_BUILDER", "far-away")
@@ -152,9 +150,9 @@ def test_docker_builds_into_its_own_storage_whatever_builder_is_chosen(
     assert "builder none" in log.read_text()
 
 
-def test_a_pushed_image_is_known_by_the_digest_that_the_registry_gave_it(programs: Programs, tmp_path: Path) -> None:
-    known = f'echo \'["elsewhere/s3@sha256:{"2" * 64}", "localhost:5001/aegis/s3@{DIGEST}"]\''
-    programs.put("docker", inspect=known)
+def test_a_push_returns_the_registrys_digest(programs: Programs, tmp_path: Path) -> None:
+    digests = f'echo \'["elsewhere/s3@sha256:{"2" * 64}", "localhost:5001/aegis/s3@{DIGEST}"]\''
+    programs.put("docker", inspect=digests)
     programs.put(
         "podman", push=f'for o in "$@"; do case $o in --digestfile=*) printf {DIGEST} > "${{o#*=}}";; esac; done'
     )

@@ -1,4 +1,4 @@
-"""The commands refuse clearly, keep out of one another's way, and delete nothing that isn't theirs."""
+"""The commands refuse bad input clearly, run one at a time, and delete only the platform's own files."""
 
 import fcntl
 import json
@@ -22,48 +22,50 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def test_a_user_who_is_not_root_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_other_than_root_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LocalError, match="needs root, and it runs as user id 1000: run it with sudo"):
+    with pytest.raises(LocalError, match="needs root, but runs as user id 1000: run it with sudo"):
         checks.root()
 
 
-def test_too_little_memory_is_told_with_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_refused_with_the_required_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "MEMORY_BYTES", 2**60)
-    with pytest.raises(LocalError, match=r"has [0-9.]+ GiB of memory: the platform needs 1073741824\.0 GiB"):
+    with pytest.raises(LocalError, match=r"has [0-9.]+ GiB of memory, but the platform needs 1073741824\.0 GiB"):
         checks.memory()
 
 
-def test_too_little_disk_is_told_for_a_folder_that_is_not_there_yet(home: Path) -> None:
-    with pytest.raises(LocalError, match=rf"{home.parent} has [0-9.]+ GiB free: building needs"):
+def test_too_little_disk_is_refused_even_for_a_folder_that_does_not_exist_yet(home: Path) -> None:
+    with pytest.raises(LocalError, match=rf"{home.parent} has [0-9.]+ GiB free, but building needs"):
         checks.disk(home, 2**60, "building")
     checks.disk(home, 1, "building")
 
 
-@pytest.mark.parametrize("given", ["relative/folder", "/"])
+@pytest.mark.parametrize("value", ["relative/folder", "/"])
 @pytest.mark.parametrize(("variable", "folder"), [("AEGIS_HOME", paths.home), ("AEGIS_CACHE", paths.cache)])
-def test_a_folder_that_cannot_be_meant_is_refused(
-    monkeypatch: pytest.MonkeyPatch, given: str, variable: str, folder: object
+def test_a_relative_path_and_the_root_folder_are_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str, variable: str, folder: object
 ) -> None:
-    monkeypatch.setenv(variable, given)
+    monkeypatch.setenv(variable, value)
     assert callable(folder)
-    with pytest.raises(LocalError, match=f"{variable} is '{given}'"):
+    with pytest.raises(
+        LocalError, match=f"{variable} must be an absolute path other than the root folder, got '{value}'"
+    ):
         folder()
 
 
-def test_a_second_command_is_told_who_is_at_work(home: Path) -> None:
+def test_a_second_command_is_refused_with_the_process_of_the_first(home: Path) -> None:
     home.mkdir()
     with (home / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         held.write("4711")
         held.flush()
-        with pytest.raises(LocalError, match=rf"at work on {home} \(process 4711\)"), lock.only_one():
+        with pytest.raises(LocalError, match=rf"working on {home} \(process 4711\)"), lock.only_one():
             pass
     with lock.only_one():
         assert (home / "lock").read_text() == str(os.getpid())
 
 
-def test_clean_deletes_what_is_ours_and_leaves_the_rest(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clean_deletes_only_what_the_platform_created(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "root", lambda: None)
     monkeypatch.setattr(cluster, "stop", list)
     (home / "etcd").mkdir(parents=True)
@@ -72,7 +74,9 @@ def test_clean_deletes_what_is_ours_and_leaves_the_rest(home: Path, monkeypatch:
     assert [path.name for path in home.iterdir()] == ["my-thesis"]
 
 
-def test_clean_deletes_nothing_below_which_something_is_mounted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clean_deletes_nothing_while_a_file_system_is_mounted_in_the_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checks, "root", lambda: None)
     monkeypatch.setattr(cluster, "stop", list)
     monkeypatch.setattr(containers, "mounts_below", lambda folder: [f"{folder}/volumes/usb"])
@@ -82,32 +86,32 @@ def test_clean_deletes_nothing_below_which_something_is_mounted(home: Path, monk
     assert (home / "etcd").exists()
 
 
-def test_every_folder_of_the_home_is_one_that_clean_deletes(home: Path) -> None:
+def test_clean_deletes_every_folder_of_the_home(home: Path) -> None:
     folders = (paths.config, paths.logs, paths.run, paths.pki, paths.volumes, paths.pulumi, paths.passphrase)
     files = (paths.kubeconfig, paths.images_file)
     assert {path().relative_to(home).parts[0] for path in (*folders, *files)} <= set(paths.CONTENTS)
 
 
-def test_status_of_a_platform_that_is_not_up_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_fails_if_the_platform_is_not_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert status.main(["--json"]) == 1
     assert '"healthy": false' in capsys.readouterr().out
     assert {health.state for health in cluster.health()} == {State.STOPPED}
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "env", "clean"])
-def test_every_command_explains_itself(command: str) -> None:
+def test_every_command_has_help(command: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", f"local.{command}", "--help"], capture_output=True, text=True, check=True
     )
     assert f"python -m local.{command}" in shown.stdout
 
 
-def test_a_stack_without_a_file_is_told_with_those_that_have_one() -> None:
-    with pytest.raises(LocalError, match=r"no stack 'prdo': the stacks are .*local"):
+def test_a_stack_without_a_file_is_refused_with_the_existing_stacks() -> None:
+    with pytest.raises(LocalError, match=r"must be one of .*local.*, got 'prdo'"):
         up.main(["--stack", "prdo"])
 
 
-def test_an_embedded_cluster_and_another_one_are_not_both_meant(
+def test_cluster_only_is_refused_with_an_existing_cluster(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AEGIS_CONTEXT", "kind-kind")
@@ -117,7 +121,7 @@ def test_an_embedded_cluster_and_another_one_are_not_both_meant(
     assert "AEGIS_CONTEXT names another: kind-kind" in capsys.readouterr().err
 
 
-def test_progress_without_a_terminal_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_without_a_terminal_prints_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.step("Building etcd", about_seconds=45):
         pass
     began, ended = capsys.readouterr().err.splitlines()
@@ -129,20 +133,20 @@ def test_a_failing_command_shows_its_last_lines_once(tmp_path: Path, capsys: pyt
     log = tmp_path / "build.log"
     with pytest.raises(LocalError, match="sh ended with exit code 3"), progress.step("Outer"), progress.step("Inner"):
         progress.run(["/bin/sh", "-c", "echo the reason; exit 3"], log=log)
-    told = capsys.readouterr().err
-    assert told.count("| the reason") == 1
-    assert str(log) in told
+    shown = capsys.readouterr().err
+    assert shown.count("| the reason") == 1
+    assert str(log) in shown
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.42, "0.4 s"), (42, "42 s"), (99.6, "100 s"), (120, "2 min"), (200, "3 min 20 s")]
 )
-def test_a_duration_is_told_in_words(seconds: float, text: str) -> None:
+def test_a_duration_has_a_readable_unit(seconds: float, text: str) -> None:
     assert progress.duration(seconds) == text
 
 
-def test_a_stack_of_a_real_account_is_refused_with_what_to_do_instead() -> None:
-    with pytest.raises(LocalError, match=r"prod is of the AWS account 3+: `make preview STACK=prod` shows"):
+def test_a_stack_of_a_real_account_is_refused_with_the_alternative() -> None:
+    with pytest.raises(LocalError, match=r"prod belongs to the AWS account 3+: `make preview STACK=prod` shows"):
         up.main(["--stack", "prod"])
 
 
@@ -152,20 +156,22 @@ def test_a_stack_of_the_emulated_account_needs_the_embedded_cluster(monkeypatch:
         up.main(["--stack", "ci"])
 
 
-@pytest.mark.parametrize(("wanted", "other"), [("ci", "local"), ("local", "ci")])
-def test_a_second_stack_on_one_machine_is_refused_with_the_command_that_makes_room(wanted: str, other: str) -> None:
-    has_made(other, {"type": "pulumi:pulumi:Stack"}, {"type": "kubernetes:core/v1:Namespace"})
+@pytest.mark.parametrize(("stack", "other"), [("ci", "local"), ("local", "ci")])
+def test_a_second_stack_on_one_machine_is_refused_with_the_command_that_destroys_the_first(
+    stack: str, other: str
+) -> None:
+    write_state(other, {"type": "pulumi:pulumi:Stack"}, {"type": "kubernetes:core/v1:Namespace"})
     with pytest.raises(LocalError, match=f"The stack {other} is up.*run `make destroy STACK={other}` first"):
-        up.main(["--stack", wanted])
+        up.main(["--stack", stack])
 
 
-def test_a_stack_that_was_destroyed_is_up_no_more() -> None:
-    has_made("local")
+def test_a_destroyed_stack_is_not_up() -> None:
+    write_state("local")
     assert not program.is_up("local")
     assert not program.is_up("ci")
 
 
-def has_made(stack: str, *resources: dict[str, str]) -> None:
+def write_state(stack: str, *resources: dict[str, str]) -> None:
     """Write the engine's state of a stack."""
     file = program.state() / ".pulumi" / "stacks" / contracts.PROJECT / f"{stack}.json"
     file.parent.mkdir(parents=True)

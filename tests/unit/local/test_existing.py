@@ -1,4 +1,4 @@
-"""An existing cluster: what is known of it is kept apart, and it is neither mistaken for another nor stopped."""
+"""Each existing cluster has separate state, is not confused with another cluster, and is never stopped."""
 
 import json
 import os
@@ -35,7 +35,7 @@ REFERENCES = {name: f"localhost:5001/aegis/{name}@sha256:{'1' * 64}" for name in
 
 
 class World:
-    """A cluster with an id, a default StorageClass, and nothing else; what is built for it is noted."""
+    """A cluster with an id and a default StorageClass; it records the images that are built for it."""
 
     def __init__(self) -> None:
         self.id = "first"
@@ -67,35 +67,35 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    known = World()
-    monkeypatch.setattr(existing, "_ask", known.ask)
+    cluster_stub = World()
+    monkeypatch.setattr(existing, "_ask", cluster_stub.ask)
     monkeypatch.setattr(existing, "_announce", lambda *_: None)
     monkeypatch.setattr(destination, "choose", lambda *_: None)
     monkeypatch.setattr(workshop, "choose", lambda: None)
-    monkeypatch.setattr(images, "deliver", known.deliver)
+    monkeypatch.setattr(images, "deliver", cluster_stub.deliver)
     monkeypatch.setattr(toolchain, "ensure", lambda *_: {})
-    return known
+    return cluster_stub
 
 
-def test_the_images_of_a_stack_are_brought_there_and_named_in_one_file(world: World) -> None:
+def test_the_images_of_a_stack_are_delivered_and_listed_in_one_file(world: World) -> None:
     existing.up(CONTEXT)
     assert world.delivered == list(contracts.IMAGES)
     assert env.engine_environment()[contracts.IMAGES_FILE_ENV] == str(paths.images_file())
     assert json.loads(paths.images_file().read_text()) == REFERENCES
 
 
-def test_images_that_the_user_names_are_taken_as_they_are(
+def test_images_that_the_user_names_are_not_built(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = tmp_path / "mine.json"
-    given.write_text(json.dumps(REFERENCES))
-    monkeypatch.setenv("AEGIS_IMAGES", str(given))
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(REFERENCES))
+    monkeypatch.setenv("AEGIS_IMAGES", str(file))
     existing.up(CONTEXT)
     assert world.delivered == []
     assert json.loads(paths.images_file().read_text()) == REFERENCES
 
 
-def test_what_make_env_exports_is_not_taken_for_images_of_the_users(
+def test_the_images_file_that_make_env_exports_does_not_count_as_the_users(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     existing.up(CONTEXT)
@@ -107,40 +107,40 @@ def test_what_make_env_exports_is_not_taken_for_images_of_the_users(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reason"),
     [
-        (None, "which is no readable JSON file"),
-        ("{", "which is no readable JSON file"),
+        (None, "which is not a readable JSON file"),
+        ("{", "which is not a readable JSON file"),
         ("[]", "it must be a JSON object"),
         (json.dumps(REFERENCES | {"vault": None}), "which lacks the references of vault"),
     ],
 )
-def test_a_file_of_images_that_will_not_do_is_refused(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, told: str
+def test_an_invalid_images_file_is_refused(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, reason: str
 ) -> None:
-    given = tmp_path / "mine.json"
+    file = tmp_path / "mine.json"
     if text is not None:
-        given.write_text(text)
-    monkeypatch.setenv("AEGIS_IMAGES", str(given))
-    with pytest.raises(LocalError, match=f"AEGIS_IMAGES is {given}.*{told}"):
+        file.write_text(text)
+    monkeypatch.setenv("AEGIS_IMAGES", str(file))
+    with pytest.raises(LocalError, match=f"AEGIS_IMAGES is {file}.*{reason}"):
         existing.up(CONTEXT)
 
 
-def test_a_cluster_that_was_made_anew_is_not_taken_for_the_one_before(world: World) -> None:
+def test_a_recreated_cluster_is_refused(world: World) -> None:
     existing.up(CONTEXT)
     world.id = "second"
-    with pytest.raises(LocalError, match=r"kind-aegis is another one.*`AEGIS_CONTEXT=kind-aegis make clean` forgets"):
+    with pytest.raises(
+        LocalError, match=r"kind-aegis leads to another cluster.*`AEGIS_CONTEXT=kind-aegis make clean` deletes"
+    ):
         existing.up(CONTEXT)
     assert clean.main([]) == 0
     existing.up(CONTEXT)
 
 
-def test_a_platform_that_was_brought_up_from_elsewhere_is_not_taken_over(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_platform_of_another_home_is_not_taken_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.running = "statefulset.apps/postgres\n"
     with pytest.raises(
-        LocalError, match=r"runs statefulset.apps/postgres in the namespace mlflow, which was not made from"
+        LocalError, match=r"runs statefulset.apps/postgres in the namespace mlflow, which was not created from"
     ):
         existing.up(CONTEXT)
     assert world.delivered == []
@@ -148,7 +148,7 @@ def test_a_platform_that_was_brought_up_from_elsewhere_is_not_taken_over(
     existing.up(CONTEXT)
 
 
-def test_volumes_are_of_the_class_that_was_the_clusters_default_at_first(world: World) -> None:
+def test_volumes_keep_the_class_that_was_the_default_at_first(world: World) -> None:
     existing.up(CONTEXT)
     world.storage_class = "faster"
     existing.up(CONTEXT)
@@ -157,39 +157,39 @@ def test_volumes_are_of_the_class_that_was_the_clusters_default_at_first(world: 
     assert filled["cluster"]["context"] == CONTEXT
 
 
-def test_a_stack_file_that_names_a_class_wins(world: World) -> None:
+def test_a_storage_class_in_the_stack_file_wins(world: World) -> None:
     existing.up(CONTEXT)
     filled = ambient.fill_in({"cluster": {"storageClass": "mine"}}, env.engine_environment(), preview=False)
     assert filled["cluster"]["storageClass"] == "mine"
 
 
-def test_a_class_left_over_in_a_shell_is_not_the_embedded_clusters() -> None:
+def test_the_embedded_cluster_ignores_a_storage_class_left_in_the_shell() -> None:
     filled = ambient.fill_in({}, {"AEGIS_STORAGE_CLASS": "local-path", "KUBECONFIG": "/k"}, preview=False)
     assert filled["cluster"] == {"kubeconfig": "/k"}
 
 
 @pytest.mark.parametrize("context", ["kind-aegis", "arn:aws:eks:us-west-2:1:cluster/prod", "..", "."])
-def test_each_cluster_has_a_home_of_its_own_below_the_home(
+def test_each_cluster_has_a_separate_home_below_the_home(
     home: Path, monkeypatch: pytest.MonkeyPatch, context: str
 ) -> None:
     monkeypatch.setenv("AEGIS_CONTEXT", context)
     assert paths.home().resolve().parent == home / "contexts"
 
 
-def test_forgetting_the_embedded_platform_leaves_the_existing_clusters(
+def test_clean_of_the_embedded_platform_leaves_the_existing_clusters(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     existing.up(CONTEXT)
-    known = paths.cluster_file()
+    recorded = paths.cluster_file()
     monkeypatch.delenv("AEGIS_CONTEXT")
     monkeypatch.setattr(checks, "root", lambda: None)
     monkeypatch.setattr(cluster, "stop", list)
     assert clean.main([]) == 0
-    assert known.exists()
-    assert "didn't make it" not in capsys.readouterr().err
+    assert recorded.exists()
+    assert "did not create it" not in capsys.readouterr().err
 
 
-def test_down_and_clean_need_no_root_and_touch_no_process(
+def test_down_and_clean_need_no_root_and_stop_no_process(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> Any:
@@ -203,29 +203,27 @@ def test_down_and_clean_need_no_root_and_touch_no_process(
     assert not paths.home().exists()
 
 
-def test_destroy_refuses_a_cluster_that_took_the_place_of_the_stacks(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_destroy_refuses_a_recreated_cluster(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     existing.up(CONTEXT)
     world.id = "second"
     monkeypatch.setattr(program, "is_up", lambda stack: True)
-    monkeypatch.setattr(program, "destroy", lambda *_: pytest.fail("it would delete what is another's"))
-    with pytest.raises(LocalError, match="another one"):
+    monkeypatch.setattr(program, "destroy", lambda *_: pytest.fail("it would delete another cluster's resources"))
+    with pytest.raises(LocalError, match="another cluster"):
         destroy.main([])
 
 
 @pytest.mark.parametrize("command", [up.main, destroy.main, down.main])
-def test_a_context_that_is_not_there_leaves_nothing_behind(
+def test_a_missing_context_is_refused_before_anything_is_written(
     home: Path, monkeypatch: pytest.MonkeyPatch, command: Any
 ) -> None:
     monkeypatch.setenv("AEGIS_CONTEXT", "kind-aegsi")
     monkeypatch.setattr(program, "is_up", lambda stack: stack == "local")
-    with pytest.raises(LocalError, match=r"AEGIS_CONTEXT is 'kind-aegsi', and the contexts of .* are: kind-aegis"):
+    with pytest.raises(LocalError, match=r"AEGIS_CONTEXT must be a context of .* \(kind-aegis\), got 'kind-aegsi'"):
         command([])
     assert not home.exists()
 
 
-def test_what_make_env_prints_names_the_context_for_the_next_command() -> None:
+def test_make_env_exports_the_context() -> None:
     exported = env.engine_environment()
     assert exported["AEGIS_CONTEXT"] == CONTEXT
     assert exported["KUBECONFIG"] == os.environ["KUBECONFIG"]
@@ -243,7 +241,7 @@ def test_a_user_without_root_has_a_runtime_folder_that_a_reboot_empties(
 
 
 @pytest.mark.parametrize(("context", "figures", "asked"), [("k", 1, False), ("k", 0, True), (None, 1, True)])
-def test_autoscalers_are_waited_for_only_where_somebody_serves_their_figures(
+def test_autoscalers_are_waited_for_only_if_the_cluster_serves_metrics(
     monkeypatch: pytest.MonkeyPatch, context: str | None, figures: int, asked: bool
 ) -> None:
     listed: list[str] = []

@@ -1,4 +1,4 @@
-"""The ports of localhost lead to the servers in the cluster, whatever address these have today."""
+"""The ports of localhost lead to the servers in the cluster, even if their addresses change."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer only when the client is done sending, as a server may."""
+    """Answer only after the client has finished sending, as a server may."""
     everything = await reader.read()
     writer.write(everything)
     await writer.drain()
@@ -70,7 +70,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("found")
-def test_what_a_client_sends_reaches_the_server_and_the_answer_comes_back() -> None:
+def test_a_request_reaches_the_server_and_the_answer_returns() -> None:
     async def whole() -> bytes:
         server = await asyncio.start_server(echo, HOST, 0)
         return await forwarded(send_and_read, server.sockets[0].getsockname()[1])
@@ -78,16 +78,16 @@ def test_what_a_client_sends_reaches_the_server_and_the_answer_comes_back() -> N
     assert asyncio.run(whole()) == BYTES
 
 
-def test_a_client_is_told_at_once_where_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_without_a_server_is_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def address(_plan: Plan, _forward: Forward) -> str:
-        raise LookupError("there is no Service mlflow in the namespace mlflow")
+        raise LookupError("the namespace mlflow has no Service mlflow")
 
     monkeypatch.setattr(serve, "_address", address)
     with pytest.raises(ConnectionError):
         asyncio.run(forwarded(send_and_read, 1))
 
 
-def test_a_port_that_is_taken_is_refused_with_who_has_it_and_what_to_change(
+def test_a_used_port_is_refused_with_its_process_and_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AEGIS_HOME", str(tmp_path))
@@ -96,7 +96,7 @@ def test_a_port_that_is_taken_is_refused_with_who_has_it_and_what_to_change(
         holder.bind((HOST, 0))
         holder.listen()
         stack = stacks.Stack(name="local", ports={"mlflow": holder.getsockname()[1]})
-        with pytest.raises(LocalError, match=r"which .* has: stop it, or name other ports in aegis:localhost"):
+        with pytest.raises(LocalError, match=r"which .* uses: stop it, or name other ports in aegis:localhost"):
             forwards.start(stack, None, {})
 
 
@@ -110,21 +110,21 @@ def test_an_existing_cluster_is_reached_through_its_api_server() -> None:
     ]
 
 
-def test_the_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_written_plan_is_read_back_unchanged(tmp_path: Path) -> None:
     forward = Forward(port=5000, namespace="mlflow", service="mlflow", service_port=5000)
     plan = Plan(forwards=(forward,), name_server="10.213.128.10", domain="cluster.local")
     (tmp_path / "plan.json").write_text(plan.text())
     assert read(tmp_path / "plan.json") == plan
 
 
-def test_each_stack_that_runs_here_answers_at_the_usual_ports() -> None:
+def test_each_stack_on_this_machine_uses_the_default_ports() -> None:
     usual = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200, "postgres": 15432}
     assert stacks.read("local").ports == usual
     assert stacks.read("ci").ports == {"mlflow": 5000, "vault": 8200}
     assert stacks.read("prod").ports == {}
 
 
-# Tells its pid and arguments, and stays; where the file `ends` is, it ends at once, as kubectl does with the pod.
+# Prints its pid and arguments and keeps running; if the file `ends` exists, it ends at once, like kubectl with its pod.
 KUBECTL = """#!/bin/sh
 echo "$$ $*" >> "$(dirname "$0")/started"
 test -e "$(dirname "$0")/ends" || exec sleep 60
@@ -147,7 +147,7 @@ def through_api_server(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def started(folder: Path, times: int) -> list[str]:
-    """Return what kubectl was started with, once it was that often."""
+    """Return the arguments of each start of kubectl after it was started `times` times."""
     for _ in range(200):
         lines = (folder / "started").read_text().splitlines() if (folder / "started").exists() else []
         if len(lines) >= times:
@@ -175,7 +175,7 @@ def test_no_kubectl_outlives_the_process_that_forwards(kubectl: Path, end: signa
     assert "--address=127.0.0.1 service/vault" in line
 
 
-def test_a_kubectl_that_ends_with_its_pod_is_started_again(kubectl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubectl_is_restarted_if_it_ends_with_its_pod(kubectl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "_PAUSE", 0.01)
     (kubectl / "ends").touch()
     forward = Forward(port=free_port(), namespace="vault", service="vault", service_port=8200)
@@ -193,7 +193,7 @@ def test_a_kubectl_that_ends_with_its_pod_is_started_again(kubectl: Path, monkey
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Gives each question the next one of some addresses, and then none."""
+    """Answer each query with the next of some addresses, and then with none."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = iter(addresses)
@@ -209,7 +209,7 @@ class NameServer(asyncio.DatagramProtocol):
         self._transport.sendto(answer.to_wire(), addr)
 
 
-def test_a_service_is_where_the_cluster_s_name_server_says_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_is_looked_up_for_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     forward = Forward(port=5000, namespace="mlflow", service="mlflow", service_port=5000)
     plan = Plan(forwards=(forward,), name_server=HOST, domain="cluster.local")
 
@@ -218,7 +218,7 @@ def test_a_service_is_where_the_cluster_s_name_server_says_now(monkeypatch: pyte
         server, _ = await loop.create_datagram_endpoint(lambda: NameServer("10.1.0.20", "10.1.0.99"), (HOST, 0))
         monkeypatch.setattr(serve, "udp", partial(udp, port=server.get_extra_info("sockname")[1]))
         found = [await serve._address(plan, forward) for _ in range(2)]
-        with pytest.raises(LookupError, match="no Service mlflow in the namespace mlflow"):
+        with pytest.raises(LookupError, match="the namespace mlflow has no Service mlflow"):
             await serve._address(plan, forward)
         server.close()
         return found
@@ -226,7 +226,7 @@ def test_a_service_is_where_the_cluster_s_name_server_says_now(monkeypatch: pyte
     assert asyncio.run(ask()) == ["10.1.0.20", "10.1.0.99"]
 
 
-def test_a_stack_file_names_other_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_file_can_set_other_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "_FOLDER", tmp_path)
     (tmp_path / "Pulumi.mine.yaml").write_text("config: {aegis:localhost: {mlflow: 15000, s3Console: 19001}}")
     ports = stacks.read("mine").ports

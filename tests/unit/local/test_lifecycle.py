@@ -1,4 +1,4 @@
-"""Parts start in the order of what they need, and again only when what they are started with has changed."""
+"""Parts start in the order of their needs, and restart only if their program, arguments or files change."""
 
 import socket
 import sys
@@ -30,7 +30,7 @@ def test_a_part_starts_after_what_it_needs() -> None:
     assert names == [["containerd", "etcd"], ["apiserver"], ["kubelet"]]
 
 
-def test_the_cluster_knows_its_parts_before_it_was_ever_up() -> None:
+def test_the_names_of_the_parts_are_known_before_the_cluster_was_up() -> None:
     assert {"etcd", "kube-apiserver", "containerd", "kubelet", "kube-router"} <= set(cluster.names())
     assert {health.state for health in cluster.health()} == {processes.State.STOPPED}
 
@@ -50,7 +50,7 @@ def test_a_second_start_changes_nothing() -> None:
     assert processes.running("one") == first
 
 
-def test_a_killed_part_alone_is_started_again() -> None:
+def test_only_a_killed_part_is_restarted() -> None:
     lifecycle.start([part("one"), part("two")])
     killed = processes.running("one")
     assert killed
@@ -58,7 +58,7 @@ def test_a_killed_part_alone_is_started_again() -> None:
     assert lifecycle.start([part("one"), part("two")]) == ["one"]
 
 
-def test_a_changed_file_of_a_part_starts_it_anew(tmp_path: Path) -> None:
+def test_a_changed_file_restarts_its_part(tmp_path: Path) -> None:
     def configured(text: str) -> Part:
         files = {tmp_path / "config": text}
         return Part(name="one", argv=part("one").argv, files=lambda: files)
@@ -78,29 +78,29 @@ def test_a_part_that_ends_at_once_names_its_log() -> None:
     assert "no such flag" in (paths.logs() / "broken.log").read_text()
 
 
-def test_a_part_that_never_gets_ready_tells_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_is_never_ready_is_reported_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "READY_SECONDS", 0.2)
     waiting = Part(name="slow", argv=part("slow").argv, ready=lambda: "it waits for etcd")
     with pytest.raises(LocalError, match=r"slow is not ready after 0\.2 s: it waits for etcd"):
         lifecycle.start([waiting])
 
 
-def test_a_taken_port_is_told_with_its_holder() -> None:
+def test_a_used_port_is_reported_with_its_process() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         taken = Part(name="part", argv=part("part").argv, listens=(address,))
-        with pytest.raises(LocalError, match=rf"part needs {address}, which .+ has"):
+        with pytest.raises(LocalError, match=rf"part needs {address}, which .+ uses"):
             lifecycle.start([taken])
     assert processes.state("part") is processes.State.STOPPED
 
 
-def test_a_port_of_every_address_is_taken_on_each() -> None:
+def test_a_port_on_all_addresses_is_used_on_each() -> None:
     with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104
         assert lifecycle.port_holder(f"127.0.0.1:{server.getsockname()[1]}")
     assert lifecycle.port_holder("127.0.0.1:1") is None
 
 
-def test_flags_are_written_as_the_parts_read_them() -> None:
+def test_flags_have_the_form_that_the_parts_read() -> None:
     assert flags(bind_address="127.0.0.1", leader_elect=False, v=2) == (
         "--bind-address=127.0.0.1",
         "--leader-elect=false",
@@ -108,6 +108,6 @@ def test_flags_are_written_as_the_parts_read_them() -> None:
     )
 
 
-def test_a_check_of_several_tells_the_first_that_fails() -> None:
+def test_combined_checks_return_the_first_failure() -> None:
     assert passed(lambda: None, lambda: "second", lambda: "third")() == "second"
     assert passed(lambda: None)() is None

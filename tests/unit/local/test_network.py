@@ -1,4 +1,4 @@
-"""Taking the cluster's firewall rules away leaves every other rule in place."""
+"""Removing the cluster's firewall rules leaves every other rule in place."""
 
 import re
 
@@ -25,7 +25,7 @@ COMMIT
 """
 
 
-def test_own_chains_and_the_jumps_to_them_go() -> None:
+def test_own_chains_and_the_jumps_to_them_are_removed() -> None:
     lines = removal(SAVED, "filter").splitlines()
     assert lines[0] == "*filter"
     assert lines[-1] == "COMMIT"
@@ -56,7 +56,7 @@ def test_a_table_without_our_chains_needs_no_change() -> None:
 
 
 @given(st.lists(st.from_regex(r"[A-Z]{1,8}-[A-Z]{1,8}", fullmatch=True), unique=True))
-def test_only_chains_of_ours_are_ever_deleted(chains: list[str]) -> None:
+def test_only_own_chains_are_deleted(chains: list[str]) -> None:
     saved = "\n".join(["*nat", *(f":{chain} - [0:0]" for chain in chains), "COMMIT"])
     deleted = re.findall(r"^-X (\S+)$", removal(saved, "nat"), re.MULTILINE)
     assert deleted == [chain for chain in chains if chain.startswith(("KUBE-", "AEGIS-"))]

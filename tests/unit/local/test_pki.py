@@ -1,4 +1,4 @@
-"""Every part proves itself with a certificate of its own, kept while it is good and replaced before it isn't."""
+"""Every part has a certificate, which is kept while it is valid and replaced before it expires."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,13 +29,13 @@ def test_each_certificate_comes_from_its_authority() -> None:
         read(leaf.name).verify_directly_issued_by(read(leaf.authority))
 
 
-def test_a_client_of_the_cluster_is_no_client_of_etcd() -> None:
+def test_a_client_certificate_of_the_cluster_gives_no_access_to_etcd() -> None:
     pki.ensure(LAYOUT)
     with pytest.raises(ValueError, match=r"[Ii]ssuer"):
         read("admin").verify_directly_issued_by(read(pki.ETCD_CA))
 
 
-def test_the_kubelets_identity_is_the_one_that_the_node_authorizer_knows() -> None:
+def test_the_kubelets_identity_is_the_one_that_the_node_authorizer_expects() -> None:
     pki.ensure(LAYOUT)
     subject = read("kubelet").subject
     assert subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "system:node:aegis"
@@ -50,13 +50,13 @@ def test_the_api_server_answers_under_its_service_and_its_node() -> None:
     assert {LAYOUT.api_service_ip, LAYOUT.node_ip, "127.0.0.1"} == addresses
 
 
-def test_a_server_only_certificate_is_no_clients() -> None:
+def test_a_server_only_certificate_is_not_valid_for_clients() -> None:
     pki.ensure(LAYOUT)
     usage = read("metrics-server").extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
 
 
-def test_nothing_is_issued_anew_while_it_is_good() -> None:
+def test_a_valid_certificate_is_kept() -> None:
     pki.ensure(LAYOUT)
     before = {path.name: path.read_bytes() for path in pki.certificate("ca").parent.iterdir()}
     pki.ensure(LAYOUT)
@@ -73,7 +73,7 @@ def test_an_old_certificate_is_replaced_and_its_authority_is_not(monkeypatch: py
     assert read("ca") == authority
 
 
-def test_another_address_brings_another_certificate() -> None:
+def test_a_changed_address_causes_a_new_certificate() -> None:
     pki.ensure(LAYOUT)
     client, server = read("admin"), read("apiserver")
     pki.ensure(Layout(block=Network("10.187.0.0/16")))
@@ -81,14 +81,14 @@ def test_another_address_brings_another_certificate() -> None:
     assert read("admin") == client
 
 
-def test_a_missing_key_brings_a_new_pair() -> None:
+def test_a_missing_key_causes_a_new_pair() -> None:
     pki.ensure(LAYOUT)
     pki.key("scheduler").unlink()
     pki.ensure(LAYOUT)
     assert pki.key("scheduler").exists()
 
 
-def test_keys_are_their_owners_alone() -> None:
+def test_only_the_owner_can_read_keys() -> None:
     pki.ensure(LAYOUT)
     keys = list(pki.certificate("ca").parent.glob("*.key"))
     assert keys

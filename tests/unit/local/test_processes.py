@@ -1,4 +1,4 @@
-"""A process is known by its pid, its start time and its boot, so that no other one is ever ended in its place."""
+"""A process is identified by its pid, start time and boot, so that no other process is stopped instead."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def test_a_started_process_runs_until_it_is_stopped() -> None:
         os.kill(pid, 0)
 
 
-def test_a_killed_process_is_dead_and_not_stopped() -> None:
+def test_a_killed_process_is_dead_rather_than_stopped() -> None:
     pid = processes.start("part", SLEEP, env=ENV)
     os.kill(pid, 9)
     deadline = time.monotonic() + 5
@@ -54,7 +54,7 @@ def test_a_process_outlives_the_session_that_started_it() -> None:
 
 
 @pytest.mark.parametrize("changed", [{"started": 1}, {"boot": "another boot"}])
-def test_a_recycled_pid_is_left_alone(changed: dict[str, object]) -> None:
+def test_a_reused_pid_is_not_signalled(changed: dict[str, object]) -> None:
     stranger = subprocess.Popen(SLEEP)
     try:
         processes.start("part", SLEEP, env=ENV)
@@ -70,7 +70,7 @@ def test_a_recycled_pid_is_left_alone(changed: dict[str, object]) -> None:
         stranger.wait()
 
 
-def test_a_process_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     script = f"trap '' TERM; touch {ready}; while :; do sleep 0.1; done"
     processes.start("stubborn", ("/bin/sh", "-c", script), env=ENV)
@@ -90,7 +90,7 @@ def test_output_goes_to_the_log_of_the_process() -> None:
     assert processes.log_file("part").read_text().split() == ["out", "err"]
 
 
-def test_a_program_that_is_not_there_is_told_by_its_path() -> None:
+def test_a_missing_program_is_reported_with_its_path() -> None:
     with pytest.raises(LocalError, match="part could not be started: /no/such/program: No such file"):
         processes.start("part", ("/no/such/program",), env=ENV)
     assert processes.state("part") is State.STOPPED
@@ -103,7 +103,7 @@ def test_a_pid_file_that_a_crash_left_unreadable_counts_as_stopped(text: str) ->
     assert processes.state("part") is State.STOPPED
 
 
-def test_a_file_is_replaced_whole_and_with_its_mode(tmp_path: Path) -> None:
+def test_a_file_is_replaced_atomically_with_its_mode(tmp_path: Path) -> None:
     file = tmp_path / "folder" / "key"
     processes.write_whole(file, "old", 0o600)
     processes.write_whole(file, "new", 0o600)

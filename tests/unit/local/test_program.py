@@ -1,46 +1,31 @@
-"""The engine is run on this platform's own state, its progress is told, and a killed run's lock is taken away."""
+"""The engine runs on the platform's own state, its progress is shown, and the lock of a killed run is removed."""
 
 import json
 import os
 import socket
 import stat
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from local import env, paths, program, progress, summary
+from local import env, paths, preview, program, progress, status, summary, toolchain
 from local.errors import LocalError
 
+RECORDINGS = Path(__file__).parent / "recordings"
+
+# Copies an event log to the file that `--event-log` names.
 ENGINE = """#!/bin/sh
 echo "$@" >> {calls}
 case "$1" in
-up) cat {output}; exit {code};;
+up)
+  while [ "$1" != --event-log ]; do shift; done
+  cat {events} > "$2"; echo "what the engine displays"; exit {code};;
 stack) [ "$2" = output ] && echo '{{"mlflow_url": "http://10.213.128.20:5000"}}';;
 esac
 exit 0
-"""
-DISPLAY = """\
-Updating (local):
-
- +  pulumi:pulumi:Stack aegis-local creating (0s)
- +  kubernetes:core/v1:Namespace mlflow creating (0s)
- +  kubernetes:core/v1:Namespace mlflow created (0.10s)
- ~  kubernetes:apps/v1:Deployment mlflow updated (12s) [diff: ~spec]
- +- kubernetes:batch/v1:Job release replaced (3s)
- +  pulumi:pulumi:Stack aegis-local created (20s)
-Resources:
-    + 2 created
-"""
-FAILURE = """\
-Updating (local):
- +  pulumi:pulumi:Stack aegis-local **failed** 1 error
-Diagnostics:
-  pulumi:pulumi:Stack (aegis-local):
-    warning: using pulumi-resource-random from $PATH at /some/where
-  kubernetes:apps/v1:Deployment (mlflow):
-    error: mlflow: image not found
-Outputs:
-    mlflow_url: "http://10.213.128.20:5000"
 """
 
 
@@ -50,47 +35,131 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_nobody_else_reads_the_state_whose_secrets_everybody_could_decrypt() -> None:
+def test_other_users_cannot_read_the_state_whose_passphrase_is_public() -> None:
     program.state().mkdir(parents=True, mode=0o755)
-    program.environment()
+    program.prepare()
     assert stat.S_IMODE(program.state().stat().st_mode) == 0o700
 
 
-def engine(folder: Path, output: str = DISPLAY, code: int = 0) -> dict[str, str]:
+def engine(folder: Path, recording: str = "creates", code: int = 0) -> dict[str, str]:
     """Put a stand-in for the engine on a PATH, and return the environment."""
-    (folder / "output").write_text(output)
     executable = folder / "bin" / "pulumi"
     executable.parent.mkdir()
-    executable.write_text(ENGINE.format(calls=folder / "calls", output=folder / "output", code=code))
+    events = RECORDINGS / f"{recording}.ndjson"
+    executable.write_text(ENGINE.format(calls=folder / "calls", events=events, code=code))
     executable.chmod(executable.stat().st_mode | stat.S_IXUSR)
     return {"PATH": f"{executable.parent}:/usr/bin:/bin"}
 
 
-def test_what_became_of_each_resource_is_told_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.step("Bringing the stack up") as step:
-        change = program.up("local", engine(home), step)
-    told = capsys.readouterr().err
-    assert "Namespace mlflow created in 0.10s" in told
-    assert "Deployment mlflow updated in 12s" in told
-    assert "Job release replaced in 3s" in told
-    assert "creating" not in told
-    assert change.resources == 3
-    assert (paths.logs() / "pulumi.log").read_text() == DISPLAY
-
-
-def test_a_failed_update_shows_its_diagnostics_and_names_its_log(
+def test_an_update_shows_each_outcome_and_logs_the_engines_display(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failing = engine(home, output=FAILURE, code=255)
+    with progress.step("Bringing the stack up") as step:
+        change = program.up("local", engine(home), step)
+    assert "RandomId id created" in capsys.readouterr().err
+    assert change.resources == 2
+    assert (paths.logs() / "pulumi.log").read_text() == "what the engine displays\n"
+
+
+def test_a_failed_update_shows_its_errors_once_and_names_its_log(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = engine(home, "fails", code=255)
     with (
         pytest.raises(LocalError, match=r"pulumi up of the stack local failed.*pulumi\.log"),
+        progress.step("Outer"),
         progress.step("Up") as step,
     ):
         program.up("local", failing, step)
-    told = capsys.readouterr().err
-    assert "error: mlflow: image not found" in told
-    assert "warning: using" not in told
-    assert "mlflow_url" not in told
+    shown = capsys.readouterr().err
+    assert shown.count("error: byteLength is -1, it must be a whole number of at least 1") == 1
+    assert "what the engine displays" not in shown
+
+
+def test_if_the_engine_ends_without_an_event_its_own_output_is_shown(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = engine(home)
+    (home / "bin" / "pulumi").write_text("#!/bin/sh\n[ $1 = up ] && echo 'error: no such stack' && exit 255\nexit 0\n")
+    with pytest.raises(LocalError, match="failed"), progress.step("Up") as step:
+        program.up("local", environment, step)
+    assert "error: no such stack" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [0, 255])
+def test_the_event_log_is_private_and_deleted_after_the_update(home: Path, code: int) -> None:
+    with suppress(LocalError), progress.step("Up") as step:
+        program.up("local", engine(home, code=code), step)
+    [call] = [call for call in (home / "calls").read_text().splitlines() if call.startswith("up ")]
+    event_log = Path(call.partition("--event-log ")[2])
+    assert stat.S_IMODE(event_log.parent.stat().st_mode) == 0o700
+    assert not event_log.exists()
+
+
+INTERRUPTED = """#!/usr/bin/python3
+import os, signal, sys, time
+def end(*_):
+    print("saved the state", flush=True)
+    sys.exit(1)
+if sys.argv[1] == "up":
+    signal.signal(signal.SIGINT, end)
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(60)
+"""
+
+
+def test_an_interrupt_lets_the_engine_save_its_state(home: Path) -> None:
+    environment = engine(home)
+    (home / "bin" / "pulumi").write_text(INTERRUPTED.replace("/usr/bin/python3", sys.executable))
+    with pytest.raises(KeyboardInterrupt), progress.step("Up") as step:
+        program.up("local", environment, step)
+    assert (paths.logs() / "pulumi.log").read_text() == "saved the state\n"
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Return everything below a folder with its mode, modification time, and link target."""
+    return {
+        str(path): (path.lstat().st_mode, path.lstat().st_mtime_ns, str(path.readlink()) if path.is_symlink() else "")
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+READ_ONLY = pytest.mark.parametrize("command", [env.main, status.main], ids=["env", "status"])
+
+
+@READ_ONLY
+def test_env_and_status_of_a_platform_that_was_never_up_create_nothing(command: Callable[[Sequence[str]], int]) -> None:
+    command([])
+    assert not paths.home().exists()
+
+
+@READ_ONLY
+def test_env_and_status_leave_the_plugins_of_another_checkout_linked(
+    home: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[Sequence[str]], int]
+) -> None:
+    monkeypatch.setenv("PATH", engine(home)["PATH"])
+    monkeypatch.setenv("AEGIS_CACHE", str(home / "cache"))
+    program.prepare()
+    (program.state() / ".pulumi" / "stacks" / "aegis").mkdir(parents=True)
+    (program.state() / ".pulumi" / "stacks" / "aegis" / "local.json").write_text("{}")
+    [link] = paths.pulumi().glob("home/plugins/resource-random-*/pulumi-resource-random")
+    link.unlink()
+    link.symlink_to("/another/checkout/local/plugins/bin/random/pulumi-resource-random")
+    program.state().chmod(0o750)
+    before = tree(paths.home())
+    command([])
+    assert "stack output" in (home / "calls").read_text()
+    assert tree(paths.home()) == before
+
+
+def test_a_preview_prepares_what_the_engine_needs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", engine(home)["PATH"])
+    monkeypatch.setenv("AEGIS_CACHE", str(home / "cache"))
+    monkeypatch.setattr(toolchain, "ensure", lambda *_: {})
+    assert preview.main(["--diff"]) == 0
+    assert (home / "calls").read_text() == "preview --stack local --diff\n"
+    assert paths.passphrase().exists()
+    assert list(paths.pulumi().glob("home/plugins/resource-random-*/pulumi-resource-random"))
 
 
 def lock(holder: dict[str, object]) -> None:
@@ -99,7 +168,7 @@ def lock(holder: dict[str, object]) -> None:
     file.write_text(json.dumps(holder))
 
 
-def test_the_lock_of_a_killed_update_is_taken_away(home: Path) -> None:
+def test_the_lock_of_a_killed_update_is_removed(home: Path) -> None:
     lock({"pid": 2**22 + 1, "hostname": socket.gethostname()})
     with progress.step("Up") as step:
         program.up("local", engine(home), step)
@@ -111,10 +180,10 @@ def test_the_lock_of_a_killed_update_is_taken_away(home: Path) -> None:
     [{"pid": os.getpid(), "hostname": socket.gethostname()}, {"pid": 2**22 + 1, "hostname": "another"}],
     ids=["of this machine", "of another machine"],
 )
-def test_an_update_at_work_is_told_and_left_alone(home: Path, holder: dict[str, object]) -> None:
+def test_a_running_update_is_reported_and_not_cancelled(home: Path, holder: dict[str, object]) -> None:
     lock(holder)
-    at_work = rf"pulumi \(process {holder['pid']} on {holder['hostname']}\) is at work on the stack local"
-    with pytest.raises(LocalError, match=at_work), progress.step("Up") as step:
+    working = rf"pulumi \(process {holder['pid']} on {holder['hostname']}\) is working on the stack local"
+    with pytest.raises(LocalError, match=working), progress.step("Up") as step:
         program.up("local", engine(home), step)
     assert "cancel" not in (home / "calls").read_text()
     assert "up" not in (home / "calls").read_text().split()
@@ -125,25 +194,27 @@ def test_a_stack_that_was_never_up_has_no_outputs(home: Path) -> None:
     assert not (home / "calls").exists()
 
 
-def test_the_engine_keeps_to_the_platforms_own_folders() -> None:
+def test_the_engine_uses_only_the_platforms_own_folders() -> None:
     variables = program.environment()
     assert variables["PULUMI_BACKEND_URL"] == f"file://{paths.home()}/pulumi/state"
     assert variables["PULUMI_HOME"].startswith(str(paths.home()))
+    program.prepare()
     assert Path(variables["PULUMI_CONFIG_PASSPHRASE_FILE"]).stat().st_mode & 0o777 == 0o600
     assert variables["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
 
 
-def test_embedded_plugins_are_linked_where_the_engine_takes_them_without_a_warning(
+def test_embedded_plugins_are_linked_where_the_engine_finds_them_without_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    program.prepare()
     variables = env.engine_environment()
     linked = Path(variables["PULUMI_HOME"]) / "plugins" / "resource-vault-v7.7.0" / "pulumi-resource-vault"
     assert linked.resolve().is_relative_to(paths.REPOSITORY / "local" / "plugins")
     assert "plugins" not in variables["PATH"]
 
 
-def test_clients_are_pointed_at_what_the_stack_exports() -> None:
+def test_clients_get_the_addresses_that_the_stack_exports() -> None:
     outputs = {"mlflow_url": "http://a:5000", "vault_url": "http://b:8200", "s3_root_access_key": "root"}
     assert env.clients(outputs) == {
         "MLFLOW_TRACKING_URI": "http://a:5000",
@@ -153,7 +224,7 @@ def test_clients_are_pointed_at_what_the_stack_exports() -> None:
     }
 
 
-def test_the_exports_survive_a_shell(
+def test_the_exports_are_quoted_for_a_shell(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AEGIS_HOME", str(home / "with a 'quote"))
@@ -170,8 +241,8 @@ RELEASE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("verified", "told"), [(True, "verified, by key aegis-cosign"), (False, "NOT VERIFIED")])
-def test_the_summary_tells_the_release(verified: bool, told: str) -> None:
+@pytest.mark.parametrize(("verified", "verdict"), [(True, "verified, by key aegis-cosign"), (False, "NOT VERIFIED")])
+def test_the_summary_shows_the_release(verified: bool, verdict: str) -> None:
     text = summary.text(
         {
             "stack": "local",
@@ -181,5 +252,5 @@ def test_the_summary_tells_the_release(verified: bool, told: str) -> None:
             "seconds": 83.2,
         }
     )
-    for expected in ("http://10.0.0.1:5000", "val/accuracy = 0.9877", "classifier version 3", told, "none", "83 s"):
+    for expected in ("http://10.0.0.1:5000", "val/accuracy = 0.9877", "classifier version 3", verdict, "none", "83 s"):
         assert expected in text

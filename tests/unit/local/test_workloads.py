@@ -1,4 +1,4 @@
-"""A workload is in service when each of its replicas is the new one and ready, an autoscaler when it has figures."""
+"""A workload is in service if all its replicas are updated and ready; an autoscaler, if it has metrics."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def autoscaler(*conditions: tuple[str, str]) -> dict[str, Any]:
     return {"kind": "HorizontalPodAutoscaler", "metadata": {}, "spec": {}, "status": {"conditions": listed}}
 
 
-def test_a_deployment_with_all_its_replicas_is_in_service() -> None:
+def test_a_deployment_with_all_replicas_ready_is_in_service() -> None:
     assert why_not(deployment()) is None
 
 
@@ -26,25 +26,25 @@ def test_a_deployment_with_all_its_replicas_is_in_service() -> None:
     [
         ({"readyReplicas": 1}, "1 of 2 replicas ready"),
         ({"updatedReplicas": 0}, "0 of 2 replicas ready"),
-        ({"observedGeneration": 1}, "not looked at yet"),
+        ({"observedGeneration": 1}, "not observed by its controller yet"),
     ],
 )
-def test_a_deployment_in_the_middle_of_a_rollout_is_not(status: dict[str, int], reason: str) -> None:
+def test_a_deployment_during_a_rollout_is_not_in_service(status: dict[str, int], reason: str) -> None:
     assert why_not(deployment(**status)) == reason
 
 
-def test_a_workload_that_nobody_looked_at_is_not_in_service() -> None:
+def test_a_workload_not_observed_yet_is_not_in_service() -> None:
     fresh = {"kind": "StatefulSet", "metadata": {"generation": 1}, "spec": {"replicas": 1}}
-    assert why_not(fresh) == "not looked at yet"
+    assert why_not(fresh) == "not observed by its controller yet"
 
 
-def test_a_workload_scaled_to_nothing_is_in_service() -> None:
+def test_a_workload_with_zero_replicas_is_in_service() -> None:
     idle = deployment(readyReplicas=0, updatedReplicas=0)
     idle["spec"]["replicas"] = 0
     assert why_not(idle) is None
 
 
-def test_an_autoscaler_needs_figures() -> None:
+def test_an_autoscaler_needs_metrics() -> None:
     assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "True"))) is None
-    assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "False"))) == "no figures yet"
-    assert why_not(autoscaler()) == "no figures yet"
+    assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "False"))) == "no metrics yet"
+    assert why_not(autoscaler()) == "no metrics yet"

@@ -14,7 +14,7 @@ def host() -> RecordingHost:
 @pytest.fixture
 def request_for() -> RequestFor:
     def make(type_token: str, name: str = "thing", **fields: Any) -> Request:
-        given: dict[str, Any] = {"urn": f"urn:pulumi:t::p::{type_token}::{name}", "type": type_token, "name": name}
-        return Request(**given, **fields)
+        identity: dict[str, Any] = {"urn": f"urn:pulumi:t::p::{type_token}::{name}", "type": type_token, "name": name}
+        return Request(**identity, **fields)
 
     return make

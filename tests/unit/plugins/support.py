@@ -1,4 +1,4 @@
-"""What the tests of the embedded plugins share: a host that records, and requests in few words."""
+"""Helpers for the tests of the embedded plugins: a recording host, and the type of a request factory."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,16 @@ RequestFor = Callable[..., Request]
 
 
 class RecordingHost(Host):
-    """Keeps what a provider tells the engine."""
+    """Records the messages of a provider."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
+        self.messages: list[tuple[str, str]] = []
 
     def info(self, message: str, urn: str = "") -> None:
-        self.told.append(("info", message))
+        self.messages.append(("info", message))
 
     def warn(self, message: str, urn: str = "") -> None:
-        self.told.append(("warn", message))
+        self.messages.append(("warn", message))
 
     def status(self, message: str, urn: str = "") -> None:
-        self.told.append(("status", message))
+        self.messages.append(("status", message))

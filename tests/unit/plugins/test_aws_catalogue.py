@@ -1,4 +1,4 @@
-"""What the plugin serves exists officially: no token, input or output is made up."""
+"""Every token, input and output of the plugin exists in the official package."""
 
 import importlib
 import inspect
@@ -30,7 +30,7 @@ def test_a_type_has_the_official_token_inputs_and_outputs(token: str) -> None:
 
 def test_the_functions_have_the_official_tokens() -> None:
     modules = ("ec2.get_vpc", "eks.get_cluster", "iam.get_open_id_connect_provider", "get_caller_identity")
-    # Read and not imported: the module would take the place of the function of the same name.
+    # Read instead of imported, because importing the module would shadow the function of the same name.
     package = Path(pulumi_aws.__file__).parent
     sources = [(package / f"{name.replace('.', '/')}.py").read_text() for name in modules]
     assert all(any(f"'{token}'" in source for source in sources) for token in FUNCTIONS)

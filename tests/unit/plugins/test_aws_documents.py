@@ -1,4 +1,4 @@
-"""Trees between Pulumi's names and AWS's, and policies by what they mean."""
+"""Conversion between Pulumi's names and AWS's, and comparison of policies by meaning."""
 
 import json
 
@@ -23,22 +23,22 @@ def test_names_and_tags_are_translated_both_ways() -> None:
     assert from_aws(AWS, NAMES) == PULUMI
 
 
-def test_what_isnt_given_is_left_out() -> None:
+def test_none_is_left_out() -> None:
     assert to_aws({"prefix": None, "days": 0}, NAMES) == {"Days": 0}
 
 
-def test_the_order_in_a_policy_and_lists_of_one_mean_nothing() -> None:
+def test_order_and_lists_of_one_dont_matter_in_a_policy() -> None:
     one = {"Statement": [{"Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*", "Effect": "Allow"}]}
     other = {"Statement": {"Effect": "Allow", "Resource": ["*"], "Action": ["s3:PutObject", "s3:GetObject"]}}
     assert equivalent(json.dumps(one), json.dumps(other, indent=2))
 
 
-def test_another_action_is_another_policy() -> None:
+def test_a_different_action_is_a_different_policy() -> None:
     one = '{"Statement": [{"Action": "s3:GetObject"}]}'
     assert not equivalent(one, one.replace("Get", "Put"))
 
 
-def test_a_document_is_taken_as_an_object_too_and_its_marks_are_kept() -> None:
+def test_a_document_may_be_an_object_and_keeps_its_secret_marks() -> None:
     assert text({"a": 1}) == '{"a":1}'
     assert text({"a": UNKNOWN}) is UNKNOWN
     assert text({"a": Secret("s")}) == Secret('{"a":"s"}')

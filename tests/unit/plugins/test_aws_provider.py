@@ -1,4 +1,4 @@
-"""What the plugin `aws` decides without calling AWS: names, differences, replacements, previews."""
+"""Decisions of the plugin `aws` that need no call to AWS: names, diffs, replacements, previews."""
 
 import json
 
@@ -36,14 +36,14 @@ def provider(host: RecordingHost) -> AwsProvider:
         (DATABASE, "identifier", {"instanceClass": "db.t4g.medium"}, "my-thing-"),
     ],
 )
-def test_a_name_that_isnt_given_is_made_up_as_officially_and_kept(
+def test_a_missing_name_is_generated_in_the_official_form_and_kept(
     provider: AwsProvider, request_for: RequestFor, token: str, named: str, inputs: Bag, prefix: str
 ) -> None:
-    made = provider.check(request_for(token, "My-Thing", inputs=inputs, seed=b"1"))
-    assert made[named].startswith(prefix)
-    assert len(made[named]) == len(prefix) + 7
-    again = provider.check(request_for(token, "My-Thing", inputs=inputs, old_inputs=made, seed=b"2"))
-    assert again[named] == made[named]
+    checked = provider.check(request_for(token, "My-Thing", inputs=inputs, seed=b"1"))
+    assert checked[named].startswith(prefix)
+    assert len(checked[named]) == len(prefix) + 7
+    again = provider.check(request_for(token, "My-Thing", inputs=inputs, old_inputs=checked, seed=b"2"))
+    assert again[named] == checked[named]
 
 
 def test_a_missing_input_and_an_unknown_one_are_both_named(provider: AwsProvider, request_for: RequestFor) -> None:
@@ -57,9 +57,7 @@ def test_a_rule_has_exactly_one_source(provider: AwsProvider, request_for: Reque
         provider.check(request_for(INGRESS, inputs=RULE | {"referencedSecurityGroupId": "sg-2"}))
 
 
-def test_a_password_of_ones_own_and_one_that_rds_makes_exclude_each_other(
-    provider: AwsProvider, request_for: RequestFor
-) -> None:
+def test_a_given_password_and_one_that_rds_generates_conflict(provider: AwsProvider, request_for: RequestFor) -> None:
     inputs = INSTANCE | {"password": Secret("p"), "manageMasterUserPassword": True}
     with pytest.raises(InvalidInputsError, match="conflicts"):
         provider.check(request_for(DATABASE, inputs=inputs))
@@ -83,7 +81,7 @@ def test_an_unknown_function_is_refused_with_the_known_ones(provider: AwsProvide
         {"multiAz": True},
         {"engineVersion": "16.9"},
         {"dbSubnetGroupName": "other"},
-        # As the official plugin since its version 6: the instance is known by RDS's resource id.
+        # Like the official plugin since version 6, whose id is RDS's resource id.
         {"identifier": "renamed"},
     ],
 )
@@ -98,7 +96,7 @@ def test_a_database_changes_in_place(provider: AwsProvider, request_for: Request
     "change",
     [{"engine": "mysql"}, {"username": "v"}, {"storageEncrypted": True}, {"kmsKeyId": "arn"}, {"dbName": "d"}],
 )
-def test_what_rds_fixes_replaces_a_database_and_the_old_one_goes_first(
+def test_a_change_that_rds_doesnt_support_replaces_the_database_and_deletes_the_old_one_first(
     provider: AwsProvider, request_for: RequestFor, change: Bag
 ) -> None:
     diff = provider.diff(request_for(DATABASE, old_inputs=INSTANCE, inputs=INSTANCE | change))
@@ -106,7 +104,7 @@ def test_what_rds_fixes_replaces_a_database_and_the_old_one_goes_first(
     assert diff.delete_before_replace, "both would have the same identifier"
 
 
-def test_a_resource_with_a_made_up_name_is_replaced_before_the_old_one_goes(
+def test_a_replacement_with_a_generated_name_is_created_before_the_old_one_is_deleted(
     provider: AwsProvider, request_for: RequestFor
 ) -> None:
     old = provider.check(request_for(GROUP, inputs={"vpcId": "vpc-1"}, seed=b"1"))
@@ -116,7 +114,9 @@ def test_a_resource_with_a_made_up_name_is_replaced_before_the_old_one_goes(
     assert not diff.delete_before_replace
 
 
-def test_another_bucket_name_replaces_and_other_tags_do_not(provider: AwsProvider, request_for: RequestFor) -> None:
+def test_a_new_bucket_name_replaces_the_bucket_and_new_tags_dont(
+    provider: AwsProvider, request_for: RequestFor
+) -> None:
     old = {"bucket": "a", "tags": {"Owner": "x"}}
     assert provider.diff(request_for(BUCKET, old_inputs=old, inputs=old | {"bucket": "b"})).replaces
     retagged = provider.diff(request_for(BUCKET, old_inputs=old, inputs=old | {"tags": {"Owner": "y"}}))
@@ -124,7 +124,7 @@ def test_another_bucket_name_replaces_and_other_tags_do_not(provider: AwsProvide
     assert not retagged.replaces
 
 
-def test_another_source_of_the_same_kind_changes_a_rule_and_another_kind_replaces_it(
+def test_a_new_source_of_the_same_kind_updates_a_rule_and_one_of_another_kind_replaces_it(
     provider: AwsProvider, request_for: RequestFor
 ) -> None:
     other = RULE | {"cidrIpv4": "10.1.0.0/16"}
@@ -158,19 +158,19 @@ def test_another_source_of_the_same_kind_changes_a_rule_and_another_kind_replace
         (DATABASE, INSTANCE, INSTANCE | {"publiclyAccessible": False, "engine": "Postgres"}),
     ],
 )
-def test_what_means_the_same_is_no_change(
+def test_equivalent_inputs_arent_a_change(
     provider: AwsProvider, request_for: RequestFor, token: str, old: Bag, new: Bag
 ) -> None:
     assert not provider.diff(request_for(token, old_inputs=old, inputs=new)).changes
 
 
-def test_an_ignored_change_is_none(provider: AwsProvider, request_for: RequestFor) -> None:
+def test_an_ignored_change_isnt_reported(provider: AwsProvider, request_for: RequestFor) -> None:
     inputs = INSTANCE | {"engineVersion": "17", "tags": {"a": "1"}}
     request = request_for(DATABASE, old_inputs=INSTANCE, inputs=inputs, ignore=(("engineVersion",), ("tags",)))
     assert not provider.diff(request).changes
 
 
-def test_a_preview_of_something_new_knows_what_is_given_and_needs_no_aws(
+def test_a_preview_of_a_new_resource_shows_its_inputs_without_calling_aws(
     provider: AwsProvider, request_for: RequestFor
 ) -> None:
     inputs = INSTANCE | {"kmsKeyId": UNKNOWN, "password": "p"}
@@ -182,7 +182,7 @@ def test_a_preview_of_something_new_knows_what_is_given_and_needs_no_aws(
     assert state.outputs["password"] == Secret("p"), "a password is secret even if the program didn't say so"
 
 
-def test_a_preview_of_a_change_keeps_what_stays(provider: AwsProvider, request_for: RequestFor) -> None:
+def test_a_preview_of_an_update_keeps_unchanged_outputs(provider: AwsProvider, request_for: RequestFor) -> None:
     state = {"address": "host", "instanceClass": "db.t4g.medium", **INSTANCE}
     request = request_for(
         DATABASE,
@@ -196,13 +196,13 @@ def test_a_preview_of_a_change_keeps_what_stays(provider: AwsProvider, request_f
     assert (outputs["address"], outputs["instanceClass"]) == ("host", "db.m6g.large")
 
 
-def test_a_policy_of_unknown_parts_is_unknown(provider: AwsProvider, request_for: RequestFor) -> None:
+def test_a_policy_with_unknown_parts_is_unknown(provider: AwsProvider, request_for: RequestFor) -> None:
     policy = {"Statement": [{"Resource": [UNKNOWN]}]}
     checked = provider.check(request_for("aws:s3/bucketPolicy:BucketPolicy", inputs={"bucket": "b", "policy": policy}))
     assert checked["policy"] is UNKNOWN
 
 
-def test_a_policy_as_an_object_is_written_as_text(provider: AwsProvider, request_for: RequestFor) -> None:
+def test_a_policy_object_is_converted_to_text(provider: AwsProvider, request_for: RequestFor) -> None:
     checked = provider.check(request_for(ROLE, inputs={"name": "r", "assumeRolePolicy": {"Statement": []}}))
     assert json.loads(checked["assumeRolePolicy"]) == {"Statement": []}
 

@@ -1,4 +1,4 @@
-"""What the plugin `aws` does to an account where the engine's tests don't look: failures half-way, imports, renames."""
+"""Operations of the plugin `aws` that the engine tests don't cover: partial failures, imports, renames."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -40,8 +40,8 @@ def aws(server: Aws) -> Aws:
 def configured(aws: Aws, host: RecordingHost, **more: Any) -> AwsProvider:
     provider = AwsProvider(host)
     endpoints = [dict.fromkeys(SERVICES, aws.url)]
-    given = {"region": REGION, "accessKey": "k", "secretKey": "s", "endpoints": endpoints, "s3UsePathStyle": "true"}
-    provider.configure(given | more)
+    config = {"region": REGION, "accessKey": "k", "secretKey": "s", "endpoints": endpoints, "s3UsePathStyle": "true"}
+    provider.configure(config | more)
     return provider
 
 
@@ -58,7 +58,7 @@ def change(provider: AwsProvider, request_for: RequestFor, token: str, old: Bag,
     return provider.update(request_for(token, id=state.id, old_inputs=old, inputs=new, state=state.outputs))
 
 
-def test_what_failed_half_way_is_kept_and_the_next_update_ends_it(
+def test_a_partly_created_resource_is_kept_and_completed_by_the_next_update(
     provider: AwsProvider, request_for: RequestFor, aws: Aws
 ) -> None:
     wrong = {"bucket": "aegis", "tags": {"aws:mine": "no"}}
@@ -66,14 +66,12 @@ def test_what_failed_half_way_is_kept_and_the_next_update_ends_it(
         create(provider, request_for, BUCKET, wrong)
     assert caught.value.state.id == "aegis"
     right = wrong | {"tags": {"mine": "yes"}}
-    # The state says that the right tags are there already.
+    # The state already contains the right tags.
     change(provider, request_for, BUCKET, right, right, caught.value.state)
     assert aws.client("s3").get_bucket_tagging(Bucket="aegis")["TagSet"] == [{"Key": "mine", "Value": "yes"}]
 
 
-def test_an_update_leaves_alone_what_the_program_ignores(
-    provider: AwsProvider, request_for: RequestFor, aws: Aws
-) -> None:
+def test_an_update_keeps_ignored_properties(provider: AwsProvider, request_for: RequestFor, aws: Aws) -> None:
     old = {"name": "r", "assumeRolePolicy": TRUST, "tags": {"Owner": "a"}}
     state = create(provider, request_for, ROLE, old)
     aws.client("iam").tag_role(RoleName="r", Tags=[{"Key": "Owner", "Value": "the cost tool"}])
@@ -84,14 +82,14 @@ def test_an_update_leaves_alone_what_the_program_ignores(
     assert (role["Description"], role["Tags"]) == ("another", [{"Key": "Owner", "Value": "the cost tool"}])
 
 
-def test_tags_that_the_program_drops_go(provider: AwsProvider, request_for: RequestFor, aws: Aws) -> None:
+def test_removed_tags_are_deleted(provider: AwsProvider, request_for: RequestFor, aws: Aws) -> None:
     old = {"name": "aegis/mlflow", "tags": {"Owner": "a", "CostCenter": "b"}}
     state = create(provider, request_for, REPOSITORY, old)
     changed = change(provider, request_for, REPOSITORY, old, {"name": "aegis/mlflow", "tags": {"Owner": "c"}}, state)
     assert changed.outputs["tagsAll"] == {"Owner": "c"}
 
 
-def test_an_import_reads_all_that_isnt_a_default(provider: AwsProvider, request_for: RequestFor, aws: Aws) -> None:
+def test_an_import_reads_every_set_input(provider: AwsProvider, request_for: RequestFor, aws: Aws) -> None:
     trust = '{"Version":"2012-10-17","Statement":[]}'
     aws.client("iam").create_role(RoleName="r", Path="/aegis/", AssumeRolePolicyDocument=trust)
     state = provider.read(request_for(ROLE, id="r"))
@@ -100,7 +98,7 @@ def test_an_import_reads_all_that_isnt_a_default(provider: AwsProvider, request_
     assert state.outputs["arn"] == f"arn:aws:iam::{ACCOUNT}:role/aegis/r"
 
 
-def test_what_somebody_turned_on_that_is_off_by_default_is_seen(
+def test_a_refresh_shows_an_option_that_was_turned_on_by_hand(
     provider: AwsProvider, request_for: RequestFor, aws: Aws
 ) -> None:
     inputs = {
@@ -113,9 +111,9 @@ def test_what_somebody_turned_on_that_is_off_by_default_is_seen(
     }
     state = create(provider, request_for, DATABASE, inputs)
     aws.client("rds").modify_db_instance(DBInstanceIdentifier="mlflow", PubliclyAccessible=True)
-    seen = provider.read(request_for(DATABASE, id=state.id, inputs=inputs, state=state.outputs))
-    assert seen is not None
-    assert seen.inputs == inputs | {"publiclyAccessible": True}
+    refreshed = provider.read(request_for(DATABASE, id=state.id, inputs=inputs, state=state.outputs))
+    assert refreshed is not None
+    assert refreshed.inputs == inputs | {"publiclyAccessible": True}
 
 
 def test_a_database_is_renamed_in_place(provider: AwsProvider, request_for: RequestFor, aws: Aws) -> None:
@@ -136,7 +134,7 @@ def test_a_database_is_renamed_in_place(provider: AwsProvider, request_for: Requ
     ]
 
 
-def test_a_database_without_a_last_snapshots_name_is_not_deleted(
+def test_a_database_without_a_name_for_its_final_snapshot_isnt_deleted(
     provider: AwsProvider, request_for: RequestFor, aws: Aws
 ) -> None:
     inputs = {
@@ -153,12 +151,12 @@ def test_a_database_without_a_last_snapshots_name_is_not_deleted(
     assert aws.client("rds").describe_db_instances()["DBInstances"]
 
 
-def test_a_log_group_is_kept_and_tagged_as_it_is_asked_and_left_behind_on_request(
+def test_a_log_groups_retention_and_tags_change_and_skip_destroy_keeps_it(
     provider: AwsProvider, request_for: RequestFor, aws: Aws
 ) -> None:
     old = {"name": "/aegis", "retentionInDays": 30, "tags": {"Owner": "a"}, "skipDestroy": True}
     state = create(provider, request_for, LOG_GROUP, old)
-    # Another group, whose name only begins alike.
+    # Another group whose name has the same prefix.
     aws.client("logs").create_log_group(logGroupName="/aegis-2")
     new = {"name": "/aegis", "tags": {"CostCenter": "b"}, "skipDestroy": True}
     changed = change(provider, request_for, LOG_GROUP, old, new, state)
@@ -169,7 +167,7 @@ def test_a_log_group_is_kept_and_tagged_as_it_is_asked_and_left_behind_on_reques
     assert {each["logGroupName"]: "retentionInDays" in each for each in groups} == {"/aegis": False, "/aegis-2": False}
 
 
-def test_what_is_gone_is_read_as_nothing_and_deleted_without_a_word(
+def test_a_missing_resource_reads_as_none_and_deleting_it_succeeds(
     provider: AwsProvider, request_for: RequestFor
 ) -> None:
     bucket = {"bucket": "gone", "versioningConfiguration": {"status": "Enabled"}, "rules": []}
@@ -198,30 +196,30 @@ def test_a_resource_may_be_in_another_region_than_the_provider(
     assert aws.client("s3").get_bucket_location(Bucket="far")["LocationConstraint"] == "eu-west-1"
 
 
-def test_a_bucket_of_somebody_else_is_not_taken_over(provider: AwsProvider, request_for: RequestFor) -> None:
+def test_an_existing_bucket_isnt_taken_over(provider: AwsProvider, request_for: RequestFor) -> None:
     create(provider, request_for, BUCKET, {"bucket": "aegis"})
     with pytest.raises(PluginError, match="aegis: BucketAlreadyOwnedByYou"):
         create(provider, request_for, BUCKET, {"bucket": "aegis"})
 
 
-def test_a_filter_by_two_things_comes_back_as_it_was_given(provider: AwsProvider, request_for: RequestFor) -> None:
+def test_a_filter_with_two_criteria_is_read_back_unchanged(provider: AwsProvider, request_for: RequestFor) -> None:
     create(provider, request_for, BUCKET, {"bucket": "aegis"})
     both = {"and": {"prefix": "mlflow/", "tags": {"kind": "draft"}}}
     rules = [{"id": "drafts", "status": "Enabled", "filter": both, "expiration": {"days": 1}}]
     inputs = {"bucket": "aegis", "rules": rules}
     state = create(provider, request_for, LIFECYCLE, inputs)
-    seen = provider.read(request_for(LIFECYCLE, id=state.id, inputs=inputs, state=state.outputs))
-    assert seen is not None
-    assert seen.inputs == inputs
+    refreshed = provider.read(request_for(LIFECYCLE, id=state.id, inputs=inputs, state=state.outputs))
+    assert refreshed is not None
+    assert refreshed.inputs == inputs
 
 
 def test_a_service_without_an_endpoint_is_named(aws: Aws, host: RecordingHost, request_for: RequestFor) -> None:
     provider = configured(aws, host, endpoints=[{"s3": aws.url, "sts": aws.url}])
-    with pytest.raises(PluginError, match="endpoints have none for 'kms'; they have s3, sts"):
+    with pytest.raises(PluginError, match="the provider has no endpoint for 'kms', only for s3, sts"):
         create(provider, request_for, KEY, {})
 
 
-def test_another_account_is_refused_before_anything_is_made(
+def test_a_wrong_account_is_refused_before_anything_is_created(
     aws: Aws, host: RecordingHost, request_for: RequestFor
 ) -> None:
     provider = configured(aws, host, allowedAccountIds='["999999999999"]')

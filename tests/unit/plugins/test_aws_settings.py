@@ -1,4 +1,4 @@
-"""What the plugin takes from the provider resource, whose inputs come as texts of JSON."""
+"""Settings that the plugin reads from the provider resource, whose inputs arrive as JSON texts."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from local.plugins.aws.settings import read
 from local.plugins.provider import PluginError
 from local.plugins.values import Bag
 
-GIVEN: Bag = {
+CONFIG: Bag = {
     "region": "eu-central-1",
     "accessKey": "key",
     "secretKey": "secret",
@@ -17,32 +17,32 @@ GIVEN: Bag = {
 }
 
 
-def test_lists_and_flags_are_read_from_their_json() -> None:
-    settings = read(GIVEN, {})
+def test_lists_and_flags_are_parsed_from_json() -> None:
+    settings = read(CONFIG, {})
     assert settings.endpoints == {"s3": "http://127.0.0.1:1", "rds": "http://127.0.0.1:2"}
     assert settings.allowed_accounts == ("123456789012",)
     assert settings.path_style is True
 
 
-def test_region_and_keys_come_from_awss_own_variables_where_the_provider_says_nothing() -> None:
+def test_region_and_keys_default_to_awss_environment_variables() -> None:
     environment = {"AWS_REGION": "us-west-2", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
-    settings = read({"endpoints": GIVEN["endpoints"]}, environment)
+    settings = read({"endpoints": CONFIG["endpoints"]}, environment)
     assert (settings.region, settings.access_key, settings.secret_key) == ("us-west-2", "k", "s")
 
 
-def test_the_providers_keys_go_without_the_environments_token() -> None:
-    assert read(GIVEN, {"AWS_SESSION_TOKEN": "of other keys"}).token is None
+def test_the_session_token_in_the_environment_isnt_used_with_the_providers_keys() -> None:
+    assert read(CONFIG, {"AWS_SESSION_TOKEN": "of other keys"}).token is None
 
 
 @pytest.mark.parametrize(
-    ("without", "told"),
+    ("missing", "expected"),
     [("region", "no region"), ("secretKey", "no credentials"), ("endpoints", "talks to an emulated AWS only")],
 )
-def test_what_is_missing_is_named(without: str, told: str) -> None:
-    with pytest.raises(PluginError, match=told):
-        read({name: value for name, value in GIVEN.items() if name != without}, {})
+def test_a_missing_setting_is_named(missing: str, expected: str) -> None:
+    with pytest.raises(PluginError, match=expected):
+        read({name: value for name, value in CONFIG.items() if name != missing}, {})
 
 
-def test_what_only_the_official_plugin_can_do_is_refused_by_name() -> None:
+def test_an_input_that_only_the_official_plugin_supports_is_refused_by_name() -> None:
     with pytest.raises(PluginError, match="but not assumeRoles, profile"):
-        read(GIVEN | {"profile": "prod", "assumeRoles": '[{"roleArn":"x"}]'}, {})
+        read(CONFIG | {"profile": "prod", "assumeRoles": '[{"roleArn":"x"}]'}, {})

@@ -1,4 +1,4 @@
-"""What counts as a change of a Kubernetes object, and what of it needs a new one."""
+"""Changes of Kubernetes objects, and which of them require a replacement."""
 
 import base64
 from collections.abc import Iterable
@@ -36,23 +36,23 @@ def diff(old: Object, new: Object, settings: Settings = SETTINGS, ignored: Itera
     ("one", "other"),
     [("500m", "0.5"), ("1Gi", "1024Mi"), ("1000", "1k"), (2, "2"), ("2000m", 2), ("1e3", "1k"), ("1.5Gi", "1536Mi")],
 )
-def test_amounts_written_in_two_ways_are_the_same(one: Any, other: Any) -> None:
+def test_equal_quantities_in_different_notations_are_the_same(one: Any, other: Any) -> None:
     assert amount(one) == amount(other)
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "1 Gi", "one", "1KiB", True, None, {}])
-def test_what_is_no_amount_is_none(text: Any) -> None:
+def test_a_value_that_isnt_a_quantity_is_none(text: Any) -> None:
     assert amount(text) is None
 
 
-def test_an_amount_rewritten_in_a_resource_request_is_no_change_but_in_a_label_it_is() -> None:
+def test_another_notation_is_a_change_in_data_but_not_in_a_resource_request() -> None:
     container = {"name": "web", "resources": {"requests": {"cpu": "500m"}}}
     same = {"name": "web", "resources": {"requests": {"cpu": "0.5"}}}
     assert not diff(deployment(containers=[container]), deployment(containers=[same])).changes
     assert diff(thing("ConfigMap", data={"requests": "1000m"}), thing("ConfigMap", data={"requests": "1"})).changes
 
 
-def test_the_default_namespace_is_the_same_spelled_out_or_not() -> None:
+def test_an_explicit_default_namespace_isnt_a_change() -> None:
     old, new = thing("Service"), thing("Service")
     old["metadata"] = {"name": "web"}
     new["metadata"] = {"name": "web", "namespace": "default"}
@@ -61,7 +61,7 @@ def test_the_default_namespace_is_the_same_spelled_out_or_not() -> None:
     assert diff(old, new).replaces == {("metadata", "namespace")}
 
 
-def test_a_selector_of_a_deployment_replaces_it_and_its_replicas_dont() -> None:
+def test_a_new_selector_replaces_a_deployment_and_new_replicas_dont() -> None:
     old = deployment(replicas=1, selector={"matchLabels": {"app": "web"}})
     changed = diff(old, deployment(replicas=2, selector={"matchLabels": {"app": "shop"}}))
     assert changed.replaces == {("spec", "selector", "matchLabels", "app")}
@@ -90,7 +90,7 @@ def test_a_selector_of_a_deployment_replaces_it_and_its_replicas_dont() -> None:
         ("Pod", "v1", {"containers": [{"image": "a"}]}, {"containers": [{"image": "b"}]}, True),
     ],
 )
-def test_fields_that_the_api_server_wont_change_replace_the_object(
+def test_a_change_of_an_immutable_field_replaces_the_object(
     kind: str, api_version: str, old: Object, new: Object, replaces: bool
 ) -> None:
     changed = diff(thing(kind, api_version, spec=old), thing(kind, api_version, spec=new))
@@ -98,14 +98,14 @@ def test_fields_that_the_api_server_wont_change_replace_the_object(
     assert bool(changed.replaces) == replaces
 
 
-def test_a_role_bindings_role_and_a_storage_class_parameters_replace_it() -> None:
+def test_a_new_role_replaces_a_role_binding_and_new_parameters_replace_a_storage_class() -> None:
     binding = ("RoleBinding", "rbac.authorization.k8s.io/v1")
     assert diff(thing(*binding, roleRef={"name": "a"}), thing(*binding, roleRef={"name": "b"})).replaces
     storage = ("StorageClass", "storage.k8s.io/v1")
     assert diff(thing(*storage, parameters={"type": "gp2"}), thing(*storage, parameters={"type": "gp3"})).replaces
 
 
-def test_data_replaces_config_maps_and_secrets_unless_the_provider_lets_them_change() -> None:
+def test_new_data_replaces_config_maps_and_secrets_unless_they_are_mutable() -> None:
     for kind in ("ConfigMap", "Secret"):
         old, new = thing(kind, data={"a": "MQ=="}), thing(kind, data={"a": "Mg=="})
         assert diff(old, new).replaces == {("data", "a")}
@@ -114,7 +114,7 @@ def test_data_replaces_config_maps_and_secrets_unless_the_provider_lets_them_cha
         assert diff(old, new | {"immutable": True}, MUTABLE).replaces
 
 
-def test_an_auto_named_object_is_replaced_before_the_old_one_goes() -> None:
+def test_an_auto_named_object_is_replaced_before_the_old_one_is_deleted() -> None:
     old, new = thing("ConfigMap", data={"a": "1"}), thing("ConfigMap", data={"a": "2"})
     for each in (old, new):
         each["metadata"]["annotations"] = {"pulumi.com/autonamed": "true"}
@@ -122,26 +122,26 @@ def test_an_auto_named_object_is_replaced_before_the_old_one_goes() -> None:
     assert not diff(old, new).delete_before_replace
 
 
-def test_string_data_is_the_same_as_the_data_that_it_becomes() -> None:
+def test_string_data_equals_its_encoded_data() -> None:
     encoded = base64.b64encode(b"pa55").decode()
     assert not diff(thing("Secret", stringData={"p": "pa55"}), thing("Secret", data={"p": encoded})).changes
     assert diff(thing("Secret", stringData={"p": "pa55"}), thing("Secret", stringData={"p": "other"})).changes
 
 
-def test_an_unknown_value_is_a_change_and_ignored_places_are_none() -> None:
+def test_an_unknown_value_is_a_change_unless_its_path_is_ignored() -> None:
     old, new = deployment(replicas=1), deployment(replicas=UNKNOWN)
     assert diff(old, new).changes == {("spec", "replicas"): Change.UPDATE}
     assert not diff(old, new, ignored=[("spec", "replicas")]).changes
 
 
-def test_a_job_that_must_be_replaced_while_unready_is_replaced_without_a_change() -> None:
+def test_replace_unready_replaces_a_job_without_a_change() -> None:
     same = thing("Job", "batch/v1", spec={})
     changed = compare(same, same, (), SETTINGS, replace_anyway=True)
     assert changed.replaces == {("metadata", "annotations", "pulumi.com/replaceUnready")}
 
 
-def test_a_live_object_shows_as_inputs_just_what_the_program_gave() -> None:
-    given = deployment(
+def test_observed_inputs_contain_only_fields_that_the_program_sets() -> None:
+    program_inputs = deployment(
         replicas=2,
         template={"spec": {"containers": [{"name": "web", "image": "a", "resources": {"limits": {"cpu": "1000m"}}}]}},
     )
@@ -157,34 +157,36 @@ def test_a_live_object_shows_as_inputs_just_what_the_program_gave() -> None:
             }
         },
     )
-    seen = observed(live | {"status": {"replicas": 3}}, given)
-    assert seen["spec"]["replicas"] == 3
-    assert seen["spec"]["template"] == given["spec"]["template"], "defaults, injections and spellings are no drift"
-    assert "status" not in seen
+    refreshed = observed(live | {"status": {"replicas": 3}}, program_inputs)
+    assert refreshed["spec"]["replicas"] == 3
+    assert refreshed["spec"]["template"] == program_inputs["spec"]["template"], (
+        "defaults, injected containers and other notations aren't drift"
+    )
+    assert "status" not in refreshed
 
 
-def test_a_key_that_somebody_deleted_and_a_list_that_somebody_changed_show() -> None:
-    given = thing("ConfigMap", data={"a": "1", "b": "2"})
-    assert observed(thing("ConfigMap", data={"a": "1"}), given)["data"] == {"a": "1"}
-    given = deployment(template={"spec": {"containers": [{"name": "web", "args": ["a", "b"]}]}})
+def test_a_deleted_key_and_a_changed_list_are_drift() -> None:
+    program_inputs = thing("ConfigMap", data={"a": "1", "b": "2"})
+    assert observed(thing("ConfigMap", data={"a": "1"}), program_inputs)["data"] == {"a": "1"}
+    program_inputs = deployment(template={"spec": {"containers": [{"name": "web", "args": ["a", "b"]}]}})
     live = deployment(template={"spec": {"containers": [{"name": "web", "args": ["a"]}]}})
-    assert observed(live, given) == live
+    assert observed(live, program_inputs) == live
 
 
-def test_a_changed_secret_shows_in_the_words_of_the_program() -> None:
-    given = thing("Secret", stringData={"p": "pa55"})
+def test_drift_of_a_secret_is_shown_as_string_data_if_the_program_uses_it() -> None:
+    program_inputs = thing("Secret", stringData={"p": "pa55"})
     live = thing("Secret", data={"p": base64.b64encode(b"changed").decode()}, type="Opaque")
-    assert observed(live, given)["stringData"] == {"p": "changed"}
-    assert "data" not in observed(live, given)
+    assert observed(live, program_inputs)["stringData"] == {"p": "changed"}
+    assert "data" not in observed(live, program_inputs)
 
 
-def test_what_is_empty_and_left_out_by_the_api_server_is_no_drift() -> None:
-    given = thing("NetworkPolicy", "networking.k8s.io/v1", spec={"podSelector": {}, "ingress": []})
+def test_an_empty_value_that_the_api_server_omits_isnt_drift() -> None:
+    program_inputs = thing("NetworkPolicy", "networking.k8s.io/v1", spec={"podSelector": {}, "ingress": []})
     live = thing("NetworkPolicy", "networking.k8s.io/v1", spec={"podSelector": {}})
-    assert not diff(observed(live, given), given).changes
+    assert not diff(observed(live, program_inputs), program_inputs).changes
 
 
-def test_an_imported_object_has_no_status_and_nothing_that_only_the_server_sets() -> None:
+def test_an_imported_object_has_no_status_and_no_read_only_metadata() -> None:
     live = thing("ConfigMap", data={"a": "1"}, status={})
     live["metadata"] |= {"uid": "1", "resourceVersion": "2", "managedFields": [], "labels": {"a": "b"}}
     assert imported(live) == thing("ConfigMap", data={"a": "1"}) | {
@@ -192,10 +194,10 @@ def test_an_imported_object_has_no_status_and_nothing_that_only_the_server_sets(
     }
 
 
-def test_the_extensions_of_a_definitions_schema_go_to_the_api_with_dashes_and_come_back_with_underscores() -> None:
-    given = thing("CustomResourceDefinition", spec={"versions": [{"x_kubernetes_list_type": "map"}]})
-    sent = to_api(given)
+def test_schema_extensions_have_dashes_in_the_api_and_underscores_in_pulumi() -> None:
+    definition = thing("CustomResourceDefinition", spec={"versions": [{"x_kubernetes_list_type": "map"}]})
+    sent = to_api(definition)
     assert sent["spec"] == {"versions": [{"x-kubernetes-list-type": "map"}]}
-    assert from_api(sent) == given
+    assert from_api(sent) == definition
     other = thing("ConfigMap", data={"x_kubernetes_list_type": "1"})
     assert to_api(other) == other

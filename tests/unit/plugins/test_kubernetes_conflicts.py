@@ -1,4 +1,4 @@
-"""Who gives way when a field of an object has another owner: as the official plugin decides it."""
+"""Conflicts about fields that another manager owns, resolved as in the official plugin."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from local.plugins.kubernetes.client import ApiError, Client, Object
 from local.plugins.kubernetes.kubeconfig import Access
 from local.plugins.provider import PluginError
 
-US = "pulumi-kubernetes-0a1b2c3d"
+MANAGER = "pulumi-kubernetes-0a1b2c3d"
 PATH = "/api/v1/namespaces/shop/configmaps/web"
 
 
@@ -23,7 +23,7 @@ def owned(*managers: tuple[str, str], subresource: str = "") -> Object:
 
 
 class RecordingClient(Client):
-    """Refuses to apply what isn't forced, and keeps what is patched."""
+    """Reports a conflict unless the apply is forced, and records patches."""
 
     def __init__(self) -> None:
         super().__init__(Access(server="http://127.0.0.1:1"))
@@ -46,17 +46,20 @@ class RecordingClient(Client):
 
 
 def send(*, force: bool) -> Object:
-    return apply.send(RecordingClient(), PATH, {"data": {"a": "1"}}, manager=US, preview=True, force=force)
+    return apply.send(RecordingClient(), PATH, {"data": {"a": "1"}}, manager=MANAGER, preview=True, force=force)
 
 
-def test_a_conflict_names_both_managers_and_what_can_be_done() -> None:
+def test_a_conflict_names_both_managers_and_the_remedies() -> None:
     with pytest.raises(PluginError) as caught:
         send(force=False)
-    told = str(caught.value)
-    assert told.startswith("server-side apply field conflict detected, see https://www.pulumi.com/registry/")
-    assert f'The resource managed by field manager "{US}" had an apply conflict: Apply failed with 1 conflict' in told
-    assert "kubectl-patch" in told
-    assert "pulumi.com/patchForce" in told
+    message = str(caught.value)
+    assert message.startswith("server-side apply field conflict detected, see https://www.pulumi.com/registry/")
+    assert (
+        f'The resource managed by field manager "{MANAGER}" had an apply conflict: Apply failed with 1 conflict'
+        in message
+    )
+    assert "kubectl-patch" in message
+    assert "pulumi.com/patchForce" in message
     assert send(force=True) == {"data": {"a": "1"}}
 
 
@@ -71,41 +74,41 @@ def test_a_conflict_names_both_managers_and_what_can_be_done() -> None:
         (("pulumi-kubernetes-99999999", "Apply"), True, False),
     ],
 )
-def test_only_a_former_self_is_overridden_and_only_in_a_preview(
+def test_only_a_legacy_manager_is_overridden_and_only_in_a_preview(
     manager: tuple[str, str], preview: bool, forces: bool
 ) -> None:
-    live = owned((US, "Apply"), manager)
+    live = owned((MANAGER, "Apply"), manager)
     assert apply.forced({}, live, preview=preview, always=None) is forces
 
 
-def test_an_annotation_or_the_plugins_environment_takes_every_field() -> None:
-    live = owned((US, "Apply"), ("operator", "Update"))
+def test_an_annotation_or_the_plugins_setting_takes_over_every_field() -> None:
+    live = owned((MANAGER, "Apply"), ("operator", "Update"))
     annotated = {"metadata": {"annotations": {"pulumi.com/patchForce": "true"}}}
     for preview in (True, False):
         assert apply.forced(annotated, live, preview=preview, always=None)
-        assert apply.forced(annotated, live, preview=preview, always=False), "the object's own word counts first"
+        assert apply.forced(annotated, live, preview=preview, always=False), "the annotation has priority"
         assert apply.forced({}, live, preview=preview, always=True)
 
 
-def test_a_preview_of_a_new_object_never_conflicts_and_an_object_without_owners_is_taken() -> None:
+def test_a_preview_of_a_new_object_and_an_object_without_managers_never_conflict() -> None:
     assert apply.forced({}, None, preview=True, always=None)
     assert not apply.forced({}, None, preview=False, always=None)
     assert apply.forced({}, {"metadata": {}}, preview=False, always=None)
 
 
-def test_an_update_takes_over_what_kubectl_owns_and_nothing_else() -> None:
+def test_an_update_takes_over_only_the_fields_of_kubectl() -> None:
     client = RecordingClient()
-    live = owned((US, "Apply"), ("kubectl-patch", "Update"), ("kubectl-edit", "Update"), ("operator", "Update"))
-    entries: list[Any] = apply.take_over(client, PATH, live, US)["metadata"]["managedFields"]
-    assert [(each["manager"], each["operation"]) for each in entries] == [("operator", "Update"), (US, "Apply")]
-    assert set(entries[1]["fieldsV1"]["f:data"]) == {f"f:{US}", "f:kubectl-patch", "f:kubectl-edit"}
+    live = owned((MANAGER, "Apply"), ("kubectl-patch", "Update"), ("kubectl-edit", "Update"), ("operator", "Update"))
+    entries: list[Any] = apply.take_over(client, PATH, live, MANAGER)["metadata"]["managedFields"]
+    assert [(each["manager"], each["operation"]) for each in entries] == [("operator", "Update"), (MANAGER, "Apply")]
+    assert set(entries[1]["fieldsV1"]["f:data"]) == {f"f:{MANAGER}", "f:kubectl-patch", "f:kubectl-edit"}
     assert client.patched[0]["path"] == "/metadata/managedFields"
 
 
-def test_an_update_leaves_what_kubectl_scaled_and_what_another_pulumi_applied() -> None:
+def test_an_update_doesnt_take_over_subresources_or_fields_of_another_pulumi_stack() -> None:
     client = RecordingClient()
     scaled = owned(("kubectl", "Update"), subresource="scale")
-    assert apply.take_over(client, PATH, scaled, US) is scaled
-    other = owned((US, "Apply"), ("pulumi-kubernetes-99999999", "Apply"))
-    assert apply.take_over(client, PATH, other, US) is other
+    assert apply.take_over(client, PATH, scaled, MANAGER) is scaled
+    other = owned((MANAGER, "Apply"), ("pulumi-kubernetes-99999999", "Apply"))
+    assert apply.take_over(client, PATH, other, MANAGER) is other
     assert not client.patched

@@ -1,4 +1,4 @@
-"""The provider's handlers, without a cluster: names, previews, kubeconfigs, types."""
+"""The provider without a cluster: names, previews, kubeconfigs, types."""
 
 import base64
 from pathlib import Path
@@ -32,9 +32,9 @@ def kubeconfig(server: str = NOWHERE, **user: Any) -> str:
 
 @pytest.fixture
 def provider(host: RecordingHost) -> KubernetesProvider:
-    made = KubernetesProvider(host)
-    made.configure({"kubeconfig": Secret(kubeconfig())})
-    return made
+    kubernetes = KubernetesProvider(host)
+    kubernetes.configure({"kubeconfig": Secret(kubeconfig())})
+    return kubernetes
 
 
 def config_map(**metadata: Any) -> Bag:
@@ -66,31 +66,31 @@ def test_types_name_an_api_version_and_a_kind(token: str, expected: Any) -> None
         "kubernetes:yaml:ConfigFile",
     ],
 )
-def test_types_that_are_no_single_objects_are_refused_by_name(token: str) -> None:
+def test_types_that_arent_single_objects_are_refused_by_name(token: str) -> None:
     with pytest.raises(PluginError, match=token):
         kind_of(token)
 
 
-def test_an_object_without_a_name_gets_one_that_it_keeps(provider: KubernetesProvider, request_for: RequestFor) -> None:
-    made = provider.check(request_for(CONFIG_MAP, "web", inputs=config_map(), seed=b"1"))
-    assert made["metadata"]["name"].startswith("web-")
-    assert made["metadata"]["annotations"] == {"pulumi.com/autonamed": "true"}
-    again = provider.check(request_for(CONFIG_MAP, "web", inputs=config_map(), old_inputs=made, seed=b"2"))
-    assert again == made
+def test_a_missing_name_is_generated_and_kept(provider: KubernetesProvider, request_for: RequestFor) -> None:
+    checked = provider.check(request_for(CONFIG_MAP, "web", inputs=config_map(), seed=b"1"))
+    assert checked["metadata"]["name"].startswith("web-")
+    assert checked["metadata"]["annotations"] == {"pulumi.com/autonamed": "true"}
+    again = provider.check(request_for(CONFIG_MAP, "web", inputs=config_map(), old_inputs=checked, seed=b"2"))
+    assert again == checked
 
 
-def test_a_name_of_the_programs_own_is_left_alone(provider: KubernetesProvider, request_for: RequestFor) -> None:
-    made = provider.check(request_for(CONFIG_MAP, inputs=config_map(name="mine", namespace="shop")))
-    assert made == config_map(name="mine", namespace="shop")
+def test_a_fixed_name_stays_unchanged(provider: KubernetesProvider, request_for: RequestFor) -> None:
+    checked = provider.check(request_for(CONFIG_MAP, inputs=config_map(name="mine", namespace="shop")))
+    assert checked == config_map(name="mine", namespace="shop")
 
 
-def test_a_name_that_isnt_known_yet_is_left_alone(provider: KubernetesProvider, request_for: RequestFor) -> None:
+def test_an_unknown_name_stays_unknown(provider: KubernetesProvider, request_for: RequestFor) -> None:
     assert provider.check(request_for(CONFIG_MAP, inputs=config_map(name=UNKNOWN)))["metadata"]["name"] is UNKNOWN
     inputs = config_map() | {"metadata": UNKNOWN}
     assert provider.check(request_for(CONFIG_MAP, inputs=inputs))["metadata"] is UNKNOWN
 
 
-def test_an_object_goes_into_the_contexts_namespace_unless_it_lies_in_none(
+def test_a_namespaced_object_defaults_to_the_contexts_namespace(
     provider: KubernetesProvider, request_for: RequestFor
 ) -> None:
     assert provider.check(request_for(CONFIG_MAP, inputs=config_map(name="x")))["metadata"]["namespace"] == "team"
@@ -98,15 +98,13 @@ def test_an_object_goes_into_the_contexts_namespace_unless_it_lies_in_none(
     assert provider.check(request_for("kubernetes:core/v1:Namespace", inputs=inputs)) == inputs
 
 
-def test_the_contents_of_a_secret_are_secret_whatever_the_program_said(
-    provider: KubernetesProvider, request_for: RequestFor
-) -> None:
+def test_the_contents_of_a_secret_are_always_secret(provider: KubernetesProvider, request_for: RequestFor) -> None:
     inputs = {"kind": "Secret", "metadata": {"name": "x", "namespace": "y"}, "stringData": {"p": "pa55"}}
     checked = provider.check(request_for("kubernetes:core/v1:Secret", inputs=inputs))
     assert checked["stringData"] == Secret({"p": "pa55"})
 
 
-def test_a_name_made_by_the_server_is_refused(provider: KubernetesProvider, request_for: RequestFor) -> None:
+def test_generate_name_is_refused(provider: KubernetesProvider, request_for: RequestFor) -> None:
     with pytest.raises(PluginError, match="generateName"):
         provider.check(request_for(CONFIG_MAP, inputs=config_map(generateName="web-")))
 
@@ -118,7 +116,7 @@ def test_a_preview_without_a_cluster_shows_the_inputs(provider: KubernetesProvid
     assert state.id == ""
 
 
-def test_a_real_create_or_read_without_a_cluster_is_one_clear_line(
+def test_a_create_or_read_without_a_cluster_says_that_it_is_unreachable(
     provider: KubernetesProvider, request_for: RequestFor
 ) -> None:
     inputs = config_map(name="x", namespace="y")
@@ -128,29 +126,27 @@ def test_a_real_create_or_read_without_a_cluster_is_one_clear_line(
         provider.read(request_for(CONFIG_MAP, id="y/x", inputs=inputs))
 
 
-def test_objects_of_a_lost_cluster_leave_the_state_when_the_provider_says_so(
+def test_delete_unreachable_removes_objects_of_a_lost_cluster_from_the_state(
     host: RecordingHost, request_for: RequestFor
 ) -> None:
     provider = KubernetesProvider(host)
     provider.configure({"kubeconfig": kubeconfig(), "deleteUnreachable": "true"})
-    wanted = request_for(CONFIG_MAP, id="y/x", inputs=config_map(name="x"), state=config_map(name="x"))
-    assert provider.read(wanted) is None
-    provider.delete(wanted)
-    assert any("deleteUnreachable" in message for _, message in host.told)
+    request = request_for(CONFIG_MAP, id="y/x", inputs=config_map(name="x"), state=config_map(name="x"))
+    assert provider.read(request) is None
+    provider.delete(request)
+    assert any("deleteUnreachable" in message for _, message in host.messages)
 
 
-def test_a_state_without_its_cluster_is_kept_when_the_provider_says_so(
-    host: RecordingHost, request_for: RequestFor
-) -> None:
+def test_skip_update_unreachable_keeps_the_state(host: RecordingHost, request_for: RequestFor) -> None:
     provider = KubernetesProvider(host)
     provider.configure({"kubeconfig": kubeconfig(), "skipUpdateUnreachable": True})
-    wanted = request_for(CONFIG_MAP, id="y/x", inputs=config_map(name="x"), state={"a": 1})
-    kept = provider.read(wanted)
-    assert kept is not None
-    assert kept.outputs == {"a": 1}
+    request = request_for(CONFIG_MAP, id="y/x", inputs=config_map(name="x"), state={"a": 1})
+    state = provider.read(request)
+    assert state is not None
+    assert state.outputs == {"a": 1}
 
 
-def test_another_cluster_replaces_the_provider_and_another_token_doesnt(provider: KubernetesProvider) -> None:
+def test_a_new_cluster_replaces_the_provider_and_a_new_token_doesnt(provider: KubernetesProvider) -> None:
     old = {"kubeconfig": kubeconfig(token="a")}
     assert provider.diff_config(old, {"kubeconfig": kubeconfig("http://other:1", token="a")}).replaces
     changed = provider.diff_config(old, {"kubeconfig": kubeconfig(token="b")})
@@ -158,18 +154,18 @@ def test_another_cluster_replaces_the_provider_and_another_token_doesnt(provider
     assert not changed.replaces
 
 
-def test_a_cluster_identifier_decides_alone_what_is_another_cluster(provider: KubernetesProvider) -> None:
+def test_a_cluster_identifier_alone_identifies_the_cluster(provider: KubernetesProvider) -> None:
     old = {"kubeconfig": kubeconfig(), "clusterIdentifier": "prod"}
     assert not provider.diff_config(old, old | {"kubeconfig": kubeconfig("http://other:1")}).replaces
     assert provider.diff_config(old, old | {"clusterIdentifier": "dev"}).replaces
-    assert not provider.diff_config({"kubeconfig": kubeconfig()}, old).replaces, "the first identifier moves nothing"
+    assert not provider.diff_config({"kubeconfig": kubeconfig()}, old).replaces, "adding an identifier isn't a change"
 
 
-def test_a_kubeconfig_that_is_secret_in_the_state_alone_is_no_change(provider: KubernetesProvider) -> None:
+def test_a_kubeconfig_that_is_only_secret_in_the_state_isnt_a_change(provider: KubernetesProvider) -> None:
     assert provider.diff_config({"kubeconfig": Secret(kubeconfig())}, {"kubeconfig": kubeconfig()}) == Diff()
 
 
-def test_a_kubeconfig_is_read_as_text_or_from_a_file_with_its_certificates(tmp_path: Path) -> None:
+def test_a_kubeconfig_may_be_text_or_a_file_with_certificate_files(tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_bytes(b"ca")
     config = yaml.safe_load(kubeconfig(**{"client-certificate-data": base64.b64encode(b"cert").decode()}))
     config["clusters"][0]["cluster"]["certificate-authority"] = "ca.crt"
@@ -182,16 +178,16 @@ def test_a_kubeconfig_is_read_as_text_or_from_a_file_with_its_certificates(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("given", "context", "told"),
+    ("source", "context", "message"),
     [
         ("/nowhere/config", None, "can't read /nowhere/config"),
-        (kubeconfig(), "staging", "no 'staging' among the contexts: c"),
-        ("a: [\n", None, "no YAML"),
+        (kubeconfig(), "staging", "'staging' isn't one of the contexts: c"),
+        ("a: [\n", None, "invalid YAML"),
     ],
 )
-def test_a_kubeconfig_that_cant_be_used_says_why(given: str, context: str | None, told: str) -> None:
-    with pytest.raises(PluginError, match=told):
-        load(given, context)
+def test_an_invalid_kubeconfig_is_an_error(source: str, context: str | None, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        load(source, context)
 
 
 def test_a_credential_command_is_run_for_its_token(tmp_path: Path) -> None:
@@ -200,29 +196,27 @@ def test_a_credential_command_is_run_for_its_token(tmp_path: Path) -> None:
     script.chmod(0o755)
     token, *_ = run_exec({"command": str(script), "env": [{"name": "WHO", "value": "me"}]})
     assert token == "me-token"
-    with pytest.raises(PluginError, match="false ended with 1"):
+    with pytest.raises(PluginError, match="false exited with 1"):
         run_exec({"command": "false"})
 
 
 @pytest.mark.parametrize(("value", "expected"), [("true", True), (True, True), ("false", False), (None, False)])
-def test_switches_are_read_as_the_sdk_sends_them(value: Any, expected: Any) -> None:
+def test_flags_may_be_strings_or_booleans(value: Any, expected: Any) -> None:
     config = {"kubeconfig": kubeconfig()} | ({} if value is None else {"enableConfigMapMutable": value})
     assert settings.read(config, {}).config_map_mutable is expected
 
 
 @pytest.mark.parametrize(("value", "always"), [(None, None), ("true", True), ("false", False), ("1", False)])
-def test_conflicts_are_forced_by_the_variable_that_the_official_plugin_reads(
-    value: str | None, always: bool | None
-) -> None:
+def test_patch_force_is_read_from_the_official_plugins_variable(value: str | None, always: bool | None) -> None:
     environment = {} if value is None else {"PULUMI_K8S_ENABLE_PATCH_FORCE": value}
     assert settings.read({"kubeconfig": kubeconfig()}, environment).patch_force is always
 
 
-def test_a_switch_that_is_neither_on_nor_off_is_refused_by_name() -> None:
-    with pytest.raises(PluginError, match="deleteUnreachable is 'maybe'"):
+def test_an_invalid_flag_is_refused_by_name() -> None:
+    with pytest.raises(PluginError, match="deleteUnreachable must be true or false, got 'maybe'"):
         settings.read({"kubeconfig": kubeconfig(), "deleteUnreachable": "maybe"}, {})
 
 
-def test_what_only_the_official_plugin_can_do_is_refused_by_name() -> None:
+def test_an_input_that_only_the_official_plugin_supports_is_refused_by_name() -> None:
     with pytest.raises(PluginError, match="renderYamlToDirectory"):
         settings.read({"kubeconfig": kubeconfig(), "renderYamlToDirectory": "/tmp/x"}, {})

@@ -1,4 +1,4 @@
-"""When an object counts as ready."""
+"""Readiness checks of Kubernetes objects, and the wait."""
 
 import threading
 from typing import Any
@@ -13,14 +13,14 @@ from local.plugins.provider import PluginError
 
 
 class FakeClient:
-    """Answers by the beginning of a path; a list answers with its next element, the last one for ever."""
+    """Answers by the end of a path. A list is a sequence of answers, of which the last repeats."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
-        self.asked = []
+        self.requests = []
 
     def get(self, path: str, **query: str) -> Object:
-        self.asked.append((path, query))
+        self.requests.append((path, query))
         return self._answer(path)
 
     def text(self, path: str, **query: str) -> str:
@@ -30,14 +30,14 @@ class FakeClient:
         for key, answer in self.answers.items():
             if path.endswith(key):
                 answers = answer if isinstance(answer, list) else [answer]
-                now = answers.pop(0) if len(answers) > 1 else answers[0]
-                if isinstance(now, Exception):
-                    raise now
-                return now
+                current = answers.pop(0) if len(answers) > 1 else answers[0]
+                if isinstance(current, Exception):
+                    raise current
+                return current
         return {"items": []}
 
 
-NOBODY = FakeClient()
+NO_OTHERS = FakeClient()
 
 
 def deployment(
@@ -61,14 +61,14 @@ def deployment(
 
 
 def test_a_deployment_is_ready_when_its_newest_revision_is_rolled_out() -> None:
-    assert workloads.deployment(deployment(), NOBODY).ready
-    assert not workloads.deployment(deployment(observed=2), NOBODY).ready
-    assert not workloads.deployment(deployment(updated=1), NOBODY).ready
-    assert not workloads.deployment(deployment(reason="ReplicaSetUpdated"), NOBODY).ready
-    assert workloads.deployment(deployment(replicas=0, updated=0, available=0), NOBODY).ready
+    assert workloads.deployment(deployment(), NO_OTHERS).ready
+    assert not workloads.deployment(deployment(observed=2), NO_OTHERS).ready
+    assert not workloads.deployment(deployment(updated=1), NO_OTHERS).ready
+    assert not workloads.deployment(deployment(reason="ReplicaSetUpdated"), NO_OTHERS).ready
+    assert workloads.deployment(deployment(replicas=0, updated=0, available=0), NO_OTHERS).ready
 
 
-def test_a_deployment_that_passed_its_deadline_has_failed_and_tells_why() -> None:
+def test_a_deployment_past_its_deadline_fails_with_the_reason() -> None:
     bad = {
         "metadata": {"name": "web-1", "namespace": "shop"},
         "status": {
@@ -81,7 +81,7 @@ def test_a_deployment_that_passed_its_deadline_has_failed_and_tells_why() -> Non
     verdict = workloads.deployment(deployment(available=0, reason="ProgressDeadlineExceeded"), client)
     assert verdict.failed
     assert verdict.details == ("pod web-1: web: ImagePullBackOff: no such image",)
-    assert client.asked == [("/api/v1/namespaces/shop/pods", {"labelSelector": "app=web"})]
+    assert client.requests == [("/api/v1/namespaces/shop/pods", {"labelSelector": "app=web"})]
 
 
 def stateful_set(ready_replicas: int = 2, updated: int = 2, current: str = "b", **strategy: Any) -> Any:
@@ -100,11 +100,11 @@ def stateful_set(ready_replicas: int = 2, updated: int = 2, current: str = "b", 
 
 
 def test_a_stateful_set_is_ready_when_all_replicas_are_at_the_newest_revision() -> None:
-    assert workloads.stateful_set(stateful_set(), NOBODY).ready
-    assert not workloads.stateful_set(stateful_set(ready_replicas=1), NOBODY).ready
-    assert not workloads.stateful_set(stateful_set(updated=1, current="a"), NOBODY).ready
-    assert workloads.stateful_set(stateful_set(updated=1, current="a", rollingUpdate={"partition": 1}), NOBODY).ready
-    assert workloads.stateful_set(stateful_set(updated=0, current="a", type="OnDelete"), NOBODY).ready
+    assert workloads.stateful_set(stateful_set(), NO_OTHERS).ready
+    assert not workloads.stateful_set(stateful_set(ready_replicas=1), NO_OTHERS).ready
+    assert not workloads.stateful_set(stateful_set(updated=1, current="a"), NO_OTHERS).ready
+    assert workloads.stateful_set(stateful_set(updated=1, current="a", rollingUpdate={"partition": 1}), NO_OTHERS).ready
+    assert workloads.stateful_set(stateful_set(updated=0, current="a", type="OnDelete"), NO_OTHERS).ready
 
 
 def job(*conditions: Any) -> Any:
@@ -117,11 +117,11 @@ def job(*conditions: Any) -> Any:
 
 
 def test_a_job_is_ready_when_it_has_completed() -> None:
-    assert not workloads.job(job(), NOBODY).ready
-    assert workloads.job(job({"type": "Complete"}), NOBODY).ready
+    assert not workloads.job(job(), NO_OTHERS).ready
+    assert workloads.job(job({"type": "Complete"}), NO_OTHERS).ready
 
 
-def test_a_failed_job_brings_the_end_of_its_pods_log() -> None:
+def test_a_failed_job_is_reported_with_the_end_of_its_pods_log() -> None:
     pod = {
         "metadata": {"name": "train-x", "namespace": "shop"},
         "spec": {"containers": [{"name": "train"}]},
@@ -138,12 +138,12 @@ def test_a_failed_job_brings_the_end_of_its_pods_log() -> None:
     assert "out of memory" in verdict.details[0]
 
 
-def test_a_pod_is_ready_when_it_is_ready_or_has_done_its_work() -> None:
+def test_a_pod_is_ready_when_its_containers_are_or_it_has_succeeded() -> None:
     running = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
-    assert pods.pod(running, NOBODY).ready
-    assert pods.pod({"status": {"phase": "Succeeded"}}, NOBODY).ready
+    assert pods.pod(running, NO_OTHERS).ready
+    assert pods.pod({"status": {"phase": "Succeeded"}}, NO_OTHERS).ready
     unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
-    verdict = pods.pod({"status": {"phase": "Pending", "conditions": [unscheduled]}}, NOBODY)
+    verdict = pods.pod({"status": {"phase": "Pending", "conditions": [unscheduled]}}, NO_OTHERS)
     assert verdict.message == "Unschedulable: no node"
 
 
@@ -151,7 +151,7 @@ def service(**spec: Any) -> Any:
     return {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"selector": {"app": "web"}, **spec}}
 
 
-def test_a_service_waits_for_an_endpoint_unless_it_has_none_to_wait_for() -> None:
+def test_a_service_waits_for_an_endpoint_unless_it_cant_have_one() -> None:
     endpoints = FakeClient(endpointslices={"items": [{"endpoints": [{"conditions": {"ready": True}}]}]})
     unready = FakeClient(endpointslices={"items": [{"endpoints": [{"conditions": {"ready": False}}]}]})
     assert others.service(service(), endpoints).ready
@@ -164,33 +164,33 @@ def test_a_service_waits_for_an_endpoint_unless_it_has_none_to_wait_for() -> Non
 
 def test_a_claim_is_ready_when_bound_or_when_its_class_waits_for_a_pod() -> None:
     claim = {"spec": {"storageClassName": "local"}, "status": {"phase": "Pending"}}
-    assert others.volume_claim(claim | {"status": {"phase": "Bound"}}, NOBODY).ready
+    assert others.volume_claim(claim | {"status": {"phase": "Bound"}}, NO_OTHERS).ready
     assert others.volume_claim(claim, FakeClient(local={"volumeBindingMode": "WaitForFirstConsumer"})).ready
     assert not others.volume_claim(claim, FakeClient(local={"volumeBindingMode": "Immediate"})).ready
     assert not others.volume_claim(claim, FakeClient(local=ApiError(404, {}))).ready
 
 
-def test_a_programs_own_conditions_are_all_waited_for() -> None:
+def test_every_custom_condition_must_be_met() -> None:
     look = custom.check('["condition=Ready", "jsonpath={.status.phase}=Running", "jsonpath={.status.ports[0].n}"]')
     live = {"status": {"conditions": [{"type": "Ready", "status": "True"}], "phase": "Running", "ports": [{"n": 1}]}}
-    assert look(live, NOBODY).ready
+    assert look(live, NO_OTHERS).ready
     live["status"]["phase"] = "Pending"
-    assert look(live, NOBODY).message == "waiting for jsonpath={.status.phase}=Running"
+    assert look(live, NO_OTHERS).message == "waiting for jsonpath={.status.phase}=Running"
 
 
-def test_an_expression_that_cant_be_read_is_refused() -> None:
+def test_an_invalid_expression_is_refused() -> None:
     with pytest.raises(PluginError, match=r"status\.phase"):
         custom.check("status.phase=Running")
 
 
-def test_awaits_are_skipped_where_the_program_says_so() -> None:
+def test_skip_await_disables_the_check() -> None:
     inputs = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}}
     assert wait.check_for(inputs) is workloads.deployment
     assert wait.check_for(inputs | {"metadata": {"annotations": {"pulumi.com/skipAwait": "true"}}}) is None
     assert wait.check_for({"apiVersion": "v1", "kind": "Namespace"}) is None
 
 
-def test_the_resources_own_timeout_goes_before_its_annotation_and_the_default() -> None:
+def test_the_custom_timeout_precedes_the_annotation_and_the_default() -> None:
     annotated = {"metadata": {"annotations": {"pulumi.com/timeoutSeconds": "30"}}}
     assert wait.seconds(annotated, 5) == 5
     assert wait.seconds(annotated, 0) == 30
@@ -198,8 +198,8 @@ def test_the_resources_own_timeout_goes_before_its_annotation_and_the_default() 
 
 
 def patience(seconds: float = 5.0, interrupted: threading.Event | None = None) -> Any:
-    told = []
-    return Patience(seconds=seconds, interrupted=interrupted or threading.Event(), tell=told.append), told
+    reports = []
+    return Patience(seconds=seconds, interrupted=interrupted or threading.Event(), report=reports.append), reports
 
 
 def live(n: int) -> Any:
@@ -210,45 +210,45 @@ def counting(thing: Object, _client: object) -> Any:
     return ready() if thing["n"] == 3 else waiting(f"at {thing['n']}")
 
 
-def test_an_object_is_looked_at_until_it_is_ready() -> None:
-    given, told = patience()
+def test_an_object_is_polled_until_it_is_ready() -> None:
+    limits, reports = patience()
     client = FakeClient(x=[live(1), live(2), live(3)])
-    assert wait.until_ready(client, "/x", live(0), counting, given)["n"] == 3
-    assert told == ["Thing x: at 1", "Thing x: at 2"]
+    assert wait.until_ready(client, "/x", live(0), counting, limits)["n"] == 3
+    assert reports == ["Thing x: at 1", "Thing x: at 2"]
 
 
 def test_an_object_that_isnt_ready_in_time_is_reported_with_its_last_state() -> None:
-    given, _ = patience(seconds=0.2)
+    limits, _ = patience(seconds=0.2)
     with pytest.raises(NeverReadyError, match=r"not done after 0 s: at 1") as caught:
-        wait.until_ready(FakeClient(x=live(1)), "/x", live(0), counting, given)
+        wait.until_ready(FakeClient(x=live(1)), "/x", live(0), counting, limits)
     assert caught.value.live == live(1)
 
 
 def test_a_wait_ends_when_the_user_interrupts() -> None:
     interrupted = threading.Event()
     interrupted.set()
-    given, _ = patience(seconds=60, interrupted=interrupted)
+    limits, _ = patience(seconds=60, interrupted=interrupted)
     with pytest.raises(NeverReadyError, match="interrupted"):
-        wait.until_ready(FakeClient(x=live(1)), "/x", live(0), counting, given)
+        wait.until_ready(FakeClient(x=live(1)), "/x", live(0), counting, limits)
 
 
-def test_an_object_deleted_while_it_is_awaited_is_an_error() -> None:
-    given, _ = patience()
-    with pytest.raises(NeverReadyError, match="deleted while") as caught:
-        wait.until_ready(FakeClient(x=[live(1), ApiError(404, {})]), "/x", live(0), counting, given)
+def test_a_deletion_during_the_wait_is_an_error() -> None:
+    limits, _ = patience()
+    with pytest.raises(NeverReadyError, match="was deleted during the wait") as caught:
+        wait.until_ready(FakeClient(x=[live(1), ApiError(404, {})]), "/x", live(0), counting, limits)
     assert caught.value.live is None
 
 
-def test_a_deletion_ends_when_the_object_is_gone_or_another_has_its_name() -> None:
-    given, told = patience()
+def test_a_deletion_is_complete_when_the_object_is_gone_or_replaced() -> None:
+    limits, reports = patience()
     held = live(1) | {"metadata": {"name": "x", "uid": "1", "finalizers": ["foregroundDeletion"]}}
-    wait.until_gone(FakeClient(x=[held, ApiError(404, {})]), "/x", live(0), given)
-    assert told == ["Thing x: being deleted, held by foregroundDeletion"]
+    wait.until_gone(FakeClient(x=[held, ApiError(404, {})]), "/x", live(0), limits)
+    assert reports == ["Thing x: being deleted, held by foregroundDeletion"]
     other = {"kind": "Thing", "metadata": {"name": "x", "uid": "2"}}
-    wait.until_gone(FakeClient(x=[held, other]), "/x", live(0), given)
+    wait.until_gone(FakeClient(x=[held, other]), "/x", live(0), limits)
 
 
 def test_a_deletion_that_hangs_is_an_error() -> None:
-    given, _ = patience(seconds=0.2)
+    limits, _ = patience(seconds=0.2)
     with pytest.raises(NeverReadyError, match="still being deleted"):
-        wait.until_gone(FakeClient(x=live(1)), "/x", live(0), given)
+        wait.until_gone(FakeClient(x=live(1)), "/x", live(0), limits)

@@ -1,4 +1,4 @@
-"""Which plugins are embedded: only those whose official one the engine can't find."""
+"""Plugins are embedded only if the engine can't find the official ones."""
 
 from pathlib import Path
 
@@ -23,12 +23,12 @@ def program(folder: Path, name: str) -> None:
     path.chmod(0o755)
 
 
-def test_all_are_embedded_where_none_is_installed() -> None:
+def test_all_plugins_are_embedded_if_none_is_installed() -> None:
     assert list(plugins.missing()) == ["aws", "kubernetes", "random", "vault"]
     assert "kubernetes 4.28.0" in plugins.explanation()
 
 
-def test_an_official_one_on_path_or_in_pulumis_home_is_used(tmp_path: Path) -> None:
+def test_an_official_plugin_on_path_or_in_pulumis_home_is_used(tmp_path: Path) -> None:
     program(tmp_path / "bin", "random")
     program(tmp_path / "home/plugins/resource-vault-v7.7.0", "vault")
     program(tmp_path / "home/plugins/resource-aws-v7.51.1", "aws")
@@ -36,28 +36,28 @@ def test_an_official_one_on_path_or_in_pulumis_home_is_used(tmp_path: Path) -> N
     assert list(plugins.missing()) == ["kubernetes"], "another version doesn't count"
 
 
-def test_our_own_on_path_is_no_official_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_embedded_plugin_on_path_isnt_official(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", ":".join(str(BIN / name) for name in plugins.EMBEDDED))
     assert list(plugins.missing()) == list(plugins.EMBEDDED)
 
 
-def test_each_embedded_plugin_is_a_program(tmp_path: Path) -> None:
+def test_each_embedded_plugin_is_executable(tmp_path: Path) -> None:
     for name in plugins.install(tmp_path / "home"):
         [path] = (tmp_path / "home/plugins").glob(f"resource-{name}-v*/pulumi-resource-{name}")
         assert path.stat().st_mode & 0o111
 
 
-def test_embedded_ones_are_linked_under_pulumis_home_and_stay_embedded(tmp_path: Path) -> None:
+def test_embedded_plugins_are_linked_into_pulumis_home_and_stay_embedded(tmp_path: Path) -> None:
     program(tmp_path / "bin", "random")
     home = tmp_path / "home"
     assert plugins.install(home) == ["aws", "kubernetes", "vault"]
-    assert plugins.install(home) == ["aws", "kubernetes", "vault"], "a link of ours isn't taken for the official plugin"
+    assert plugins.install(home) == ["aws", "kubernetes", "vault"], "our link doesn't count as the official plugin"
     link = home / "plugins/resource-vault-v7.7.0/pulumi-resource-vault"
     assert link.resolve().name == "pulumi-resource-vault"
     assert not (home / "plugins/resource-random-v4.19.1").exists()
 
 
-def test_a_link_to_another_checkout_is_no_official_plugin_and_is_replaced(tmp_path: Path) -> None:
+def test_a_link_to_another_checkout_isnt_official_and_is_replaced(tmp_path: Path) -> None:
     program(tmp_path / "other/local/plugins/bin/vault", "vault")
     link = tmp_path / "home/plugins/resource-vault-v7.7.0/pulumi-resource-vault"
     link.parent.mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""A stack may go from the official plugins to the embedded ones and back, and neither finds anything to change.
+"""A stack can switch between the official and the embedded plugins without any change.
 
-The states in `official_states` are what the official plugins write; each file tells from which sources it was derived.
+The files in `official_states` contain states as the official plugins write them, and name their sources.
 """
 
 import json
@@ -30,7 +30,7 @@ AFTER = ("up", "refreshed")
 
 @dataclass(frozen=True, kw_only=True)
 class Official:
-    """What an official plugin leaves in a state for what a program gives."""
+    """The state that an official plugin writes for a program's inputs."""
 
     type: str
     id: str
@@ -40,7 +40,7 @@ class Official:
 
 
 def bag(tree: Any) -> Bag:
-    """Read properties as they come over the wire."""
+    """Decode properties from the engine's protocol."""
     return decode(json_format.ParseDict(tree, struct_pb2.Struct()))
 
 
@@ -68,7 +68,7 @@ def official(package: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def kubernetes() -> KubernetesProvider:
-    """A provider whose cluster doesn't answer, which it asks once: nothing listens on port 1."""
+    """A provider whose cluster is unreachable: nothing listens on port 1."""
     provider = KubernetesProvider(RecordingHost())
     context = {"name": "c", "context": {"cluster": "k", "user": "u"}}
     cluster = {"name": "k", "cluster": {"server": "http://127.0.0.1:1"}}
@@ -78,7 +78,7 @@ def kubernetes() -> KubernetesProvider:
 
 
 class RecordedVault(Vault):
-    """Answers what a Vault answered, and keeps what is written."""
+    """Returns recorded responses of a Vault server, and records writes."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         super().__init__(Server(address="http://vault", token="t"))
@@ -101,49 +101,49 @@ Vaulted = Callable[[Official], tuple[VaultProvider, RecordedVault]]
 
 @pytest.fixture
 def vaulted(host: RecordingHost) -> Vaulted:
-    def make(given: Official) -> tuple[VaultProvider, RecordedVault]:
-        provider, vault = VaultProvider(host), RecordedVault(given.vault)
+    def make(case: Official) -> tuple[VaultProvider, RecordedVault]:
+        provider, vault = VaultProvider(host), RecordedVault(case.vault)
         provider._vault = vault
         return provider, vault
 
     return make
 
 
-def planned(provider: Provider, request_for: RequestFor, given: Official, state: dict[str, Bag]) -> Diff:
-    """Return what the next preview finds when the program gives what it gave."""
-    new = provider.check(request_for(given.type, inputs=given.program, old_inputs=state["inputs"]))
+def planned(provider: Provider, request_for: RequestFor, case: Official, state: dict[str, Bag]) -> Diff:
+    """Return the diff of the next preview of the unchanged program."""
+    new = provider.check(request_for(case.type, inputs=case.program, old_inputs=state["inputs"]))
     return provider.diff(
-        request_for(given.type, id=given.id, inputs=new, old_inputs=state["inputs"], state=state["outputs"])
+        request_for(case.type, id=case.id, inputs=new, old_inputs=state["inputs"], state=state["outputs"])
     )
 
 
-def without_own_notes(outputs: Bag) -> set[str]:
-    """The names of outputs, without what the bridge to Terraform writes for itself."""
+def without_internal(outputs: Bag) -> set[str]:
+    """Return the names of outputs, without the internal ones of the Terraform bridge."""
     return {name for name in outputs if not name.startswith("__")}
 
 
 @pytest.mark.parametrize("after", AFTER)
-@pytest.mark.parametrize("given", [*official("vault"), *official("random")])
-def test_nothing_changes_in_a_state_that_the_official_plugins_left(
-    given: Official, after: str, host: RecordingHost, request_for: RequestFor
+@pytest.mark.parametrize("case", [*official("vault"), *official("random")])
+def test_a_state_of_the_official_plugins_has_no_changes(
+    case: Official, after: str, host: RecordingHost, request_for: RequestFor
 ) -> None:
-    provider = VaultProvider(host) if given.type.startswith("vault") else RandomProvider(host)
-    assert planned(provider, request_for, given, given.states[after]) == Diff()
+    provider = VaultProvider(host) if case.type.startswith("vault") else RandomProvider(host)
+    assert planned(provider, request_for, case, case.states[after]) == Diff()
 
 
 @pytest.mark.parametrize("after", AFTER)
-@pytest.mark.parametrize("given", official("kubernetes"))
-def test_nothing_changes_in_a_state_that_the_official_kubernetes_plugin_left(
-    given: Official, after: str, kubernetes: KubernetesProvider, request_for: RequestFor
+@pytest.mark.parametrize("case", official("kubernetes"))
+def test_a_state_of_the_official_kubernetes_plugin_has_no_changes(
+    case: Official, after: str, kubernetes: KubernetesProvider, request_for: RequestFor
 ) -> None:
-    assert planned(kubernetes, request_for, given, given.states[after]) == Diff()
+    assert planned(kubernetes, request_for, case, case.states[after]) == Diff()
 
 
-@pytest.mark.parametrize("given", official("kubernetes"))
-def test_a_state_of_a_kubernetes_object_has_the_official_form(given: Official) -> None:
-    official = given.states["up"]["outputs"]
+@pytest.mark.parametrize("case", official("kubernetes"))
+def test_a_state_of_a_kubernetes_object_has_the_official_form(case: Official) -> None:
+    official = case.states["up"]["outputs"]
     live = {name: value for name, value in official.items() if not name.startswith("__")}
-    assert checkpoint.write(reveal_bag(live), given.states["up"]["inputs"], official["__fieldManager"]) == official
+    assert checkpoint.write(reveal_bag(live), case.states["up"]["inputs"], official["__fieldManager"]) == official
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_a_state_of_a_kubernetes_object_has_the_official_form(given: Official) -
         ("StatefulSet", {"template": {"spec": {"securityContext": {"runAsUser": 0}}}}),
     ],
 )
-def test_an_empty_value_that_says_something_is_a_change_of_an_official_state(
+def test_a_meaningful_empty_value_is_a_change_of_an_official_state(
     kind: str, change: Bag, kubernetes: KubernetesProvider, request_for: RequestFor
 ) -> None:
-    given = next(each.values[0] for each in official("kubernetes") if each.values[0].type.endswith(f":{kind}"))
-    program = replace(given, program=_changed(given.program, {"spec": change}))
-    assert planned(kubernetes, request_for, program, given.states["up"]).changes
+    case = next(each.values[0] for each in official("kubernetes") if each.values[0].type.endswith(f":{kind}"))
+    program = replace(case, program=_changed(case.program, {"spec": change}))
+    assert planned(kubernetes, request_for, program, case.states["up"]).changes
 
 
 def _changed(tree: Bag, change: Bag) -> Bag:
@@ -174,30 +174,30 @@ def _changed(tree: Bag, change: Bag) -> Bag:
 
 
 @pytest.mark.parametrize("after", AFTER)
-@pytest.mark.parametrize("given", official("vault"))
-def test_a_refresh_of_an_official_state_finds_nothing_and_the_next_preview_either(
-    given: Official, after: str, vaulted: Vaulted, request_for: RequestFor
+@pytest.mark.parametrize("case", official("vault"))
+def test_a_refresh_of_an_official_state_and_the_next_preview_have_no_changes(
+    case: Official, after: str, vaulted: Vaulted, request_for: RequestFor
 ) -> None:
-    provider, _ = vaulted(given)
-    state = given.states[after]
-    read = provider.read(request_for(given.type, id=given.id, inputs=state["inputs"], state=state["outputs"]))
+    provider, _ = vaulted(case)
+    state = case.states[after]
+    read = provider.read(request_for(case.type, id=case.id, inputs=state["inputs"], state=state["outputs"]))
     assert read is not None
     assert read.inputs == state["inputs"]
     found = {"inputs": read.inputs, "outputs": read.outputs}
-    assert planned(provider, request_for, given, found) == Diff()
+    assert planned(provider, request_for, case, found) == Diff()
 
 
-@pytest.mark.parametrize("given", official("vault"))
-def test_a_new_resource_has_the_outputs_that_the_official_plugin_writes(
-    given: Official, vaulted: Vaulted, request_for: RequestFor
-) -> None:
-    provider, _ = vaulted(given)
-    made = provider.create(request_for(given.type, inputs=given.program))
-    wanted = given.states["up"]["outputs"]
-    assert made.id == given.id
-    assert set(made.outputs) == without_own_notes(wanted)
-    # Where the official plugin writes a value, its next preview takes the lack of one for a change.
-    lacking = {name for name in made.outputs if made.outputs[name] is None and wanted[name] not in (None, "", [], {})}
+@pytest.mark.parametrize("case", official("vault"))
+def test_a_new_resource_has_the_official_outputs(case: Official, vaulted: Vaulted, request_for: RequestFor) -> None:
+    provider, _ = vaulted(case)
+    created = provider.create(request_for(case.type, inputs=case.program))
+    expected = case.states["up"]["outputs"]
+    assert created.id == case.id
+    assert set(created.outputs) == without_internal(expected)
+    # The official plugin's next preview would treat a missing value as a change.
+    lacking = {
+        name for name in created.outputs if created.outputs[name] is None and expected[name] not in (None, "", [], {})
+    }
     assert not lacking
 
 
@@ -206,7 +206,7 @@ def of(type_token: str) -> Official:
 
 
 @pytest.mark.parametrize("name", ["keySize", "minDecryptionVersion", "derived", "convergentEncryption"])
-def test_a_key_is_never_replaced_by_a_default_that_a_provider_fills_in(
+def test_a_default_from_a_provider_never_replaces_a_key(
     name: str, host: RecordingHost, request_for: RequestFor
 ) -> None:
     key = of(KEY)
@@ -218,39 +218,39 @@ def test_a_key_is_never_replaced_by_a_default_that_a_provider_fills_in(
         assert changed == Diff(), old
 
 
-def test_an_input_that_the_program_gave_and_gives_no_more_is_a_change_and_is_emptied(
-    vaulted: Vaulted, request_for: RequestFor
-) -> None:
+def test_a_removed_input_is_a_change_and_is_written_as_empty(vaulted: Vaulted, request_for: RequestFor) -> None:
     role = of(ROLE)
     provider, vault = vaulted(role)
     old = role.states["up"]["inputs"]
     less = {name: value for name, value in role.program.items() if name not in ("tokenMaxTtl", "audience")}
-    wanted = request_for(ROLE, id=role.id, inputs=less, old_inputs=old, state=role.states["up"]["outputs"])
-    assert set(provider.diff(wanted).changes) == {("tokenMaxTtl",), ("audience",)}
-    provider.update(wanted)
+    request = request_for(ROLE, id=role.id, inputs=less, old_inputs=old, state=role.states["up"]["outputs"])
+    assert set(provider.diff(request).changes) == {("tokenMaxTtl",), ("audience",)}
+    provider.update(request)
     written = vault.written[role.id]
     assert (written["token_max_ttl"], written["audience"]) == (0, "")
 
 
-def test_options_of_a_mount_change_in_place_as_a_new_mount_would_lose_what_the_old_one_holds(
+def test_options_of_a_mount_change_in_place_because_a_new_mount_would_lose_its_data(
     vaulted: Vaulted, request_for: RequestFor
 ) -> None:
     mount = of(MOUNT)
     provider, vault = vaulted(mount)
     old = mount.states["up"]["inputs"]
-    wanted = request_for(MOUNT, inputs=mount.program | {"options": {"version": "2"}}, old_inputs=old)
-    changed = provider.diff(wanted)
+    request = request_for(MOUNT, inputs=mount.program | {"options": {"version": "2"}}, old_inputs=old)
+    changed = provider.diff(request)
     assert changed.changes
     assert not changed.replaces
-    provider.update(replace(wanted, id=mount.id))
+    provider.update(replace(request, id=mount.id))
     assert vault.written["sys/mounts/signing/tune"]["options"] == {"version": "2"}
 
 
-def test_an_audit_device_is_made_replaced_and_disabled_by_its_path(vaulted: Vaulted, request_for: RequestFor) -> None:
+def test_an_audit_device_is_created_replaced_and_disabled_by_its_path(
+    vaulted: Vaulted, request_for: RequestFor
+) -> None:
     audit = of("vault:index/audit:Audit")
     provider, vault = vaulted(audit)
-    made = provider.create(request_for(audit.type, inputs=audit.program))
-    assert (made.id, made.outputs["path"]) == ("file", "file")
+    created = provider.create(request_for(audit.type, inputs=audit.program))
+    assert (created.id, created.outputs["path"]) == ("file", "file")
     assert vault.written["sys/audit/file"] == {"type": "file", "options": {"file_path": "stdout"}, "local": False}
     moved = audit.program | {"options": {"file_path": "/vault/audit.log"}}
     changed = provider.diff(request_for(audit.type, inputs=moved, old_inputs=audit.program))
@@ -261,9 +261,7 @@ def test_an_audit_device_is_made_replaced_and_disabled_by_its_path(vaulted: Vaul
     assert vault.written["sys/audit/file"] == {}
 
 
-def test_what_a_bridge_filled_into_an_aws_resource_at_any_depth_is_no_change(
-    host: RecordingHost, request_for: RequestFor
-) -> None:
+def test_defaults_from_the_bridge_arent_changes_at_any_depth(host: RecordingHost, request_for: RequestFor) -> None:
     bucket = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     rule = {"id": "old", "status": "Enabled", "filter": {"prefix": ""}, "expiration": {"days": 30}}
     program = {"bucket": "models", "rules": [rule]}

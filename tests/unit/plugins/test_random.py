@@ -19,7 +19,7 @@ def provider(host: RecordingHost) -> RandomProvider:
     return RandomProvider(host)
 
 
-def test_a_password_is_secret_with_a_hash_that_fits(provider: RandomProvider, request_for: RequestFor) -> None:
+def test_a_password_is_secret_and_has_a_matching_hash(provider: RandomProvider, request_for: RequestFor) -> None:
     state = provider.create(request_for(PASSWORD, inputs={"length": 24}))
     result, hashed = state.outputs["result"], state.outputs["bcryptHash"]
     assert isinstance(result, Secret)
@@ -29,14 +29,14 @@ def test_a_password_is_secret_with_a_hash_that_fits(provider: RandomProvider, re
     assert result.value not in state.id
 
 
-def test_a_password_longer_than_bcrypt_takes_still_gets_a_hash(
+def test_a_password_longer_than_bcrypts_limit_still_gets_a_hash(
     provider: RandomProvider, request_for: RequestFor
 ) -> None:
     state = provider.create(request_for(PASSWORD, inputs={"length": 100}))
     assert len(state.outputs["result"].value) == 100
 
 
-def test_a_string_keeps_to_its_character_classes_and_their_minimums(
+def test_a_string_respects_its_character_classes_and_their_minimums(
     provider: RandomProvider, request_for: RequestFor
 ) -> None:
     inputs = {"length": 12, "upper": False, "special": False, "minNumeric": 5}
@@ -45,9 +45,7 @@ def test_a_string_keeps_to_its_character_classes_and_their_minimums(
     assert sum(character.isdigit() for character in result) >= 5
 
 
-def test_special_characters_of_the_programs_own_are_the_only_ones(
-    provider: RandomProvider, request_for: RequestFor
-) -> None:
+def test_override_special_replaces_the_special_characters(provider: RandomProvider, request_for: RequestFor) -> None:
     inputs = {"length": 40, "overrideSpecial": "_-", "minSpecial": 3}
     result = provider.create(request_for(STRING, inputs=inputs)).outputs["result"]
     assert set(result) <= set(string.ascii_letters + string.digits + "_-")
@@ -55,18 +53,18 @@ def test_special_characters_of_the_programs_own_are_the_only_ones(
 
 
 @pytest.mark.parametrize(
-    ("inputs", "told"),
+    ("inputs", "message"),
     [
-        ({"length": 2, "minLower": 3}, "length is 2"),
+        ({"length": 2, "minLower": 3}, "length must be at least 3, the sum of the minimums, got 2"),
         ({"length": 8, "lower": False, "upper": False, "numeric": False, "special": False}, "must be true"),
         ({"length": 0}, "at least 1"),
-        ({"length": 8, "minUpper": -1}, "minUpper is -1"),
+        ({"length": 8, "minUpper": -1}, "minUpper must be a whole number of at least 0, got -1"),
     ],
 )
-def test_rules_that_cant_be_kept_are_refused_by_name(
-    provider: RandomProvider, request_for: RequestFor, inputs: Bag, told: str
+def test_impossible_rules_are_refused_by_name(
+    provider: RandomProvider, request_for: RequestFor, inputs: Bag, message: str
 ) -> None:
-    with pytest.raises(InvalidInputsError, match=told):
+    with pytest.raises(InvalidInputsError, match=message):
         provider.create(request_for(STRING, inputs=inputs))
 
 
@@ -91,34 +89,34 @@ def test_bytes_are_secret_in_both_forms_and_not_in_the_id(provider: RandomProvid
     assert state.outputs["base64"].value != state.id
 
 
-def test_a_uuid_is_one_and_an_integer_lies_in_its_range(provider: RandomProvider, request_for: RequestFor) -> None:
-    made = provider.create(request_for("random:index/randomUuid:RandomUuid", inputs={}))
-    assert str(uuid.UUID(made.outputs["result"])) == made.id
+def test_a_uuid_is_valid_and_an_integer_is_in_range(provider: RandomProvider, request_for: RequestFor) -> None:
+    state = provider.create(request_for("random:index/randomUuid:RandomUuid", inputs={}))
+    assert str(uuid.UUID(state.outputs["result"])) == state.id
     number = provider.create(request_for("random:index/randomInteger:RandomInteger", inputs={"min": 3, "max": 4}))
     assert number.outputs["result"] in (3, 4)
 
 
-def test_a_preview_makes_nothing_up(provider: RandomProvider, request_for: RequestFor) -> None:
+def test_a_preview_generates_no_value(provider: RandomProvider, request_for: RequestFor) -> None:
     state = provider.create(request_for(PASSWORD, inputs={"length": 8}, preview=True))
     assert state.outputs["result"] is UNKNOWN
     assert state.id == ""
 
 
-def test_a_changed_keeper_replaces_and_a_spelled_out_default_doesnt(
+def test_a_changed_keeper_is_a_replacement_and_an_explicit_default_isnt(
     provider: RandomProvider, request_for: RequestFor
 ) -> None:
     old = {"length": 8, "keepers": {"key": "1"}}
     changed = provider.diff(request_for(PASSWORD, old_inputs=old, inputs={"length": 8, "keepers": {"key": "2"}}))
     assert changed.replaces == {("keepers", "key")}
-    spelled = provider.diff(request_for(PASSWORD, old_inputs=old, inputs=old | {"special": True}))
-    assert not spelled.changes
+    explicit = provider.diff(request_for(PASSWORD, old_inputs=old, inputs=old | {"special": True}))
+    assert not explicit.changes
 
 
-def test_a_value_outlives_a_refresh(provider: RandomProvider, request_for: RequestFor) -> None:
-    made = provider.create(request_for(STRING, inputs={"length": 8}))
-    seen = provider.read(request_for(STRING, id=made.id, state=made.outputs, inputs={"length": 8}))
-    assert seen is not None
-    assert seen.outputs == made.outputs
+def test_a_refresh_keeps_the_value(provider: RandomProvider, request_for: RequestFor) -> None:
+    created = provider.create(request_for(STRING, inputs={"length": 8}))
+    refreshed = provider.read(request_for(STRING, id=created.id, state=created.outputs, inputs={"length": 8}))
+    assert refreshed is not None
+    assert refreshed.outputs == created.outputs
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones(provider: RandomProvider, request_for: RequestFor) -> None:

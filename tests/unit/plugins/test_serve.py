@@ -1,4 +1,4 @@
-"""A plugin as the engine meets it: over gRPC, with secrets, unknowns and failures in the engine's form."""
+"""A plugin over gRPC, with secrets, unknown values and failures in the engine's form."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,15 +20,15 @@ URN = "urn:pulumi:t::p::my:comp:Parent$pkg:mod/v1:Thing::a::b"
 
 
 class Scripted(Provider):
-    """Does what the test puts into `answer`."""
+    """Returns or raises the `answer` that a test sets."""
 
     name = "pkg"
     version = "1.2.3"
     answer: Any = None
-    seen: Any = None
+    request: Any = None
 
     def _do(self, request: Any) -> Any:
-        self.seen = request
+        self.request = request
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -58,26 +58,26 @@ def stub(provider: Scripted) -> Iterator[provider_pb2_grpc.ResourceProviderStub]
     server.stop(None)
 
 
-def test_a_request_comes_with_its_type_name_and_marks(
+def test_a_request_has_its_type_name_secrets_and_unknowns(
     stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
 ) -> None:
     provider.answer = State(id="1", outputs={"out": UNKNOWN, "password": Secret("x")})
     inputs = encode({"a": Secret(1), "b": UNKNOWN})
     answer = stub.Create(proto.CreateRequest(urn=URN, properties=inputs, timeout=5, preview=True))
-    assert (provider.seen.type, provider.seen.name) == ("pkg:mod/v1:Thing", "a::b")
-    assert provider.seen.inputs == {"a": Secret(1), "b": UNKNOWN}
-    assert (provider.seen.preview, provider.seen.timeout) == (True, 5)
+    assert (provider.request.type, provider.request.name) == ("pkg:mod/v1:Thing", "a::b")
+    assert provider.request.inputs == {"a": Secret(1), "b": UNKNOWN}
+    assert (provider.request.preview, provider.request.timeout) == (True, 5)
     assert decode(answer.properties) == {"out": UNKNOWN, "password": Secret("x")}
 
 
-def test_a_diff_tells_the_engine_each_place_and_its_kind(
+def test_a_diff_reports_each_path_and_the_kind_of_change(
     stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
 ) -> None:
-    place = ("metadata", "labels", "a.b/c")
-    changes = {place: Change.ADD, ("spec", "n", 0): Change.UPDATE}
+    path = ("metadata", "labels", "a.b/c")
+    changes = {path: Change.ADD, ("spec", "n", 0): Change.UPDATE}
     provider.answer = Diff(changes=changes, replaces=frozenset({("spec", "n", 0)}), delete_before_replace=True)
     answer = stub.Diff(proto.DiffRequest(urn=URN, ignoreChanges=["spec.x", 'metadata["a.b"]']))
-    assert provider.seen.ignore == (parse("spec.x"), ("metadata", "a.b"))
+    assert provider.request.ignore == (parse("spec.x"), ("metadata", "a.b"))
     assert answer.changes == proto.DiffResponse.DIFF_SOME
     assert answer.detailedDiff['metadata.labels["a.b/c"]'].kind == proto.PropertyDiff.ADD
     assert answer.detailedDiff["spec.n[0]"].kind == proto.PropertyDiff.UPDATE_REPLACE
@@ -85,12 +85,12 @@ def test_a_diff_tells_the_engine_each_place_and_its_kind(
     assert answer.deleteBeforeReplace
 
 
-def test_no_change_is_said_to_be_none(stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted) -> None:
+def test_an_empty_diff_is_reported_as_none(stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted) -> None:
     provider.answer = Diff()
     assert stub.Diff(proto.DiffRequest(urn=URN)).changes == proto.DiffResponse.DIFF_NONE
 
 
-def test_bad_inputs_are_check_failures_by_property(
+def test_invalid_inputs_are_check_failures_by_property(
     stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
 ) -> None:
     provider.answer = InvalidInputsError({"length": "length is 0"})
@@ -98,21 +98,21 @@ def test_bad_inputs_are_check_failures_by_property(
     assert [(each.property, each.reason) for each in answer.failures] == [("length", "length is 0")]
 
 
-def test_a_gone_resource_is_read_as_no_id(stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted) -> None:
+def test_a_missing_resource_is_read_with_an_empty_id(
+    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
+) -> None:
     provider.answer = None
     assert stub.Read(proto.ReadRequest(urn=URN, id="x")).id == ""
 
 
-def test_a_failure_reaches_the_user_in_its_own_words(
-    stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
-) -> None:
+def test_a_failure_reaches_the_user_unchanged(stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted) -> None:
     provider.answer = PluginError("the server said no")
     with pytest.raises(grpc.RpcError) as caught:
         stub.Create(proto.CreateRequest(urn=URN))
     assert caught.value.details() == "the server said no"
 
 
-def test_a_bug_is_said_to_be_the_embedded_plugins(
+def test_a_bug_is_reported_as_a_failure_of_the_embedded_plugin(
     stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
 ) -> None:
     provider.answer = ZeroDivisionError("oops")
@@ -135,26 +135,28 @@ def test_a_resource_that_isnt_ready_is_reported_with_its_state(
     assert decode(detail.properties) == {"a": Secret(1)}
 
 
-def test_an_ignored_path_that_is_none_is_refused(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+def test_an_invalid_ignored_path_is_refused(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         stub.Diff(proto.DiffRequest(urn=URN, ignoreChanges=["spec["]))
     assert "ignore_changes" in str(caught.value.details())
 
 
-def test_the_official_version_is_told(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+def test_the_official_version_is_reported(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
     assert stub.GetPluginInfo(Empty()).version == "1.2.3"
 
 
-def test_a_function_gets_its_arguments_and_its_result_is_told(
+def test_a_function_receives_its_arguments_and_returns_its_result(
     stub: provider_pb2_grpc.ResourceProviderStub, provider: Scripted
 ) -> None:
     provider.answer = {"id": "vpc-1"}
     answer = stub.Invoke(proto.InvokeRequest(tok="pkg:mod:getThing", args=encode({"name": "a"})))
-    assert provider.seen == ("pkg:mod:getThing", {"name": "a"})
+    assert provider.request == ("pkg:mod:getThing", {"name": "a"})
     assert decode(getattr(answer, "return")) == {"id": "vpc-1"}
 
 
-def test_functions_of_a_package_that_has_none_are_refused_by_name(stub: provider_pb2_grpc.ResourceProviderStub) -> None:
+def test_a_function_of_a_package_without_functions_is_refused_by_name(
+    stub: provider_pb2_grpc.ResourceProviderStub,
+) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         stub.Invoke(proto.InvokeRequest(tok="pkg:mod:getThing"))
     assert "pkg:mod:getThing" in str(caught.value.details())

@@ -27,7 +27,7 @@ trees = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=5), trees, max_size=4))
-def test_what_is_written_to_the_wire_is_read_back(bag: Bag) -> None:
+def test_encoded_properties_decode_to_the_same_values(bag: Bag) -> None:
     assert decode(encode(bag)) == bag
 
 
@@ -37,11 +37,11 @@ def test_a_whole_number_stays_an_integer_and_a_fraction_doesnt() -> None:
 
 
 @pytest.mark.parametrize("sentinel", ["04da6b54-80e4-46f7-96ec-b56ff0331ba9", "dd056dcd-154b-4c76-9bd3-c8f88648b5ff"])
-def test_the_engines_words_for_unknown_are_read_as_unknown(sentinel: str) -> None:
+def test_the_engines_markers_for_unknown_decode_to_unknown(sentinel: str) -> None:
     assert decode(encode({"name": sentinel}))["name"] is UNKNOWN
 
 
-def test_an_unknown_output_value_is_unknown_and_a_secret_one_secret() -> None:
+def test_an_output_without_a_value_is_unknown_and_a_secret_one_is_secret() -> None:
     signature = "4dabf18193072939515e22adb298388d"
     output = {signature: "d0e6a833031e9bbcd3f4e8bde6ca49a4"}
     assert decode(encode({"a": output}))["a"] is UNKNOWN
@@ -55,15 +55,15 @@ def test_secrets_and_unknowns_are_found_at_any_depth() -> None:
     assert not has_unknown({"a": ["x"]})
 
 
-def test_revealing_leaves_no_secret_behind() -> None:
+def test_reveal_removes_every_secret_mark() -> None:
     assert reveal({"a": Secret([Secret("x"), {"b": Secret(1)}])}) == {"a": ["x", {"b": 1}]}
 
 
-def test_a_secret_is_never_shown_by_its_representation() -> None:
+def test_the_representation_of_a_secret_hides_its_value() -> None:
     assert "hunter2" not in repr({"password": Secret("hunter2")})
 
 
-def test_outputs_are_marked_where_the_inputs_are_and_a_list_with_a_secret_as_a_whole() -> None:
+def test_outputs_are_marked_like_the_inputs_and_lists_with_secrets_as_a_whole() -> None:
     model = {"data": {"password": Secret("x")}, "env": [{"value": Secret("y")}], "plain": "z"}
     live = {"data": {"password": "x", "user": "u"}, "env": [{"value": "y"}], "plain": "z", "added": 1}
     assert mark_like(live, model) == {
@@ -74,6 +74,6 @@ def test_outputs_are_marked_where_the_inputs_are_and_a_list_with_a_secret_as_a_w
     }
 
 
-def test_a_value_that_no_property_can_have_is_refused_by_its_type() -> None:
+def test_a_value_of_an_unsupported_type_is_refused() -> None:
     with pytest.raises(TypeError, match="bytes"):
         encode({"raw": b"x"})

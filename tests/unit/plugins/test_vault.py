@@ -18,12 +18,12 @@ def provider(host: RecordingHost) -> VaultProvider:
     return VaultProvider(host)
 
 
-def test_names_are_vaults_own_in_snake_case() -> None:
+def test_names_become_vaults_snake_case() -> None:
     assert api_name("minDecryptionVersion") == "min_decryption_version"
     assert api_name("boundServiceAccountNames") == "bound_service_account_names"
 
 
-def test_a_preview_of_a_key_shows_defaults_and_doesnt_know_the_key(
+def test_a_preview_of_a_key_shows_its_defaults_but_not_the_key(
     provider: VaultProvider, request_for: RequestFor
 ) -> None:
     inputs = {"backend": "transit", "name": "aegis-cosign", "type": "ecdsa-p256"}
@@ -32,7 +32,7 @@ def test_a_preview_of_a_key_shows_defaults_and_doesnt_know_the_key(
     assert outputs["keys"] is UNKNOWN
 
 
-def test_another_type_replaces_a_key_and_its_deletion_flag_changes_in_place(
+def test_a_new_type_replaces_a_key_and_its_deletion_flag_changes_in_place(
     provider: VaultProvider, request_for: RequestFor
 ) -> None:
     old = {"backend": "transit", "name": "k", "type": "ecdsa-p256"}
@@ -44,23 +44,21 @@ def test_another_type_replaces_a_key_and_its_deletion_flag_changes_in_place(
     assert not flagged.replaces
 
 
-def test_defaults_slashes_and_the_order_of_sets_are_no_change(provider: VaultProvider, request_for: RequestFor) -> None:
+def test_defaults_slashes_and_the_order_of_sets_arent_changes(provider: VaultProvider, request_for: RequestFor) -> None:
     old = {"roleName": "signer", "boundServiceAccountNames": ["a", "b"], "tokenPolicies": ["x", "y"]}
     new = {"backend": "kubernetes/", "roleName": "signer", "boundServiceAccountNames": ["b", "a"]}
     assert not provider.diff(request_for(ROLE, old_inputs=old, inputs=new | {"tokenPolicies": ["y", "x"]})).changes
     assert provider.diff(request_for(ROLE, old_inputs=old, inputs=new | {"tokenPolicies": ["y"]})).changes
 
 
-def test_the_white_space_around_a_certificate_is_no_change(provider: VaultProvider, request_for: RequestFor) -> None:
+def test_white_space_around_a_certificate_isnt_a_change(provider: VaultProvider, request_for: RequestFor) -> None:
     old = {"kubernetesHost": "https://10.0.0.1", "kubernetesCaCert": "-----BEGIN CERTIFICATE-----\nAA\n"}
     new = old | {"kubernetesCaCert": old["kubernetesCaCert"].strip()}
     assert not provider.diff(request_for(CONFIG, old_inputs=old, inputs=new)).changes
     assert provider.diff(request_for(CONFIG, old_inputs=old, inputs=new | {"kubernetesCaCert": "other"})).changes
 
 
-def test_a_reviewer_token_is_secret_even_if_the_program_didnt_say_so(
-    provider: VaultProvider, request_for: RequestFor
-) -> None:
+def test_a_reviewer_token_is_always_secret(provider: VaultProvider, request_for: RequestFor) -> None:
     inputs = {"kubernetesHost": "https://10.0.0.1", "tokenReviewerJwt": "jwt"}
     outputs = provider.create(request_for(CONFIG, inputs=inputs, preview=True)).outputs
     assert outputs["tokenReviewerJwt"] == Secret("jwt")
@@ -73,10 +71,10 @@ def test_a_missing_input_and_an_unknown_one_are_both_named(provider: VaultProvid
 
 
 def test_a_policy_without_a_name_gets_one_and_keeps_it(provider: VaultProvider, request_for: RequestFor) -> None:
-    made = provider.check(request_for(POLICY, "signer", inputs={"policy": "x"}, seed=b"1"))
-    assert made["name"].startswith("signer-")
-    again = provider.check(request_for(POLICY, "signer", inputs={"policy": "y"}, old_inputs=made, seed=b"2"))
-    assert again["name"] == made["name"]
+    checked = provider.check(request_for(POLICY, "signer", inputs={"policy": "x"}, seed=b"1"))
+    assert checked["name"].startswith("signer-")
+    again = provider.check(request_for(POLICY, "signer", inputs={"policy": "y"}, old_inputs=checked, seed=b"2"))
+    assert again["name"] == checked["name"]
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones(provider: VaultProvider, request_for: RequestFor) -> None:
@@ -84,20 +82,20 @@ def test_an_unknown_type_is_refused_with_the_known_ones(provider: VaultProvider,
         provider.check(request_for("vault:pkisecret/secretBackendRole:SecretBackendRole", inputs={}))
 
 
-def test_address_and_token_come_from_the_provider_or_vaults_own_variables() -> None:
-    given = server({"address": "http://a:8200", "token": "t"}, {})
-    assert (given.address, given.token, given.verify) == ("http://a:8200", "t", True)
+def test_address_and_token_come_from_the_provider_or_vaults_environment_variables() -> None:
+    settings = server({"address": "http://a:8200", "token": "t"}, {})
+    assert (settings.address, settings.token, settings.verify) == ("http://a:8200", "t", True)
     assert server({}, {"VAULT_ADDR": "https://b", "VAULT_TOKEN": "u"}).address == "https://b"
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         ({"token": "t"}, "no address"),
         ({"address": "vault:8200", "token": "t"}, "must be an http"),
         ({"address": "http://a", "authLoginJwt": {"role": "r"}}, "authLoginJwt"),
     ],
 )
-def test_a_provider_that_cant_work_says_what_is_missing(config: Bag, told: str) -> None:
-    with pytest.raises(PluginError, match=told):
+def test_an_incomplete_provider_is_refused_with_the_reason(config: Bag, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
         server(config, {})

@@ -1,4 +1,4 @@
-"""Each rule by what breaks it: one change of a world that breaks none."""
+"""Each rule, tested with single changes to a world that breaks none."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ EXAMPLE_KEY = "AKIA" + "IOSFODNN7EXAMPLE"
 PRIVATE_KEY = "-----BEGIN EC " + "PRIVATE KEY-----\nMHc"
 VAULT_TOKEN = "hvs." + "0123456789" * 3
 
-# Where the world is changed, to what, and the rule that is broken then, which is the only one.
+# The only rule that a change breaks, the place of the change in the world, and the new value.
 BREACHES: list[tuple[str, str, Any]] = [
     ("bucket-blocks-public-access", "block", ABSENT),
     ("bucket-blocks-public-access", "block.bucket", "another"),
@@ -174,7 +174,7 @@ BREACHES: list[tuple[str, str, Any]] = [
     ("volume-is-encrypted", "storage-class.parameters", ABSENT),
 ]
 
-# Other ways to do right.
+# Changes that break no rule.
 PASSING: list[tuple[str, Any]] = [
     ("bucket.acl", "private"),
     ("encryption.rules.0.applyServerSideEncryptionByDefault.sseAlgorithm", "AES256"),
@@ -198,12 +198,12 @@ PASSING: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("rule", "place", "value"), BREACHES, ids=lambda value: str(value)[:40])
-def test_a_change_for_the_worse_breaks_one_rule(rule: str, place: str, value: Any) -> None:
+def test_a_harmful_change_breaks_exactly_one_rule(rule: str, place: str, value: Any) -> None:
     assert {breach.rule for breach in breaches(world((place, value)))} == {rule}
 
 
 @pytest.mark.parametrize(("place", "value"), PASSING, ids=lambda value: str(value)[:40])
-def test_another_way_to_do_right_breaks_none(place: str, value: Any) -> None:
+def test_a_harmless_change_breaks_no_rule(place: str, value: Any) -> None:
     assert breaches(world((place, value))) == []
 
 
@@ -211,5 +211,5 @@ def test_the_world_breaks_no_rule() -> None:
     assert breaches(world()) == []
 
 
-def test_every_rule_is_broken_by_something() -> None:
+def test_every_rule_has_a_change_that_breaks_it() -> None:
     assert {rule for rule, *_ in BREACHES} == {rule.name for rule in RULES}

@@ -1,4 +1,4 @@
-"""What a preview doesn't know yet breaks no rule, and hides nothing that it knows."""
+"""A value that a preview doesn't know breaks no rule, and hides no known breach."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ WILD = statement(Action="*", Resource="arn:a")
 LOGS = statement(Sid="Logs", Action="s3:PutObject", Resource=UNKNOWN)
 OTHER = "replication-role"
 CONFINED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": False}
-# By these, others refer to a resource: see the tests of references below.
+# Other resources refer to these, see the tests of references below.
 NAMES: set[Place] = {("bucket", "bucket"), ("parameters", "name")}
 
 
@@ -42,9 +42,7 @@ def test_an_unknown_value_breaks_no_rule(where: Place) -> None:
         ("security-group-is-closed", [("group.ingress.0.cidrBlocks", [UNKNOWN, "0.0.0.0/0"])]),
     ],
 )  # fmt: skip
-def test_what_is_known_to_be_wrong_breaks_its_rule_beside_what_is_unknown(
-    rule: str, changes: list[tuple[str, Any]]
-) -> None:
+def test_a_known_breach_is_found_beside_an_unknown_value(rule: str, changes: list[tuple[str, Any]]) -> None:
     assert {breach.rule for breach in breaches(world(*changes))} == {rule}
 
 
@@ -52,17 +50,17 @@ COMPANIONS = ("block", "encryption", "versioning", "bucket-policy")
 
 
 def unnamed(*companions: str, of: str = "bucket") -> tuple[list[tuple[str, Any]], dict[str, dict[str, list[str]]]]:
-    """A bucket of a name that AWS is to choose, and the companions that are made from that of the resource `of`."""
+    """Return changes for a bucket that AWS will name, and companions whose bucket comes from the resource `of`."""
     changes = [("bucket.bucket", UNKNOWN), *((f"{name}.bucket", UNKNOWN) for name in companions)]
     return changes, {name: {"bucket": [of]} for name in companions}
 
 
-def test_a_bucket_without_a_name_yet_is_told_by_what_its_companions_are_made_from() -> None:
+def test_the_companions_of_an_unnamed_bucket_are_found_by_their_sources() -> None:
     changes, sources = unnamed(*COMPANIONS)
     assert breaches(world(*changes, sources=sources)) == []
 
 
-def test_companions_of_another_bucket_without_a_name_yet_protect_only_that() -> None:
+def test_the_companions_of_another_unnamed_bucket_protect_only_that() -> None:
     changes, sources = unnamed(*COMPANIONS, of="key")
     assert {breach.rule for breach in breaches(world(*changes, sources=sources))} == {
         "bucket-blocks-public-access",
@@ -72,7 +70,7 @@ def test_companions_of_another_bucket_without_a_name_yet_protect_only_that() -> 
     }
 
 
-def test_a_parameter_group_without_a_name_yet_is_told_by_what_the_database_is_made_from() -> None:
+def test_an_unnamed_parameter_group_is_found_by_the_sources_of_the_database() -> None:
     unknown = [("parameters.name", UNKNOWN), ("database.parameterGroupName", UNKNOWN)]
     weak = ("parameters.parameters", [])
     assert breaches(world(*unknown, sources={"database": {"parameterGroupName": ["parameters"]}})) == []
@@ -82,7 +80,7 @@ def test_a_parameter_group_without_a_name_yet_is_told_by_what_the_database_is_ma
     ] == ["database-requires-tls"]
 
 
-def test_a_breach_is_told_of_the_resource_that_lacks_something() -> None:
+def test_a_breach_names_the_resource_that_lacks_something() -> None:
     [breach] = breaches(world(("versioning", ABSENT)))
     assert (breach.resource, breach.text) == ("bucket", "It has no BucketVersioning.")
     assert urn("bucket").endswith("::bucket")

@@ -1,4 +1,4 @@
-"""A small world that breaks no rule, and what becomes of it when one thing in it is changed."""
+"""A small world of resources that breaks no rule, and changed copies of it."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 
 
 class Absent(Enum):
-    """In the place of a value, or of a resource: it is not there."""
+    """A stand-in for a missing value or resource."""
 
     ABSENT = "absent"
 
@@ -54,7 +54,7 @@ POD = {
     "containers": [CONTAINER],
 }
 
-# By a short name: the type of a resource and its properties.
+# Types and properties of the resources, by a short name.
 WORLD: dict[str, tuple[str, dict[str, Any]]] = {
     "bucket": ("aws:s3/bucket:Bucket", {"bucket": "artifacts", "tags": TAGS}),
     "block": (
@@ -212,12 +212,12 @@ Place = tuple[str | int, ...]
 
 
 def place(text: str) -> Place:
-    """Return the place in the world that a text such as `bucket.tags.Owner` names."""
+    """Return the place in the world for a text such as `bucket.tags.Owner`."""
     return tuple(int(part) if part.isdigit() else part for part in text.split("."))
 
 
 def places(tree: Any = None, above: Place = ()) -> Iterator[Place]:
-    """Yield every place in the world below its resources, of single values and of all that holds them."""
+    """Yield every place in the world below its resources, of single values, dictionaries and lists."""
     tree = {name: inputs for name, (_, inputs) in WORLD.items()} if tree is None else tree
     for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
         if above:
@@ -229,9 +229,9 @@ def places(tree: Any = None, above: Place = ()) -> Iterator[Place]:
 def world(
     *changes: tuple[str | Place, Any], sources: Mapping[str, Mapping[str, list[str]]] | None = None
 ) -> list[Judged]:
-    """Return the world after changes, each of a place in it.
+    """Return the world after changes, each a place and its new value.
 
-    `sources` are, by resource and property, the resources that the property is made from.
+    `sources` gives, by resource and property, the resources that the property comes from.
     """
     properties = {name: copy.deepcopy(inputs) for name, (_, inputs) in WORLD.items()}
     protected = dict.fromkeys(properties, True)

@@ -16,7 +16,7 @@ from workloads.tracking_server import Tracking
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry at once."""
+    """Retry without waiting."""
     monkeypatch.setattr(retry, "LONGEST_WAIT_SECONDS", 0)
 
 

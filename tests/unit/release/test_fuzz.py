@@ -1,4 +1,4 @@
-"""Whatever an argument, a variable or MLflow's answer holds: one line, an exit code that tells, and no secret."""
+"""Any argument, variable or answer of MLflow leads to one line and the right exit code, without a secret."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ from workloads.registry import select_best_run
 from workloads.release import run
 
 QUICK = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-# Each one is a whole release.
+# Each example is a complete release.
 QUICKER = settings(QUICK, max_examples=10)
 OPTIONS = ["--experiment-name", "--metric", "--minimize", "--json", "--model-name", "--work-dir", "--result-file"]
 SECRET = "s3cr3t-of-mlflow"
-# Some that pass, some that don't, and some that only a proxy gives.
+# Successes, failures, and codes that only a proxy returns.
 STATUSES = st.sampled_from([200, 200, 301, 400, 401, 403, 404, 418, 429, 500, 503])
 TRAINING_ASKS = ("/create", "/update", "-batch", "-inputs", "config.json")
 ASKED = sorted(path for path in ANSWERS if not path.endswith(TRAINING_ASKS))
@@ -32,7 +32,7 @@ FILES = f"{ARTIFACTS}/1/models/m-1/artifacts/MLmodel"
 
 @pytest.fixture(scope="module")
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeMlflow]:
-    """A platform whose MLflow may answer anything; the commands run in a folder of their own."""
+    """A platform whose MLflow may answer anything; the commands run in a temporary folder."""
     with pytest.MonkeyPatch.context() as patch, fake_mlflow() as server, fake_vault() as vault, mock_aws():
         patch.chdir(tmp_path_factory.mktemp("here"))
         patch.setattr(retry, "LONGEST_WAIT_SECONDS", 0)

@@ -15,7 +15,7 @@ RECORDINGS = Path(__file__).parent / "recordings"
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: Exit
     out: str
@@ -31,7 +31,7 @@ Review = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def no_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests themselves may run in a workflow of GitHub."""
+    """Hide the workflow of GitHub in which the tests themselves may run."""
     for name in [name for name in os.environ if name.startswith("GITHUB_")]:
         monkeypatch.delenv(name)
 
@@ -41,8 +41,8 @@ def review(capsys: pytest.CaptureFixture[str]) -> Review:
     """Run a command; the name of a recording stands for its file."""
 
     def run(*argv: str | Path) -> Result:
-        known = {each.name for each in RECORDINGS.iterdir()}
-        arguments = [str(RECORDINGS / each) if each in known else str(each) for each in argv]
+        recordings = {file.name for file in RECORDINGS.iterdir()}
+        arguments = [str(RECORDINGS / argument) if argument in recordings else str(argument) for argument in argv]
         try:
             code = command_line.main(arguments)
         except SystemExit as stop:
@@ -64,7 +64,7 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def pull_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Be a workflow that runs for pull request 7, with these labels."""
+    """Set up the workflow of pull request 7, with these labels."""
 
     def become(*labels: str) -> None:
         event = tmp_path / "event.json"

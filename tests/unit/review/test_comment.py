@@ -1,4 +1,4 @@
-"""What a reviewer reads of a preview that the real engine wrote, and how the check ends."""
+"""The comment on previews of the real engine, and the exit code of the check."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def row(comment: str, resource: str) -> str:
 
 @pytest.fixture
 def previewed(tmp_path: Path) -> Callable[[list[dict[str, Any]]], Path]:
-    """Write the engine's document with these steps."""
+    """Write a document of the engine with these steps."""
 
     def write(steps: list[dict[str, Any]]) -> Path:
         file = tmp_path / "preview.json"
@@ -57,7 +57,7 @@ def test_a_preview_that_deletes_a_bucket_exits_non_zero_and_its_comment_says_so_
 
 @FORMS
 @pytest.mark.parametrize("name", ["replaces-protected", "deletes-protected"])
-def test_what_the_engine_refuses_because_it_is_protected_is_still_told_as_lost_data(
+def test_the_loss_of_a_protected_resource_is_reported_although_the_engine_refuses_it(
     review: Review, name: str, form: str
 ) -> None:
     result = review("comment", f"{name}.{form}")
@@ -66,7 +66,7 @@ def test_what_the_engine_refuses_because_it_is_protected_is_still_told_as_lost_d
     assert "remove the `protect` flag" in result.out
 
 
-def test_the_label_allows_the_loss_and_the_first_line_still_tells_it(
+def test_the_label_allows_the_loss_and_the_first_line_still_reports_it(
     review: Review, pull_request: Callable[..., None]
 ) -> None:
     pull_request("enhancement", "allow-data-loss")
@@ -81,7 +81,7 @@ def test_another_label_allows_nothing(review: Review, pull_request: Callable[...
     assert review("comment", "replaces-database.ndjson").code is Exit.DATA_LOSS
 
 
-def test_a_flag_allows_the_loss_where_there_are_no_labels(review: Review) -> None:
+def test_a_flag_allows_the_loss_without_a_label(review: Review) -> None:
     assert review("comment", "deletes-bucket.json", "--allow-data-loss").code is Exit.OK
 
 
@@ -101,7 +101,7 @@ def test_updates_only_pass_and_show_what_changes(review: Review, form: str) -> N
 
 
 @FORMS
-def test_no_changes_are_said_to_be_none(review: Review, form: str) -> None:
+def test_a_preview_without_changes_says_so(review: Review, form: str) -> None:
     result = review("comment", f"no-changes.{form}")
     assert result.code is Exit.OK
     assert result.first_line == "**No changes (stack prod)**"
@@ -121,7 +121,7 @@ def test_lost_data_is_bold_and_comes_first_in_the_table(review: Review) -> None:
     assert not any("**" in line for line in table[3:])
 
 
-def test_values_that_only_the_update_knows_are_said_to_be_unknown(review: Review) -> None:
+def test_an_unknown_value_is_shown_as_known_after_the_update(review: Review) -> None:
     assert "→ `(known after the update)`" in row(review("comment", "replaces-database.json").out, "clients")
 
 
@@ -133,7 +133,7 @@ def test_a_program_that_fails_fails_the_check_with_its_reason(review: Review, fo
     assert "ValueError: database.instanceClass: got db.t9.huge" in result.out
 
 
-def test_a_violated_policy_fails_the_check_and_is_named_beside_the_advice(review: Review) -> None:
+def test_a_violated_policy_fails_the_check_and_is_listed_with_the_advice(review: Review) -> None:
     result = review("comment", "violates-policy.ndjson")
     assert result.code is Exit.FAILED
     assert result.first_line == "**Violates mandatory policies: 1 (stack prod)**"
@@ -148,11 +148,11 @@ def test_the_colours_of_a_message_are_left_out(review: Review, tmp_path: Path) -
     assert "```\nno such key\n```" in review("comment", file, "--stack", "prod").out
 
 
-def test_the_document_which_names_no_policy_still_fails_for_one(review: Review) -> None:
+def test_a_violated_policy_fails_the_check_of_a_document_which_does_not_name_it(review: Review) -> None:
     assert review("comment", "violates-policy.json").code is Exit.FAILED
 
 
-def test_an_event_stream_that_breaks_off_is_a_failed_preview(review: Review, tmp_path: Path) -> None:
+def test_a_truncated_event_stream_is_a_failed_preview(review: Review, tmp_path: Path) -> None:
     events = (RECORDINGS / "updates.ndjson").read_text().splitlines()
     cut = tmp_path / "cut.ndjson"
     cut.write_text("\n".join(events[: len(events) // 2]))
@@ -166,7 +166,7 @@ def test_no_secret_is_in_any_comment(review: Review, form: str) -> None:
     assert "hunter" not in result.out
 
 
-def test_a_kubernetes_secret_is_blinded_even_where_nobody_marked_it(
+def test_a_kubernetes_secret_is_blinded_without_a_mark(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
 ) -> None:
     change = step("kubernetes:core/v1:Secret", "update", inputs={"stringData": {"token": "hunter2"}})
@@ -252,7 +252,7 @@ def test_every_kind_that_holds_data_is_guarded(
 
 @pytest.mark.parametrize("kind", STATE_ONLY)
 @pytest.mark.parametrize("op", ["delete", "replace"])
-def test_what_lives_in_the_state_alone_is_lost_even_where_it_is_retained(
+def test_data_in_the_state_alone_is_lost_even_if_the_resource_is_retained(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path], kind: str, op: str
 ) -> None:
     result = review("comment", previewed([step(kind, op, "admin", retainOnDelete=True)]))
@@ -271,27 +271,29 @@ def test_what_lives_in_the_state_alone_is_lost_even_where_it_is_retained(
     ],
     ids=["no data", "no volumes", "an update", "kept by the provider", "a patch, whose object stays"],
 )
-def test_what_loses_nothing_passes(
+def test_a_change_that_loses_no_data_passes(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path], harmless: dict[str, Any]
 ) -> None:
     assert review("comment", previewed([harmless])).code is Exit.OK
 
 
-def test_whatever_is_protected_is_guarded(review: Review, previewed: Callable[[list[dict[str, Any]]], Path]) -> None:
+def test_a_protected_resource_of_any_type_is_guarded(
+    review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
+) -> None:
     result = review("comment", previewed([step("aws:iam/role:Role", "delete", "mlflow", protect=True)]))
     assert result.code is Exit.DATA_LOSS
     assert result.first_line == "**Deletes the protected Role: mlflow (stack prod)**"
 
 
 @pytest.mark.parametrize("kind", ["aws:s3/bucket:Bucket", "kubernetes:apps/v1:StatefulSet"])
-def test_a_deletion_that_comes_without_the_state_is_guarded_too(
+def test_a_deletion_without_a_state_is_guarded(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path], kind: str
 ) -> None:
     stateless = {"op": "delete", "urn": f"urn:pulumi:prod::aegis::{kind}::artifacts"}
     assert review("comment", previewed([stateless])).code is Exit.DATA_LOSS
 
 
-def test_a_deletion_whose_state_does_not_say_that_a_provider_has_it_is_guarded_too(
+def test_a_deletion_without_custom_in_its_state_is_guarded(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
 ) -> None:
     deletion = step("aws:s3/bucket:Bucket", "delete")
@@ -299,7 +301,7 @@ def test_a_deletion_whose_state_does_not_say_that_a_provider_has_it_is_guarded_t
     assert review("comment", previewed([deletion])).code is Exit.DATA_LOSS
 
 
-def test_no_name_hides_what_is_deleted(review: Review, previewed: Callable[[list[dict[str, Any]]], Path]) -> None:
+def test_no_name_hides_a_deletion(review: Review, previewed: Callable[[list[dict[str, Any]]], Path]) -> None:
     hidden = step("aws:s3/bucket:Bucket", "delete", "it::pulumi:pulumi:Stack::it")
     assert review("comment", previewed([hidden])).code is Exit.DATA_LOSS
 
@@ -319,7 +321,7 @@ def test_many_losses_are_named_up_to_a_limit_and_counted(
     assert "bucket-4; and 3 more with data (stack prod)" in review("comment", previewed(steps)).first_line
 
 
-def test_a_huge_preview_is_clipped_to_what_github_takes_and_the_rest_is_counted(
+def test_a_huge_preview_is_clipped_to_githubs_limit_and_the_rest_is_counted(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
 ) -> None:
     steps = [step("aws:x:X", "create", f"größe-{number}-{'x' * 50}") for number in range(5000)]
@@ -360,7 +362,7 @@ def test_a_flood_of_errors_and_violations_still_fits(review: Review, tmp_path: P
     assert comment.endswith("<!-- aegis review: prod -->\n")
 
 
-def test_text_of_others_can_neither_break_the_table_nor_mention_anybody(
+def test_foreign_text_can_neither_break_the_table_nor_mention_anyone(
     review: Review, previewed: Callable[[list[dict[str, Any]]], Path]
 ) -> None:
     text = "a`|b\n<!-- aegis review: prod --> @everyone **x**"
@@ -371,7 +373,7 @@ def test_text_of_others_can_neither_break_the_table_nor_mention_anybody(
     assert r"| **delete** | **`a'\|b <!-- aegis review: prod --> @everyone **x**`** | `aws:" in result.out
 
 
-def test_one_json_object_holds_the_verdict_for_machines(review: Review) -> None:
+def test_json_output_holds_the_verdict(review: Review) -> None:
     facts = json.loads(review("comment", "replaces-database.ndjson", "--json").out)
     assert facts["verdict"] == "Replaces the database: aegis-prod (stack prod)"
     assert facts["exit"] == Exit.DATA_LOSS
@@ -385,10 +387,10 @@ def test_both_forms_of_a_preview_give_the_same_comment(review: Review, name: str
 
 
 @pytest.mark.parametrize("recording", ["replaces-database.json", "replaces-database.ndjson"])
-def test_a_recording_alone_is_shown_as_its_comment(review: Review, recording: str) -> None:
+def test_a_recording_without_a_command_is_shown_as_its_comment(review: Review, recording: str) -> None:
     assert review(recording) == review("comment", recording)
     assert review(recording).code is Exit.DATA_LOSS
 
 
-def test_what_is_neither_a_command_nor_a_file_is_bad_usage(review: Review) -> None:
+def test_an_argument_that_is_neither_a_command_nor_a_file_is_invalid_usage(review: Review) -> None:
     assert review("absent.json").code is Exit.USAGE

@@ -1,4 +1,4 @@
-"""The commands that run the engine: what they ask of it, and what they make of its answer."""
+"""The commands that run the engine: the arguments they give it, and their use of its output."""
 
 import json
 import subprocess
@@ -19,14 +19,14 @@ Engine = Callable[..., None]
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Callable[[], list[list[str]]]:
-    """The arguments of each command that the engine was given."""
+    """Return the arguments of each run of the engine."""
     log = tmp_path / "asked"
     return lambda: [line.split() for line in log.read_text().splitlines()] if log.exists() else []
 
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Be an engine that writes a recording and ends with a code; `up` ends with a code of its own."""
+    """Put an engine on PATH that writes a recording and exits with `code`, and `up` with `up_code`."""
 
     def become(recording: str, code: int = 0, *, error: str = "", up_code: int = 0) -> None:
         (tmp_path / "bin").mkdir()
@@ -49,7 +49,7 @@ exit {code}
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with one stack."""
+    """Return a project with one stack."""
     folder = tmp_path / "project"
     (folder / "stacks").mkdir(parents=True)
     (folder / "stacks" / "Pulumi.prod.yaml").touch()
@@ -57,7 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_preview_is_recorded_whole_with_the_policies(
+def test_a_preview_is_recorded_completely_and_with_the_policies(
     review: Review, engine: Engine, asked: Callable[[], list[list[str]]], project: Path, tmp_path: Path
 ) -> None:
     engine("updates.ndjson")
@@ -72,7 +72,7 @@ def test_a_preview_is_recorded_whole_with_the_policies(
     assert "--show-secrets" not in arguments
 
 
-def test_the_policies_are_told_what_the_stack_sets_for_them(
+def test_the_policies_get_the_configuration_of_the_stack(
     review: Review, engine: Engine, asked: Callable[[], list[list[str]]], project: Path, tmp_path: Path
 ) -> None:
     engine("updates.ndjson")
@@ -83,7 +83,7 @@ def test_the_policies_are_told_what_the_stack_sets_for_them(
     assert config == str(project / "stacks" / "policy.prod.json")
 
 
-def test_a_preview_that_loses_data_is_recorded_and_left_to_the_next_command(
+def test_a_preview_that_loses_data_is_recorded_for_the_next_command_to_judge(
     review: Review, engine: Engine, project: Path, tmp_path: Path
 ) -> None:
     engine("replaces-database.ndjson")
@@ -92,15 +92,13 @@ def test_a_preview_that_loses_data_is_recorded_and_left_to_the_next_command(
     assert "Replaces the database: aegis-prod" in result.out
 
 
-def test_a_failed_preview_is_recorded_all_the_same(
-    review: Review, engine: Engine, project: Path, tmp_path: Path
-) -> None:
+def test_a_failed_preview_is_recorded(review: Review, engine: Engine, project: Path, tmp_path: Path) -> None:
     engine("program-fails.ndjson", 1)
     assert review("preview", "--stack", "prod", "--out", tmp_path / "preview.json").code is Exit.FAILED
     assert review("comment", tmp_path / "preview.json").code is Exit.FAILED
 
 
-def test_what_the_engine_says_before_its_preview_begins_is_recorded(
+def test_an_error_before_the_preview_begins_is_recorded(
     review: Review, engine: Engine, project: Path, tmp_path: Path
 ) -> None:
     engine("/dev/null", 255, error="error: no credentials for the backend")
@@ -110,7 +108,7 @@ def test_what_the_engine_says_before_its_preview_begins_is_recorded(
     assert "no credentials for the backend" in result.out
 
 
-def test_an_engine_that_fails_after_a_good_preview_is_believed(
+def test_an_engine_that_fails_after_a_good_preview_fails_the_check(
     review: Review, engine: Engine, project: Path, tmp_path: Path
 ) -> None:
     engine("updates.ndjson", 1, error="error: the policy pack ended early")
@@ -118,7 +116,7 @@ def test_an_engine_that_fails_after_a_good_preview_is_believed(
     assert "the policy pack ended early" in review("comment", tmp_path / "preview.json").out
 
 
-def test_without_an_engine_the_command_says_so(
+def test_a_missing_engine_is_reported(
     review: Review, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -127,14 +125,16 @@ def test_without_an_engine_the_command_says_so(
     assert "no `pulumi` on PATH" in result.err
 
 
-def test_a_place_that_cannot_be_written_is_named(review: Review, engine: Engine, project: Path, tmp_path: Path) -> None:
+def test_a_recording_that_cannot_be_written_is_named(
+    review: Review, engine: Engine, project: Path, tmp_path: Path
+) -> None:
     engine("updates.ndjson")
     result = review("preview", "--stack", "prod", "--out", tmp_path / "absent" / "preview.json")
     assert result.code is Exit.USAGE
     assert "absent/preview.json can't be written" in result.err
 
 
-def test_a_deployment_updates_what_its_preview_allows(
+def test_a_deployment_updates_if_its_preview_allows_it(
     review: Review, engine: Engine, asked: Callable[[], list[list[str]]], project: Path
 ) -> None:
     engine("updates.ndjson")
@@ -144,7 +144,7 @@ def test_a_deployment_updates_what_its_preview_allows(
     assert "--policy-pack" in asked()[1]
 
 
-def test_a_deployment_does_what_its_preview_planned_and_leaves_no_plan_behind(
+def test_a_deployment_follows_the_plan_of_its_preview_and_deletes_the_plan(
     review: Review, engine: Engine, asked: Callable[[], list[list[str]]], project: Path
 ) -> None:
     engine("updates.ndjson")
@@ -164,7 +164,7 @@ def test_a_deployment_does_what_its_preview_planned_and_leaves_no_plan_behind(
         ("program-fails.ndjson", Exit.FAILED),
     ],
 )
-def test_a_deployment_that_its_preview_forbids_updates_nothing(
+def test_a_deployment_updates_nothing_if_its_preview_forbids_it(
     review: Review,
     engine: Engine,
     asked: Callable[[], list[list[str]]],
@@ -179,7 +179,7 @@ def test_a_deployment_that_its_preview_forbids_updates_nothing(
 
 
 @pytest.mark.parametrize(("labels", "code"), [(["allow-data-loss"], Exit.OK), (["fix"], Exit.DATA_LOSS)])
-def test_a_deployment_asks_for_the_labels_of_what_was_merged(
+def test_a_deployment_reads_the_labels_of_the_merged_pull_request(
     review: Review,
     engine: Engine,
     project: Path,
@@ -194,7 +194,7 @@ def test_a_deployment_asks_for_the_labels_of_what_was_merged(
     assert review("deploy", "--stack", "prod").code is code
 
 
-def test_an_update_that_fails_fails_the_deployment(review: Review, engine: Engine, project: Path) -> None:
+def test_a_failed_update_fails_the_deployment(review: Review, engine: Engine, project: Path) -> None:
     engine("updates.ndjson", up_code=1)
     result = review("deploy", "--stack", "prod")
     assert result.code is Exit.FAILED
@@ -217,31 +217,37 @@ def test_drift_has_an_exit_code_of_its_own_and_a_report(
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson"])
-def test_an_environment_as_its_stack_says_has_no_drift(review: Review, form: str) -> None:
+def test_an_environment_that_matches_its_stack_has_no_drift(review: Review, form: str) -> None:
     result = review("drift", "--stack", "prod", "--recording", f"no-drift.{form}")
     assert result.code is Exit.OK
     assert result.first_line == "**No drift (stack prod)**"
 
 
-def test_drift_comes_as_json_too(review: Review) -> None:
+def test_drift_can_be_printed_as_json(review: Review) -> None:
     result = review("drift", "--stack", "prod", "--recording", "drift.json", "--json")
     [bucket, database] = sorted(json.loads(result.out)["drifted"], key=lambda each: each["urn"], reverse=True)
     assert bucket["urn"].endswith("Bucket::artifacts")
     assert database["properties"] == ["instanceClass"]
 
 
-def test_an_environment_that_cannot_be_read_is_no_drift(review: Review, engine: Engine, project: Path) -> None:
+def test_an_environment_that_cannot_be_read_fails_instead_of_drifting(
+    review: Review, engine: Engine, project: Path
+) -> None:
     engine("program-fails.ndjson", 1)
     result = review("drift", "--stack", "prod")
     assert result.code is Exit.FAILED
     assert result.first_line == "**The environment could not be read (stack prod)**"
 
 
-def test_the_commands_start_with_nothing_but_python() -> None:
+def test_the_commands_need_only_the_standard_library() -> None:
     code = "import sys, review.__main__; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     argv = [sys.executable, "-S", "-c", code]
     loaded = set(subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
-    assert loaded - set(sys.stdlib_module_names) - {"__main__", "_virtualenv"} == {"review", "secret_forms"}
+    assert loaded - set(sys.stdlib_module_names) - {"__main__", "_virtualenv"} == {
+        "engine_events",
+        "review",
+        "secret_forms",
+    }
 
 
 def test_the_help_does_not_run_the_program() -> None:

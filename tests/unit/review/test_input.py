@@ -1,4 +1,4 @@
-"""What isn't a preview is refused, with what was given; what is one is read, however it comes."""
+"""Input that is not a preview is refused with a reason, and a preview is read in every form."""
 
 import io
 import json
@@ -61,7 +61,7 @@ URN = "urn:pulumi:prod::aegis::aws:s3/bucket:Bucket::artifacts"
         ),
     ],
 )
-def test_what_is_no_preview_is_refused_with_what_it_is(
+def test_input_that_is_not_a_preview_is_refused_with_the_reason(
     review: Review, tmp_path: Path, content: str, reason: str
 ) -> None:
     file = tmp_path / "given.json"
@@ -139,7 +139,7 @@ def test_a_missing_file_is_named(review: Review, tmp_path: Path) -> None:
     assert "absent.json can't be read (No such file or directory)" in result.err
 
 
-def test_a_file_that_is_no_text_is_named(review: Review, tmp_path: Path) -> None:
+def test_a_binary_file_is_refused(review: Review, tmp_path: Path) -> None:
     file = tmp_path / "archive.json"
     file.write_bytes(b"\x1f\x8b\xff")
     result = review("comment", file)
@@ -153,28 +153,28 @@ def test_a_preview_of_another_stack_is_refused(review: Review) -> None:
     assert "must be of the stack dev (--stack), got prod" in result.err
 
 
-def test_a_preview_that_wrote_nothing_is_a_failed_one(review: Review, tmp_path: Path) -> None:
+def test_an_empty_recording_is_a_failed_preview(review: Review, tmp_path: Path) -> None:
     (tmp_path / "empty.json").touch()
     result = review("comment", tmp_path / "empty.json", "--stack", "prod")
     assert result.code is Exit.FAILED
     assert result.first_line == "**The preview failed (stack prod)**"
 
 
-def test_without_any_resource_the_stack_must_be_said(review: Review, tmp_path: Path) -> None:
+def test_an_empty_recording_needs_the_option_stack(review: Review, tmp_path: Path) -> None:
     (tmp_path / "empty.json").touch()
     result = review("comment", tmp_path / "empty.json")
     assert result.code is Exit.USAGE
     assert "names no resource and therefore no stack: give --stack" in result.err
 
 
-def test_a_stack_without_a_file_is_refused_with_those_that_have_one(review: Review, tmp_path: Path) -> None:
+def test_an_unknown_stack_is_refused_with_a_list_of_the_stacks(review: Review, tmp_path: Path) -> None:
     result = review("preview", "--stack", "qa", "--out", tmp_path / "preview.json")
     assert result.code is Exit.USAGE
     assert "invalid choice: 'qa'" in result.err
     assert "'local'" in result.err
 
 
-def test_an_event_that_is_not_githubs_is_refused(
+def test_a_file_that_is_not_an_event_of_github_is_refused(
     review: Review, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "event.json").write_text('{"pull_request": {"number": 7}}')
@@ -185,13 +185,13 @@ def test_an_event_that_is_not_githubs_is_refused(
     assert f"GITHUB_EVENT_PATH must name an event of GitHub, got {event} (KeyError: 'head')" in result.err
 
 
-def test_no_command_prints_the_usage(review: Review) -> None:
+def test_without_a_command_the_usage_is_printed(review: Review) -> None:
     result = review()
     assert result.code is Exit.USAGE
     assert "COMMAND" in result.err
 
 
-def test_a_preview_comes_by_stdin_too(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_is_read_from_stdin(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
     given = io.BytesIO((RECORDINGS / "deletes-bucket.json").read_bytes())
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(given))
     result = review("comment", "-")
@@ -203,7 +203,7 @@ def test_a_preview_comes_by_stdin_too(review: Review, monkeypatch: pytest.Monkey
     ("before", "line_end"), [(b"\xef\xbb\xbf", b"\n"), (b"", b"\r\n")], ids=["a byte order mark", "carriage returns"]
 )
 @pytest.mark.parametrize("form", ["json", "ndjson"])
-def test_a_preview_that_another_shell_wrote_is_read(
+def test_a_byte_order_mark_and_carriage_returns_are_accepted(
     review: Review, tmp_path: Path, form: str, before: bytes, line_end: bytes
 ) -> None:
     file = tmp_path / "written"
@@ -211,7 +211,7 @@ def test_a_preview_that_another_shell_wrote_is_read(
     assert review("comment", file).code is Exit.DATA_LOSS
 
 
-def test_a_value_may_hold_any_character_that_ends_a_line_elsewhere(review: Review, tmp_path: Path) -> None:
+def test_a_value_may_hold_unicode_line_separators(review: Review, tmp_path: Path) -> None:
     file = tmp_path / "lines.ndjson"
     events = (RECORDINGS / "deletes-bucket.ndjson").read_text()
     file.write_text(events.replace("aegis-prod-artifacts", "aegis\N{NEXT LINE}artifacts"))
@@ -221,7 +221,7 @@ def test_a_value_may_hold_any_character_that_ends_a_line_elsewhere(review: Revie
 @pytest.mark.parametrize(
     ("name", "code"), [("updates", Exit.OK), ("program-fails", Exit.FAILED), ("violates-policy", Exit.FAILED)]
 )
-def test_a_preview_of_an_engine_that_gives_no_result_is_judged_by_its_events(
+def test_a_preview_of_an_older_engine_is_judged_by_its_events(
     review: Review, tmp_path: Path, name: str, code: Exit
 ) -> None:
     file = tmp_path / "older.ndjson"

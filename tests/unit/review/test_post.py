@@ -1,4 +1,4 @@
-"""The comment on GitHub: one for each stack, edited and never repeated."""
+"""The comments on GitHub: one for each stack, edited and never repeated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_the_next_preview_edits_it(review: Review, github: FakeGitHub) -> None:
     assert comment["body"].startswith("**No changes (stack prod)**")
 
 
-def test_it_is_found_behind_many_pages_of_others(review: Review, github: FakeGitHub) -> None:
+def test_the_comment_is_found_after_many_pages_of_others(review: Review, github: FakeGitHub) -> None:
     for number in range(250):
         github.comment(f"looks good {number}", author="reviewer")
     review(*POST)
@@ -44,25 +44,25 @@ def test_it_is_found_behind_many_pages_of_others(review: Review, github: FakeGit
     assert len(github.comments) == 251
 
 
-def test_each_stack_has_a_comment_of_its_own(review: Review, github: FakeGitHub) -> None:
+def test_each_stack_has_its_own_comment(review: Review, github: FakeGitHub) -> None:
     github.comment("**Creates 2 (stack dev)**\n\n<!-- aegis review: dev -->\n")
     review(*POST)
     assert [comment["body"][:10] for comment in github.comments] == ["**Creates ", "**Updates "]
 
 
-def test_a_comment_of_somebody_else_is_left_alone_whatever_it_says(review: Review, github: FakeGitHub) -> None:
+def test_another_authors_comment_is_never_edited(review: Review, github: FakeGitHub) -> None:
     github.comment(f"I quote: {PROD}", author="mallory")
     review(*POST)
     assert github.comments[0]["body"] == f"I quote: {PROD}"
     assert github.comments[1]["user"]["login"] == BOT
 
 
-def test_a_comment_of_an_account_that_is_gone_is_passed_by(review: Review, github: FakeGitHub) -> None:
+def test_the_comment_of_a_deleted_user_is_skipped(review: Review, github: FakeGitHub) -> None:
     github.comment("looks good", author="gone")["user"] = None
     assert review(*POST).code is Exit.OK
 
 
-def test_with_the_token_of_a_person_it_is_that_persons_comment(review: Review, github: FakeGitHub) -> None:
+def test_with_a_persons_token_that_persons_comment_is_edited(review: Review, github: FakeGitHub) -> None:
     github.comment(f"the bot's\n\n{PROD}")
     github.login = "alice"
     review(*POST)
@@ -76,7 +76,7 @@ def test_lost_data_is_posted_and_then_fails_the_check(review: Review, github: Fa
     assert github.comments[0]["body"].startswith("**Replaces the database: aegis-prod (stack prod)**")
 
 
-def test_the_label_of_the_pull_request_lets_it_pass(
+def test_the_label_of_the_pull_request_allows_the_loss(
     review: Review, github: FakeGitHub, pull_request: Callable[..., None]
 ) -> None:
     pull_request("allow-data-loss")
@@ -93,7 +93,7 @@ def test_the_label_of_the_pull_request_lets_it_pass(
     ],
     ids=["a gateway", "too many requests", "a secondary limit", "the primary limit"],
 )
-def test_a_failure_that_passes_is_tried_again(review: Review, github: FakeGitHub, failure: Failure) -> None:
+def test_a_transient_failure_is_retried(review: Review, github: FakeGitHub, failure: Failure) -> None:
     github.failing_writes = [failure]
     assert review(*POST).code is Exit.OK
     assert len(github.comments) == 1
@@ -105,7 +105,7 @@ def test_a_comment_whose_answer_was_lost_is_not_written_twice(review: Review, gi
     assert len(github.comments) == 1
 
 
-def test_a_failure_that_stays_is_given_up_on(review: Review, github: FakeGitHub) -> None:
+def test_a_lasting_failure_is_reported_after_five_attempts(review: Review, github: FakeGitHub) -> None:
     github.failing = [Failure(status=503) for _ in range(100)]
     result = review(*POST)
     assert result.code is Exit.GITHUB
@@ -114,7 +114,7 @@ def test_a_failure_that_stays_is_given_up_on(review: Review, github: FakeGitHub)
     assert len(github.requests) == 5
 
 
-def test_the_wait_that_github_asks_for_has_a_limit(
+def test_the_wait_that_github_asks_for_is_limited(
     review: Review, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -124,7 +124,7 @@ def test_the_wait_that_github_asks_for_has_a_limit(
     assert waits == [60, 2]
 
 
-def test_a_refusal_is_told_with_githubs_words_and_not_the_token(
+def test_a_refusal_shows_githubs_message_and_never_the_token(
     review: Review, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_revoked")
@@ -135,23 +135,21 @@ def test_a_refusal_is_told_with_githubs_words_and_not_the_token(
     assert len(github.requests) == 1
 
 
-def test_an_api_that_is_not_there_is_told(review: Review, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_api_is_reported(review: Review, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
     result = review(*POST)
     assert result.code is Exit.GITHUB
     assert "Connection refused" in result.err
 
 
-def test_without_a_token_it_says_what_must_be_set(
-    review: Review, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_token_is_reported(review: Review, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_TOKEN")
     result = review(*POST)
     assert result.code is Exit.USAGE
     assert "GITHUB_TOKEN must be set" in result.err
 
 
-def test_outside_a_pull_request_there_is_nowhere_to_post(
+def test_an_event_without_a_pull_request_is_refused(
     review: Review, github: FakeGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "push.json").write_text('{"ref": "refs/heads/main"}')
@@ -161,7 +159,7 @@ def test_outside_a_pull_request_there_is_nowhere_to_post(
     assert "the event of a pull request" in result.err
 
 
-def test_the_summary_of_the_job_holds_the_comment_too(
+def test_the_comment_is_added_to_the_summary_of_the_job(
     review: Review, github: FakeGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))

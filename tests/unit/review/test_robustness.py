@@ -1,4 +1,4 @@
-"""Whatever a command is given, it ends with one of its exit codes, in words, and shows no secret."""
+"""Every command ends with a documented exit code and a message for any input, and shows no secret."""
 
 import json
 import os
@@ -35,7 +35,7 @@ NAMES = sorted(file.name for file in RECORDINGS.iterdir())
 
 
 def documents(name: str) -> list[Any]:
-    """Return the values that a recording is written in, with a secret in the place of each marked one."""
+    """Return the JSON values of a recording."""
     text = (RECORDINGS / name).read_text()
     return [json.loads(text)] if name.endswith(".json") else [json.loads(line) for line in text.splitlines() if line]
 
@@ -64,7 +64,7 @@ def damaged(name: str, where: tuple[Any, ...], by: Any) -> str:
 
 
 def check(review: Review, *argv: str | Path) -> None:
-    """Run a command, which must end as documented; the fixture refuses any other code, and pytest any traceback."""
+    """Run a command and check that it ends as documented. The fixture refuses an undocumented exit code."""
     result = review(*argv)
     assert result.code is not Exit.UNEXPECTED
     assert "Traceback" not in result.err
@@ -93,7 +93,7 @@ def test_any_arguments_end_as_documented(
 @pytest.mark.parametrize(
     "command", ["comment --stack prod", "comment", "comment --json", "drift --stack prod --recording"]
 )
-def test_a_recording_that_is_damaged_ends_as_documented(
+def test_a_damaged_recording_ends_as_documented(
     review: Review, tmp_path: Path, data: st.DataObject, command: str
 ) -> None:
     name = data.draw(st.sampled_from(NAMES))
@@ -105,9 +105,7 @@ def test_a_recording_that_is_damaged_ends_as_documented(
 
 @MANY
 @given(data=st.data())
-def test_a_recording_whose_text_is_cut_or_torn_ends_as_documented(
-    review: Review, tmp_path: Path, data: st.DataObject
-) -> None:
+def test_a_recording_with_corrupt_text_ends_as_documented(review: Review, tmp_path: Path, data: st.DataObject) -> None:
     content = (RECORDINGS / data.draw(st.sampled_from(NAMES))).read_bytes()
     at = data.draw(st.integers(0, len(content)))
     end = data.draw(st.integers(at, min(at + 40, len(content))))
@@ -116,7 +114,7 @@ def test_a_recording_whose_text_is_cut_or_torn_ends_as_documented(
     check(review, "comment", file, "--stack", "prod")
 
 
-def test_half_of_a_character_is_shown_as_what_it_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unpaired_surrogate_is_accepted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "half.ndjson"
     event = '{"sequence": 1, "diagnosticEvent": {"severity": "error", "message": "\\ud800"}}'
     file.write_text(event)
@@ -187,13 +185,11 @@ def test_any_answer_of_github_ends_as_documented(
 ) -> None:
     left = iter([*answers, *[{"message": TOKEN}] * 20])
     (tmp_path / "event.json").write_text(json.dumps(EVENT))
-    known = {"GITHUB_TOKEN": TOKEN, "GITHUB_REPOSITORY": "acme/aegis", "GITHUB_API_URL": broken_github.url}
-    known |= {"GITHUB_EVENT_PATH": str(tmp_path / "event.json"), "GITHUB_SHA": "c0ffee"}
+    variables = {"GITHUB_TOKEN": TOKEN, "GITHUB_REPOSITORY": "acme/aegis", "GITHUB_API_URL": broken_github.url}
+    variables |= {"GITHUB_EVENT_PATH": str(tmp_path / "event.json"), "GITHUB_SHA": "c0ffee"}
     with monkeypatch.context() as patch:
         patch.setattr(broken_github, "answer", lambda *_: (status, next(left)))
-        for name, value in (
-            known | {"GITHUB_EVENT_PATH": str(tmp_path / "event.json"), "GITHUB_SHA": "c0ffee"}
-        ).items():
+        for name, value in variables.items():
             patch.setenv(name, value)
         if command == "deploy":
             patch.setattr(commands.engine, "preview", _recorded)
@@ -206,7 +202,7 @@ def _recorded(_project: Path, _stack: str, recording: Path, _plan: Path) -> None
     recording.write_bytes((RECORDINGS / "replaces-database.ndjson").read_bytes())
 
 
-def test_a_token_with_a_newline_at_its_end_is_used_without_it(
+def test_a_trailing_newline_is_removed_from_the_token(
     review: Review, github: FakeGitHub, pull_request: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pull_request()
@@ -214,7 +210,7 @@ def test_a_token_with_a_newline_at_its_end_is_used_without_it(
     assert review("post", "updates.json", "--stack", "prod").code is Exit.OK
 
 
-def test_a_token_that_is_none_is_named_and_not_shown(
+def test_a_malformed_token_is_refused_and_not_shown(
     review: Review, github: FakeGitHub, pull_request: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pull_request()

@@ -1,4 +1,4 @@
-"""No comment shows a secret, also where nobody marked it as one; what types hold them is asked of the SDKs."""
+"""Comments hide secrets, even unmarked ones. The tests find the types with secrets in the SDKs."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Changed = Callable[..., str]
 
 @pytest.fixture
 def changed(review: Review, tmp_path: Path) -> Changed:
-    """Return the comment on an update of properties, each with an old value, of which no side is marked."""
+    """Return the comment on an update of properties without marked secrets."""
 
     def write(type_: str, inputs: dict[str, Any], *paths: str) -> str:
         both = [json.loads(json.dumps(inputs).replace("hunter2", text)) for text in ("hunter2", "hunter3")]
@@ -38,10 +38,8 @@ def changed(review: Review, tmp_path: Path) -> Changed:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_what_an_sdk_marks_as_secret_is_blinded_where_a_recording_does_not_mark_it(
-    changed: Changed, package: str
-) -> None:
-    places = {type_: known.secrets for type_, known in types_of(package).items() if known.secrets}
+def test_a_property_that_an_sdk_marks_as_secret_is_blinded_without_a_mark(changed: Changed, package: str) -> None:
+    places = {type_: schema.secrets for type_, schema in types_of(package).items() if schema.secrets}
     shown = [
         f"{type_}: {path}"
         for type_, paths in places.items()
@@ -79,7 +77,7 @@ def test_what_an_sdk_marks_as_secret_is_blinded_where_a_recording_does_not_mark_
         ("acme:x:X", {"client_secret": ["hunter2"]}, "client_secret[0]"),
     ],
 )
-def test_what_is_a_secret_by_its_type_its_name_or_its_form_is_blinded(
+def test_a_secret_is_recognised_by_its_type_its_name_or_its_form(
     changed: Changed, type_: str, inputs: dict[str, Any], path: str
 ) -> None:
     comment = changed(type_, inputs, path)
@@ -100,7 +98,7 @@ def test_what_is_a_secret_by_its_type_its_name_or_its_form_is_blinded(
         ("random:index/randomPassword:RandomPassword", {"overrideSpecial": "hunter2"}, "overrideSpecial"),
     ],
 )
-def test_what_is_no_secret_is_shown(changed: Changed, type_: str, inputs: dict[str, Any], path: str) -> None:
+def test_an_ordinary_value_is_shown(changed: Changed, type_: str, inputs: dict[str, Any], path: str) -> None:
     assert "hunter3" in changed(type_, inputs, path)
 
 

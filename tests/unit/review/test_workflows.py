@@ -1,4 +1,4 @@
-"""What the workflows may do: run this project's commands, with pinned actions and no more rights than they need."""
+"""Limits on the workflows: they run only this project's commands, with pinned actions and the fewest rights."""
 
 import ast
 import importlib.metadata
@@ -20,14 +20,14 @@ WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
 ENGINE = GITHUB / "actions" / "engine"
 REVIEW = "python -m review "
-# Of ci.yml, which prepares a bare Debian and runs the README's test command.
+# The commands of ci.yml, which prepares a bare Debian and runs the README's test command.
 CI_COMMANDS = {"apt-get update -q && apt-get install -y -q --no-install-recommends ca-certificates git make", ".ci/run"}
 each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
 each_file = pytest.mark.parametrize("file", [*WORKFLOWS, *ACTIONS], ids=lambda file: f"{file.parent.name}-{file.stem}")
 
 
 def parsed(file: Path) -> dict[str, Any]:
-    # YAML 1.1 takes the key `on` for true.
+    # YAML 1.1 reads the key `on` as true.
     return {"on" if key is True else key: value for key, value in yaml.safe_load(file.read_text()).items()}
 
 
@@ -36,7 +36,7 @@ def jobs(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def steps(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield each step, and each job that another workflow runs."""
+    """Yield each step, and each job, which may call another workflow."""
     content = parsed(file)
     yield from content.get("runs", {}).get("steps", [])
     for job in content.get("jobs", {}).values():
@@ -45,13 +45,13 @@ def steps(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def stacks(job: dict[str, Any]) -> list[str]:
-    """Return the stacks that a job is about."""
+    """Return the stacks of a job."""
     called = [job["with"]["stack"]] if "stack" in job.get("with", {}) else []
     return job.get("strategy", {}).get("matrix", {}).get("stack", called)
 
 
 @each_file
-def test_every_action_is_pinned_by_a_commit_whose_version_is_said(file: Path) -> None:
+def test_every_action_is_pinned_by_commit_with_its_version(file: Path) -> None:
     lines = [line for line in file.read_text().splitlines() if "uses:" in line]
     for line in lines:
         outside = r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
@@ -59,7 +59,7 @@ def test_every_action_is_pinned_by_a_commit_whose_version_is_said(file: Path) ->
 
 
 @each_file
-def test_what_a_workflow_uses_of_this_repository_exists(file: Path) -> None:
+def test_the_repositorys_files_that_a_workflow_uses_exist(file: Path) -> None:
     own = [step["uses"] for step in steps(file) if step.get("uses", "").startswith("./")]
     for path in own:
         assert (ROOT / path).is_file() or (ROOT / path / "action.yml").is_file(), path
@@ -84,7 +84,7 @@ def test_only_the_job_that_comments_may_write(file: Path) -> None:
     for job in jobs(file).values():
         rights = {right: value for right, value in job.get("permissions", {}).items() if value == "write"}
         posts = any(step.get("run", "").startswith(f"{REVIEW}post ") for step in job.get("steps", []))
-        # A token that proves to AWS and Vault which workflow this is; it changes nothing on GitHub.
+        # `id-token` identifies the workflow to AWS and Vault. It changes nothing on GitHub.
         assert rights.keys() - {"id-token"} == ({"pull-requests"} if posts else set())
 
 
@@ -102,13 +102,13 @@ def test_the_code_of_a_fork_never_runs_with_rights(file: Path) -> None:
 
 
 @each_workflow
-def test_every_job_ends_in_time(file: Path) -> None:
+def test_every_job_has_a_time_limit(file: Path) -> None:
     for name, job in jobs(file).items():
         assert "uses" in job or 0 < job["timeout-minutes"] <= 120, name
 
 
 @each_workflow
-def test_workflows_run_nothing_but_the_commands_of_the_project(file: Path) -> None:
+def test_workflows_run_only_the_commands_of_the_project(file: Path) -> None:
     for job in jobs(file).values():
         for step in job.get("steps", []):
             command = step.get("run")
@@ -116,7 +116,7 @@ def test_workflows_run_nothing_but_the_commands_of_the_project(file: Path) -> No
 
 
 @each_workflow
-def test_the_commands_take_the_arguments_that_workflows_give(file: Path) -> None:
+def test_the_commands_accept_the_arguments_of_the_workflows(file: Path) -> None:
     for job in jobs(file).values():
         commands = [step["run"] for step in job.get("steps", []) if step.get("run", "").startswith(REVIEW)]
         for command in commands:
@@ -125,8 +125,8 @@ def test_the_commands_take_the_arguments_that_workflows_give(file: Path) -> None
 
 
 @each_file
-def test_nothing_of_github_is_put_into_a_command(file: Path) -> None:
-    """An expression in a script is executed as a part of it, and shows what it holds to every process."""
+def test_no_command_contains_an_expression(file: Path) -> None:
+    """An expression in a script runs as part of it, and its value is visible to every process."""
     for step in steps(file):
         assert "${{" not in step.get("run", "")
 
@@ -143,31 +143,31 @@ def test_no_checkout_leaves_its_token_behind(file: Path) -> None:
             assert step["with"]["persist-credentials"] is False
 
 
-def test_a_preview_runs_for_branches_of_this_repository_only() -> None:
+def test_a_preview_runs_only_for_branches_of_this_repository() -> None:
     job = jobs(GITHUB / "workflows" / "preview.yml")["preview"]
     assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
 
 
-def test_the_code_of_a_pull_request_has_an_environment_of_its_own_that_reviewers_can_guard() -> None:
+def test_the_code_of_a_pull_request_has_its_own_environment_that_reviewers_can_guard() -> None:
     previewing = jobs(GITHUB / "workflows" / "preview.yml")["preview"]["environment"]
     assert previewing == "${{ matrix.stack }}-preview"
     others = [job["environment"] for file in WORKFLOWS for job in jobs(file).values() if "environment" in job]
     assert others.count(previewing) == 1
 
 
-def test_every_job_that_gets_an_identity_names_the_environment_that_it_proves() -> None:
+def test_every_job_with_an_identity_names_its_environment() -> None:
     for file in WORKFLOWS:
         for job in jobs(file).values():
             if job.get("permissions", {}).get("id-token") and "steps" in job:
                 assert "environment" in job
 
 
-def test_the_comment_is_judged_by_the_code_that_is_merged_already() -> None:
+def test_merged_code_judges_the_preview() -> None:
     job = jobs(GITHUB / "workflows" / "preview.yml")["comment"]
     assert job["steps"][0]["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
 
 
-def test_what_the_code_of_a_pull_request_wrote_never_lies_over_the_code_that_judges_it() -> None:
+def test_no_file_of_a_pull_requests_code_replaces_the_code_that_judges_it() -> None:
     job = jobs(GITHUB / "workflows" / "preview.yml")["comment"]
     [download] = [step for step in job["steps"] if step.get("uses", "").startswith("actions/download-artifact@")]
     folder = download["with"]["path"]
@@ -175,29 +175,29 @@ def test_what_the_code_of_a_pull_request_wrote_never_lies_over_the_code_that_jud
     assert job["steps"][-1]["run"].startswith(f"{REVIEW}post {folder}/")
 
 
-def test_an_environment_is_updated_only_after_the_one_before_it() -> None:
+def test_environments_are_updated_one_after_another() -> None:
     deploy = jobs(GITHUB / "workflows" / "deploy.yml")
     assert [stacks(job) for job in deploy.values()] == [["dev"], ["staging"], ["prod"]]
     assert [job.get("needs") for job in deploy.values()] == [None, "dev", "staging"]
 
 
 @pytest.mark.parametrize("name", ["preview", "drift"])
-def test_every_environment_is_previewed_and_watched(name: str) -> None:
+def test_every_environment_is_previewed_and_checked_for_drift(name: str) -> None:
     for job in jobs(GITHUB / "workflows" / f"{name}.yml").values():
         assert stacks(job) == ["dev", "staging", "prod"]
 
 
-def test_the_workflows_run_the_engine_of_the_repositorys_sdk() -> None:
+def test_the_workflows_run_the_engine_of_the_sdks_version() -> None:
     [version] = re.findall(r"^pulumi==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     [engine] = [step for step in steps(ENGINE / "action.yml") if step.get("uses", "").startswith("pulumi/actions@")]
     assert engine["with"]["pulumi-version"] == version
 
 
-def test_the_workflows_install_all_that_the_program_imports() -> None:
+def test_the_workflows_install_every_package_that_the_program_imports() -> None:
     lines = (ENGINE / "requirements.txt").read_text().splitlines()
     installed = {line for line in lines if not line.startswith(("#", "-c"))}
     distributions = importlib.metadata.packages_distributions()
-    own = {"infra", "policy", "review", "contracts", "secret_forms"}
+    own = {"infra", "policy", "review", "contracts", "engine_events", "secret_forms"}
     outside = set().union(*map(imported, (ROOT / "infra", ROOT / "policy", ROOT / "review")))
     outside -= sys.stdlib_module_names | own
     missing = {name for name in outside if not {each.replace("_", "-") for each in distributions[name]} & installed}
@@ -205,7 +205,7 @@ def test_the_workflows_install_all_that_the_program_imports() -> None:
 
 
 def imported(folder: Path) -> set[str]:
-    """Return the packages that the modules of a folder import."""
+    """Return the top-level packages that the modules of a folder import."""
     found: set[str] = set()
     for file in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

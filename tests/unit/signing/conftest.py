@@ -43,7 +43,7 @@ def signed(model_dir: Path, out: Path, signer: LocalSigner) -> Layout:
 
 @pytest.fixture
 def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeVault]:
-    """A fake Vault that the environment points to; retries don't wait."""
+    """A fake Vault in the environment variables; retries don't wait."""
     monkeypatch.setattr(retry, "LONGEST_WAIT_SECONDS", 0)
     with fake_vault() as server:
         monkeypatch.setenv("VAULT_ADDR", server.address)

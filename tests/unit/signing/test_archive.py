@@ -26,7 +26,7 @@ _CONTENTS = st.one_of(
     ),
     st.builds(os.urandom, st.sampled_from([65535, 65536, 70_000, 200_000])),
 )
-# The first letter keeps files and folders apart.
+# The first letter distinguishes files from folders.
 _TREES = st.dictionaries(
     st.tuples(st.lists(_NAMES.map("d".__add__), max_size=2), _NAMES.map("f".__add__)).map(
         lambda p: "/".join([*p[0], p[1]])
@@ -134,7 +134,7 @@ def make_socket(path: Path) -> None:
         (make_socket, "a socket"),
     ],
 )
-def test_what_is_no_regular_file_is_refused_with_its_kind(tmp_path: Path, make, kind: str) -> None:  # noqa: ANN001
+def test_a_special_file_is_refused_with_its_kind(tmp_path: Path, make, kind: str) -> None:  # noqa: ANN001
     write(tmp_path / "m", {"sub/weights.bin": b"x"})
     make(tmp_path / "m" / "sub" / "odd")
     with pytest.raises(WorkloadError, match=f"sub/odd is {kind}"):

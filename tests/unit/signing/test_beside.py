@@ -1,4 +1,4 @@
-"""What lies in a folder already is kept: other keys, other signatures, and what another process is writing."""
+"""Signing keeps the files of others in the folder: other keys, other signatures, and another process's archive."""
 
 import multiprocessing
 import os
@@ -13,7 +13,7 @@ from contracts import Exit
 from tests.support.local_signer import LocalSigner
 from workloads.cli import WorkloadError
 from workloads.signing import packing
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
 from workloads.signing.lock import only_writer
 from workloads.signing.staging import StagedArchive
@@ -60,7 +60,7 @@ def test_a_signature_of_something_else_is_kept(
 ) -> None:
     signed.model_signature.write_bytes(content)
     before = contents(signed.archive.parent)
-    with pytest.raises(WorkloadError, match=r"model\.sig is not the signature of what .*manifest\.json lists"):
+    with pytest.raises(WorkloadError, match=r"model\.sig is not the signature of the files in .*manifest\.json"):
         act(model_dir, signed, signer)
     assert contents(signed.archive.parent) == before
 
@@ -107,7 +107,7 @@ def test_a_second_writer_is_told_who_writes(model_dir: Path, out: Path, signer: 
         packing.package(model_dir, out.with_name("another.tar.gz"), {})
     assert loser.returncode == Exit.USAGE
     assert loser.stderr.splitlines() == [
-        f"error: {out} is being written by process {os.getpid()}: wait for it, or write somewhere else."
+        f"error: {out} is being written by process {os.getpid()}: wait for it, or write to another path."
     ]
     assert not out.exists()
     packing.package_and_sign(model_dir, out, {}, signer)
@@ -121,7 +121,7 @@ def test_a_folder_under_another_name_is_the_same_folder(model_dir: Path, out: Pa
 
 
 def killed_at(step: int, action: Callable[[], object]) -> bool:
-    """Run `action` in a process that dies, as of SIGKILL, before its step-th change of a name; False if it ended."""
+    """Run `action` in a process that dies, as by SIGKILL, before its step-th rename; return False if it ended."""
     process = multiprocessing.get_context("fork").Process(target=_die_at, args=(step, action))
     process.start()
     process.join()
@@ -178,7 +178,7 @@ def test_whenever_a_command_is_killed_signing_goes_on(
 def test_packaging_again_after_a_kill_between_archive_and_manifest_loses_nothing(
     model_dir: Path, signed: Layout, signer: LocalSigner
 ) -> None:
-    """The manifest of the archive that came waits under its own name; a failing packaging must not drop it."""
+    """A manifest waits under a separate name for an archive that is placed; a failing packaging must not drop it."""
     signed.manifest.rename(signed.next_manifest)
 
     def fail(done: int, total: int) -> None:

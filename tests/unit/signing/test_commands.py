@@ -9,6 +9,7 @@ import pytest
 from contracts import Exit
 from tests.support.fake_vault import FakeVault
 from workloads import cli
+from workloads.signing import __main__ as signing
 from workloads.signing import package, package_and_sign, sign, verify
 
 
@@ -131,3 +132,33 @@ def test_an_mlmodel_with_a_date_that_does_not_exist_keeps_its_run(model_dir: Pat
     (model_dir / "MLmodel").write_text("metadata: {released: 2024-02-30}\nrun_id: 0123\n")
     assert exit_of(package.main, model_dir, out) == Exit.OK
     assert json.loads(Path(f"{out}.manifest.json").read_bytes())["source"] == {"run_id": "0123"}
+
+
+def test_each_command_does_the_same_in_the_one_command_line(
+    vault: FakeVault, model_dir: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = out.with_name("cosign-v1.pub")
+    steps = (
+        ("package-and-sign", package_and_sign, (model_dir, out, "--json")),
+        ("package", package, (model_dir, out, "--json")),
+        ("sign", sign, (out, "--json")),
+        ("verify", verify, (out, "--key", key, "--model", "net", "--run", "0123abc")),
+        ("verify", verify, (out, "--key", key, "--model", "other")),
+    )
+    for name, module, argv in steps:
+        ends = [exit_of(signing.main, name, *argv), exit_of(module.main, *argv)]
+        said = capsys.readouterr()
+        assert ends[0] == ends[1]
+        for text in (said.out, said.err):
+            lines = text.splitlines()
+            assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
+
+
+def test_an_unknown_command_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(signing.main, "export") == Exit.USAGE
+    assert "choose from" in capsys.readouterr().err
+    assert exit_of(signing.main) == Exit.USAGE
+    with pytest.raises(SystemExit):
+        signing.main(["--help"])
+    shown = capsys.readouterr().out
+    assert [name for name in ("package", "sign", "package-and-sign", "verify") if f"\n    {name}" not in shown] == []

@@ -1,4 +1,4 @@
-"""Whatever an argument, a variable, a file or Vault's answer holds: one line, an exit code, and never the token."""
+"""Any argument, variable, file or answer of Vault leads to one line and an exit code, never to the token."""
 
 import json
 import tempfile
@@ -15,11 +15,12 @@ from tests.support import fuzz
 from tests.support.fake_vault import TOKEN, FakeVault, fake_vault
 from tests.support.local_signer import LocalSigner
 from workloads import retry
+from workloads.signing import __main__ as signing
 from workloads.signing import package, package_and_sign, packing, sign, verify
 from workloads.signing.layout import Layout
 
 QUICK = settings(max_examples=30, deadline=None)
-COMMANDS = [package.main, sign.main, package_and_sign.main, verify.main]
+COMMANDS = [signing.main, package.main, sign.main, package_and_sign.main, verify.main]
 BESIDE = ("archive", "manifest", "manifest_signature", "signature", "bundle", "model_signature")
 
 
@@ -35,7 +36,7 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeVault]:
 
 @contextmanager
 def folder() -> Iterator[tuple[Path, Path]]:
-    """A folder of its own with a small model, and where its archive goes."""
+    """A temporary folder with a small model, and the path of its archive."""
     with tempfile.TemporaryDirectory() as name:
         model = Path(name, "net")
         model.mkdir()
@@ -45,7 +46,7 @@ def folder() -> Iterator[tuple[Path, Path]]:
 
 
 def signed_set(signer: LocalSigner) -> dict[str, bytes]:
-    """Return the files of a signed archive by what they are, and the public key as `key`."""
+    """Return the files of a signed archive by their names in the layout, and the public key as `key`."""
     with folder() as (model, out):
         packing.package_and_sign(model, out, {"run_id": "r", "metrics": {"loss": 0.5}}, signer)
         layout = Layout(out)
@@ -98,7 +99,7 @@ def test_no_value_of_an_argument_gives_a_traceback(
 def test_no_variable_gives_a_traceback(
     vault: FakeVault, environment: dict[str, str], log_level: str, commit: str
 ) -> None:
-    # An address by accident would be asked for.
+    # A valid address would be contacted.
     address = environment.pop(Env.VAULT_ADDR, None)
     variables = environment | {"AEGIS_LOG_LEVEL": log_level, Env.GIT_COMMIT: commit}
     if address is not None:

@@ -15,9 +15,9 @@ from contracts import Exit
 from tests.support.local_signer import LocalSigner
 from workloads.cli import WorkloadError
 from workloads.signing import bundle, packing, staging
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
+from workloads.signing.keys import KeyRing
 from workloads.signing.layout import Layout
-from workloads.signing.signer import KeyRing
 from workloads.signing.verification import verify
 
 BESIDE = {
@@ -32,7 +32,7 @@ BESIDE = {
 
 
 class DeadSigner(LocalSigner):
-    """Answers to the first question, with the keys of `living` if there is one, and then no more."""
+    """A signer that answers only the first request, with the keys of `living` if given."""
 
     def __init__(self, living: LocalSigner | None = None) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ def test_a_signer_that_dies_leaves_the_old_archive_and_its_signatures(
 def test_at_no_moment_a_signature_lies_beside_an_archive_that_it_does_not_sign(
     model_dir: Path, signed: Layout, signer: LocalSigner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Breaks the publishing off before each of its steps and looks at what a reader would find."""
+    """Interrupt the publishing before each of its steps, and check what a reader would find."""
     (model_dir / "config.json").write_text('{"other": 1}')
     old = files(signed.archive.parent)
     steps = 0
@@ -154,7 +154,7 @@ def test_at_no_moment_a_signature_lies_beside_an_archive_that_it_does_not_sign(
 def _breaks_off_at(
     step: int, model_dir: Path, layout: Layout, signer: LocalSigner, monkeypatch: pytest.MonkeyPatch
 ) -> bool:
-    """Package with a failure at the step-th change of a name; False if there were fewer."""
+    """Package with a failure at the step-th rename; return False if there are fewer."""
     left = [step]
     with monkeypatch.context() as patch:
         for name in ("replace", "unlink"):
@@ -177,7 +177,7 @@ def _breaks_off_at(
 
 
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(model_dir: Path, out: Path) -> None:
-    """A limit on the size of files refuses the write as a full disk does."""
+    """A limit on file sizes fails the write as a full disk does."""
     result = subprocess.run(
         [sys.executable, "-m", "workloads.signing.package", str(model_dir), str(out)],
         capture_output=True,

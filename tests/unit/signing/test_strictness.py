@@ -1,4 +1,4 @@
-"""What `model_signing verify` refuses of a signature file is refused here, and what is signed here it accepts."""
+"""Verification refuses every signature file that `model_signing verify` refuses; that accepts what signing writes."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support import fuzz
 from tests.support.local_signer import LocalSigner
 from workloads.signing import packing
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
 from workloads.signing.verification import verify
 
@@ -54,7 +54,7 @@ def accepted_by_the_package(layout: Layout, directory: Path, signer: LocalSigner
     try:
         config = model_signing.verifying.Config().use_elliptic_key_verifier(public_key=key)
         config.verify(directory, layout.model_signature)
-    except Exception:  # noqa: BLE001 - whatever the package raises is a refusal
+    except Exception:  # noqa: BLE001 - any error of the package is a refusal
         return False
     return True
 

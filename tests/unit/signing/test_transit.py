@@ -46,7 +46,7 @@ def test_all_versions_of_the_public_key_are_read(vault: FakeVault) -> None:
 
 @pytest.fixture
 def pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A pod's token for Vault, and the role that it may log in to."""
+    """A pod's token for Vault, and the role that it may use."""
     token = tmp_path / "token"
     token.write_text("the.pod.token")
     monkeypatch.delenv("VAULT_TOKEN")
@@ -88,7 +88,7 @@ def test_what_the_caller_names_comes_before_the_environment(vault: FakeVault, mo
 
 @pytest.mark.parametrize("name", [name for name in vars(Env) if "VAULT" in name])
 def test_every_variable_about_vault_is_read(name: str) -> None:
-    # hvac reads the authorities itself.
+    # hvac reads the CA certificates itself.
     sources = [path.read_text() for path in Path(transit.__file__).parent.glob("*.py")]
     assert any(f"Env.{name}" in source for source in sources)
 
@@ -136,7 +136,7 @@ def test_login_and_signing_name_the_namespace_of_vault_enterprise(
 
 @pytest.fixture
 def private_vault(vault: FakeVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """A Vault whose certificate no public authority vouches for, and the file of the one that does."""
+    """A Vault whose certificate is signed by a private CA, and the file of that CA's certificate."""
     authority, key = self_signed(tmp_path)
     certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.load_cert_chain(authority, key)
@@ -148,7 +148,7 @@ def private_vault(vault: FakeVault, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_a_private_authority_of_vault_is_trusted_where_it_is_named(
     private_vault: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What VAULT_CACERT says, which hvac reads when it's imported.
+    # hvac reads VAULT_CACERT when it is imported.
     monkeypatch.setattr("hvac.v1.VAULT_CACERT", str(private_vault))
     assert transit.from_environment().key_ring().latest == 1
 

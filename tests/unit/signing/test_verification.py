@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,9 @@ from workloads.cli import WorkloadError
 from workloads.signing import manifest as manifests
 from workloads.signing import packing, signatures
 from workloads.signing.archive import Packed, tar_header
-from workloads.signing.errors import NotVerifiedError
+from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
-from workloads.signing.source import Demand
-from workloads.signing.verification import verify
+from workloads.signing.verification import Demand, verify
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -29,7 +29,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def refused(layout: Layout, signer: LocalSigner) -> str:
-    """Return why verification fails; nothing may be left of an extraction."""
+    """Return why verification fails; the extraction must leave nothing."""
     target = layout.archive.parent / "extracted"
     before = set(layout.archive.parent.iterdir())
     with pytest.raises(NotVerifiedError) as error:
@@ -46,7 +46,7 @@ def change(path: Path, position: int) -> None:
 
 
 def sign_again(layout: Layout, signer: LocalSigner, content: bytes) -> None:
-    """Replace the archive by `content` and sign it, with the manifest of the good archive otherwise."""
+    """Replace the archive with `content` and sign it, keeping the rest of the good archive's manifest."""
     good = manifests.parse(layout.manifest.read_bytes(), "manifest")
     layout.archive.write_bytes(content)
     digest = packing.sha256_of(layout.archive)
@@ -94,7 +94,7 @@ def test_the_current_directory_may_receive_the_files(
 def test_a_directory_that_is_there_stays_the_one_that_it_is(
     signed: Layout, signer: LocalSigner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mount point can't be renamed or replaced; the stand-in for one is a directory that nobody may touch."""
+    """A mount point can't be renamed or replaced; its stand-in is a directory that must not be touched."""
     target = signed.archive.parent / "mounted"
     target.mkdir()
     before = target.stat().st_ino
@@ -186,7 +186,7 @@ def test_any_changed_bit_of_the_archive_is_refused(
 
 
 def test_a_changed_weight_is_named(signed: Layout, signer: LocalSigner) -> None:
-    # The random weights are stored as they are, in the middle of the archive.
+    # The random weights are stored uncompressed in the middle of the archive.
     change(signed.archive, signed.archive.stat().st_size // 2)
     assert "data/weights.bin in the archive is not what was signed" in refused(signed, signer)
 
@@ -271,7 +271,7 @@ def test_an_unsigned_archive_is_refused(model_dir: Path, out: Path, signer: Loca
 def test_bytes_after_the_archive_are_refused(signed: Layout, signer: LocalSigner) -> None:
     with signed.archive.open("ab") as stream:
         stream.write(b"garbage")
-    assert "bytes, signed were" in refused(signed, signer)
+    assert re.search(r"has \d+ bytes, but \d+ were signed", refused(signed, signer))
 
 
 Craft = Callable[[tarfile.TarFile], None]
@@ -391,7 +391,7 @@ def test_the_signature_file_is_plain_base64_as_cosign_writes_it(signed: Layout, 
 
 
 def gzip_of(content: bytes) -> bytes:
-    # The header as the packaging writes it, so that only what comes after it can be the reason.
+    # The header that packaging writes, so that only the bytes after it can be the reason.
     compressed = gzip.compress(content, mtime=0)
     return bytes.fromhex("1f8b08000000000000ff") + compressed[10:]
 
@@ -399,7 +399,7 @@ def gzip_of(content: bytes) -> bytes:
 def tar_of(
     model_dir: Path, layout: Layout, *, first: Craft | None = None, last: Craft | None = None, leave_out: str = ""
 ) -> bytes:
-    """Return an archive of the model's files in order, with something else as its first or last entry."""
+    """Return an archive of the model's files in order, with another entry first or last."""
     order = [file.path for file in manifests.parse(layout.manifest.read_bytes(), "manifest").files]
     plain = io.BytesIO()
     for path in order:

@@ -1,9 +1,9 @@
-"""A machine for the toolchain's tests: folders of its own, and a `go` that records its calls and makes executables."""
+"""A machine for the toolchain's tests: separate folders, and a `go` that records its calls and creates executables."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-# `go build` writes one executable a package, under the name that the real one gives it.
+# `go build` writes one executable per package, with the same name as the real one.
 GO = """#!/bin/sh
 PATH=/usr/bin:/bin
 echo "$@" >>{folder}/calls
@@ -51,7 +51,7 @@ class Machine:
         return [line for line in lines if line.startswith(f"{verb} ")]
 
     def say(self, file: str, text: str = "") -> None:
-        """Set one of the stand-in's switches: `version`, `offline`, `broken`, `slow`."""
+        """Set one of the stand-in's modes: `version`, `offline`, `broken`, `slow`."""
         (self.go / file).write_text(text)
 
     def has(self, name: str, output: str) -> Path:

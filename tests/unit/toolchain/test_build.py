@@ -21,7 +21,7 @@ def test_a_missing_tool_is_built_and_runs(machine: Machine) -> None:
     assert toolchain.missing("vault") == []
 
 
-def test_a_tool_that_is_there_is_not_built_again(machine: Machine) -> None:
+def test_an_existing_tool_isnt_built_again(machine: Machine) -> None:
     toolchain.ensure("vault")
     toolchain.ensure("vault")
     assert len(machine.calls("build")) == 1
@@ -33,7 +33,7 @@ def test_tools_of_one_module_with_the_same_flags_are_built_in_one_call(machine: 
     assert "k8s.io/kubernetes/cmd/kubelet k8s.io/kubernetes/cmd/kube-proxy" in call
 
 
-def test_only_the_tools_that_are_asked_for_are_built(machine: Machine) -> None:
+def test_only_the_requested_tools_are_built(machine: Machine) -> None:
     toolchain.ensure("kubelet")
     assert toolchain.missing("kubelet", "kube-proxy") == ["kube-proxy"]
 
@@ -46,7 +46,7 @@ def test_a_tool_reports_the_version_that_its_module_pins(machine: Machine) -> No
     assert "-X" not in etcd
 
 
-def test_an_executable_that_go_names_otherwise_gets_the_tools_name(machine: Machine) -> None:
+def test_an_executable_with_another_name_in_go_gets_the_tools_name(machine: Machine) -> None:
     assert toolchain.ensure("etcd")["etcd"].name == "etcd"
 
 
@@ -57,7 +57,7 @@ def test_a_script_is_taken_from_the_pinned_sources_as_an_executable(machine: Mac
     assert machine.calls("build") == []
 
 
-def test_another_recipe_builds_the_tool_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_recipe_builds_the_tool_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     toolchain.ensure("vault")
     monkeypatch.setattr(golang, "_FLAGS", ("-another",))
     assert toolchain.missing("vault") == ["vault"]
@@ -65,7 +65,7 @@ def test_another_recipe_builds_the_tool_again(machine: Machine, monkeypatch: pyt
     assert len(machine.calls("build")) == 2
 
 
-def test_a_tool_whose_build_was_not_recorded_counts_as_missing(machine: Machine) -> None:
+def test_a_tool_without_a_recorded_recipe_counts_as_missing(machine: Machine) -> None:
     toolchain.ensure("vault")
     (machine.cache / "bin/.recipes/vault").unlink()
     assert toolchain.missing("vault") == ["vault"]
@@ -76,7 +76,7 @@ def test_a_complete_build_leaves_no_sources(machine: Machine) -> None:
     assert sorted(entry.name for entry in machine.cache.iterdir()) == ["bin", "toolchain.lock"]
 
 
-def test_a_removal_of_sources_that_was_killed_is_finished_by_the_next_command(machine: Machine) -> None:
+def test_an_interrupted_removal_of_sources_is_finished_by_the_next_command(machine: Machine) -> None:
     toolchain.ensure("vault")
     (machine.cache / "go.leaving/mod/half").mkdir(parents=True)
     toolchain.ensure("vault")
@@ -84,7 +84,7 @@ def test_a_removal_of_sources_that_was_killed_is_finished_by_the_next_command(ma
     assert len(machine.calls("build")) == 1
 
 
-def test_sources_are_kept_when_asked_for(machine: Machine) -> None:
+def test_sources_are_kept_on_request(machine: Machine) -> None:
     toolchain.ensure("vault", keep_sources=True)
     assert (machine.cache / "go/mod/downloaded").is_dir()
 
@@ -99,7 +99,7 @@ def test_a_failed_build_names_its_log_keeps_the_sources_and_installs_nothing(mac
     assert not (machine.cache / "bin").exists()
 
 
-def test_a_failure_leaves_the_tools_that_were_built_before_it(machine: Machine) -> None:
+def test_a_failure_keeps_the_tools_that_were_built_before(machine: Machine) -> None:
     toolchain.ensure("versitygw")
     machine.say("broken", "main.go:3:1: syntax error")
     with pytest.raises(LocalError):
@@ -116,7 +116,7 @@ def test_a_failure_leaves_the_tools_that_were_built_before_it(machine: Machine) 
 )
 def test_without_network_the_tool_and_the_go_module_are_named(machine: Machine, message: str) -> None:
     machine.say("offline", message)
-    with pytest.raises(LocalError, match=r"sources of vault can't be had: example.org/lib@v1.2.3: no such host"):
+    with pytest.raises(LocalError, match=r"sources of vault can't be downloaded: example.org/lib@v1.2.3: no such host"):
         toolchain.ensure("vault")
 
 
@@ -129,23 +129,25 @@ def no_newer_go(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_newer_go")
 def test_without_go_or_its_package_the_error_says_which_version_to_install(machine: Machine) -> None:
     (machine.programs / "go").unlink()
-    with pytest.raises(LocalError, match=r"Go 1\.25\.1 or newer is neither here nor to be had.*install it"):
+    with pytest.raises(
+        LocalError, match=r"Go 1\.25\.1 or newer isn't installed, and .* can't be installed: install it"
+    ):
         toolchain.ensure("vault")
 
 
 @pytest.mark.usefixtures("no_newer_go")
 def test_a_go_that_is_too_old_is_not_used(machine: Machine) -> None:
     machine.say("version", "go1.19.8")
-    with pytest.raises(LocalError, match=r"Go 1\.25\.1 or newer is neither here nor to be had"):
+    with pytest.raises(LocalError, match=r"Go 1\.25\.1 or newer isn't installed, and .* can't be installed"):
         toolchain.ensure("vault")
     assert machine.calls("build") == []
 
 
-def test_a_full_disk_is_refused_with_what_it_has_and_what_is_needed(
+def test_a_full_disk_is_refused_with_the_free_and_the_required_space(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 1024**3))
-    with pytest.raises(LocalError, match=r"1.0 GiB free: building vault needs \d"):
+    with pytest.raises(LocalError, match=r"1.0 GiB free, but building vault needs \d"):
         toolchain.ensure("vault")
     assert machine.calls("build") == []
 
@@ -159,15 +161,15 @@ def test_two_builds_at_once_build_a_tool_once(machine: Machine) -> None:
 
 
 def test_a_build_waits_for_another_process_and_says_so(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    told = Event()
-    monkeypatch.setattr(progress, "say", lambda text: (said.append(text), told.set()))
+    messages: list[str] = []
+    reported = Event()
+    monkeypatch.setattr(progress, "say", lambda text: (messages.append(text), reported.set()))
     machine.cache.mkdir()
     with ThreadPoolExecutor(1) as thread:
         with (machine.cache / "toolchain.lock").open("w") as held:
             flock(held, LOCK_EX)
             waiting = thread.submit(toolchain.ensure, "vault")
-            assert told.wait(timeout=30)
-            assert said == ["Waiting for another process that builds tools ..."]
+            assert reported.wait(timeout=30)
+            assert messages == ["Waiting for another process that builds tools ..."]
             assert machine.calls("build") == []
         assert waiting.result(timeout=30)

@@ -7,7 +7,7 @@ from local.toolchain.__main__ import main
 from tests.unit.toolchain.support import Machine
 
 
-def test_the_list_tells_where_each_tool_is_and_builds_nothing(
+def test_the_list_shows_the_path_of_each_tool_and_builds_nothing(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kubectl = machine.has("kubectl", "v1.34.3")
@@ -19,12 +19,12 @@ def test_the_list_tells_where_each_tool_is_and_builds_nothing(
 
 def test_named_tools_are_built_and_their_paths_printed(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vault"]) == 0
-    told = capsys.readouterr()
-    assert str(machine.cache / "bin/vault") in told.out
-    assert "Building vault: about" in told.err
+    output = capsys.readouterr()
+    assert str(machine.cache / "bin/vault") in output.out
+    assert "Building vault: about" in output.err
 
 
-def test_without_names_all_tools_are_listed_each_with_what_it_is_for(
+def test_without_names_all_tools_are_listed_with_their_purpose(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.has("kubectl", "v1.34.3")

@@ -1,1 +1,1 @@
-"""When an object counts as ready: one module for each family of kinds, and the wait itself."""
+"""Readiness of objects: one module of checks per family of kinds, and the wait."""

@@ -1,7 +1,8 @@
-"""Conditions of the program's own, in the annotation `pulumi.com/waitFor`.
+"""Custom readiness conditions in the annotation `pulumi.com/waitFor`.
 
-`condition=Ready` or `condition=Ready=False`, `jsonpath={.status.phase}=Running` or `jsonpath={.status.address}` (any
-value), or a JSON array of such. Of JSONPath, plain keys and indexes.
+An expression is `condition=Ready`, `condition=Ready=False`, `jsonpath={.status.phase}=Running`, or
+`jsonpath={.status.address}` for any value. The annotation holds one expression or a JSON array of them. JSONPath is
+limited to plain keys and indexes.
 """
 
 import json
@@ -22,13 +23,13 @@ def check(annotation: str) -> Check:
     """Return the check for the annotation's value.
 
     Raises:
-        PluginError: an expression can't be read.
+        PluginError: an expression is invalid.
     """
     try:
-        given = json.loads(annotation)
+        parsed = json.loads(annotation)
     except ValueError:
-        given = annotation
-    expressions = given if isinstance(given, list) else [annotation]
+        parsed = annotation
+    expressions = parsed if isinstance(parsed, list) else [annotation]
     for expression in expressions:
         if not _CONDITION.fullmatch(expression) and not _JSONPATH.fullmatch(expression):
             message = f"pulumi.com/waitFor: {expression!r} is neither condition=... nor a plain jsonpath={{...}}=..."
@@ -43,8 +44,8 @@ def check(annotation: str) -> Check:
 
 def _met(expression: str, live: Object) -> bool:
     if match := _CONDITION.fullmatch(expression):
-        kind, wanted = match.groups()
-        return str(condition(live, kind).get("status", "")).lower() == (wanted or "True").lower()
+        kind, status = match.groups()
+        return str(condition(live, kind).get("status", "")).lower() == (status or "True").lower()
     match = _JSONPATH.fullmatch(expression)
     if match is None:
         return False

@@ -1,4 +1,4 @@
-"""Everything but pods and workloads: Service, Ingress, volumes, Secret, ResourceQuota."""
+"""Readiness of Services, Ingresses, volumes, Secrets and ResourceQuotas."""
 
 from urllib.parse import quote
 
@@ -9,9 +9,9 @@ from local.plugins.kubernetes.readiness.verdict import Reader, Verdict, ready, w
 
 
 def service(live: Object, client: Reader) -> Verdict:
-    """Tell whether a Service has a ready endpoint, and its load balancer an address.
+    """Check that a Service has a ready endpoint, and that its load balancer has an address.
 
-    One without selector, without cluster address, or for an outside name has nothing to wait for.
+    A Service without a selector, a headless one or one for an external name is always ready.
     """
     spec = live.get("spec") or {}
     if spec.get("type") == "ExternalName" or not spec.get("selector"):
@@ -20,7 +20,7 @@ def service(live: Object, client: Reader) -> Verdict:
         return waiting("the load balancer has no address yet")
     if spec.get("clusterIP") == "None" or _endpoints(live, client):
         return ready("it has endpoints")
-    return waiting("no pod that it selects is ready yet")
+    return waiting("none of the selected pods is ready yet")
 
 
 def _endpoints(live: Object, client: Reader) -> bool:
@@ -30,15 +30,15 @@ def _endpoints(live: Object, client: Reader) -> bool:
     return any((endpoint.get("conditions") or {}).get("ready") is not False for endpoint in found)
 
 
-def ingress(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the Ingress tells it all.
-    """Tell whether the ingress controller has given an address."""
+def ingress(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the Ingress is enough.
+    """Check that the ingress controller has assigned an address."""
     if dig(live, "status", "loadBalancer", "ingress"):
         return ready("it has an address")
-    return waiting("the ingress controller has given no address yet")
+    return waiting("the ingress controller hasn't assigned an address yet")
 
 
 def volume_claim(live: Object, client: Reader) -> Verdict:
-    """Tell whether a claim is bound, or waits for its first pod as its class says."""
+    """Check that a claim is bound, or that its class binds it only for its first pod."""
     phase = dig(live, "status", "phase")
     if phase == "Bound":
         return ready("bound")
@@ -58,21 +58,21 @@ def _binding_mode(live: Object, client: Reader) -> str | None:
     return found.get("volumeBindingMode")
 
 
-def volume(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the volume tells it all.
-    """Tell whether a volume can be claimed."""
+def volume(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the volume is enough.
+    """Check that a volume can be claimed."""
     phase = dig(live, "status", "phase")
     return ready(str(phase)) if phase in ("Available", "Bound") else waiting(f"the volume is {phase or 'Pending'}")
 
 
-def secret(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the Secret tells it all.
-    """Tell whether a service account's token has been written into its Secret."""
+def secret(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the Secret is enough.
+    """Check that a service account's token has been written to its Secret."""
     if live.get("type") == "kubernetes.io/service-account-token" and not live.get("data"):
         return waiting("the token hasn't been written yet")
     return ready()
 
 
-def quota(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the quota tells it all.
-    """Tell whether a quota is in force."""
+def quota(live: Object, client: Reader) -> Verdict:  # noqa: ARG001 - the quota is enough.
+    """Check that a quota is in force."""
     hard, enforced = dig(live, "spec", "hard") or {}, dig(live, "status", "hard") or {}
     in_force = all(amount(enforced.get(key)) == amount(value) for key, value in hard.items())
     return ready("in force") if in_force else waiting("the quota isn't in force yet")

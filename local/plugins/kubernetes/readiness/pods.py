@@ -1,4 +1,4 @@
-"""Pods: whether one is ready, what is wrong with those of a workload, and the end of a failed one's log."""
+"""Readiness of pods, the problems of a workload's pods, and the end of a failed pod's log."""
 
 from typing import Any, Final
 from urllib.parse import quote
@@ -9,12 +9,12 @@ from local.plugins.kubernetes.readiness.verdict import Reader, Verdict, failed, 
 from local.plugins.provider import PluginError
 
 _LOG_LINES: Final = 20
-# Reasons of a waiting container that are part of a normal start.
+# Waiting reasons that are part of a normal start.
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 def pod(live: Object, client: Reader) -> Verdict:
-    """Tell whether a pod runs and is ready, or has done its work."""
+    """Check that a pod is running and ready, or has succeeded."""
     match dig(live, "status", "phase"):
         case "Succeeded":
             return ready("the pod has succeeded")
@@ -27,26 +27,26 @@ def pod(live: Object, client: Reader) -> Verdict:
             return waiting("; ".join(problems(live)) or f"the pod is {phase or 'Pending'}, not ready yet")
 
 
-def of_selector(place: str, labels: dict[str, str], client: Reader) -> list[Object]:
-    """Return the pods of a namespace that carry all the labels, newest first."""
+def of_selector(in_namespace: str, labels: dict[str, str], client: Reader) -> list[Object]:
+    """Return the pods in a namespace that have all the labels, newest first."""
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    found = client.get(f"/api/v1/namespaces/{quote(place)}/pods", labelSelector=selector)["items"]
+    found = client.get(f"/api/v1/namespaces/{quote(in_namespace)}/pods", labelSelector=selector)["items"]
     return sorted(found, key=lambda each: metadata(each).get("creationTimestamp", ""), reverse=True)
 
 
-def troubles(place: str, labels: dict[str, str], client: Reader) -> list[str]:
-    """Return what keeps the pods of a workload from being ready, each trouble once."""
+def troubles(in_namespace: str, labels: dict[str, str], client: Reader) -> list[str]:
+    """Return the reasons why pods of a workload aren't ready, without duplicates."""
     try:
-        found = of_selector(place, labels, client)
+        found = of_selector(in_namespace, labels, client)
     except PluginError:
-        # The wait goes on without: it's only an explanation.
+        # This is only an explanation, so the wait continues without it.
         return []
     lines = [f"pod {name(each)}: {problem}" for each in found for problem in problems(each)]
     return list(dict.fromkeys(lines))
 
 
 def problems(live: Object) -> list[str]:
-    """Return what keeps a pod from being ready."""
+    """Return the reasons why a pod isn't ready."""
     scheduled = condition(live, "PodScheduled")
     if scheduled.get("status") == "False":
         return [f"{scheduled.get('reason')}: {scheduled.get('message')}"]
@@ -62,15 +62,15 @@ def _problem(status: dict[str, Any]) -> str:
     ended = dig(status, "state", "terminated") or {}
     before = dig(status, "lastState", "terminated") or {}
     if waits.get("reason") and waits["reason"] not in _STARTING:
-        last = f", ended with {before['exitCode']} before" if before else ""
+        last = f", previously exited with {before['exitCode']}" if before else ""
         return f"{status['name']}: {waits['reason']}: {waits.get('message', '')}{last}".rstrip(": ")
     if ended.get("exitCode"):
-        return f"{status['name']}: {ended.get('reason', 'Error')}, ended with {ended['exitCode']}"
+        return f"{status['name']}: {ended.get('reason', 'Error')}, exited with {ended['exitCode']}"
     return ""
 
 
 def log_tail(live: Object, client: Reader) -> list[str]:
-    """Return the last lines of the log of a pod's first container that failed, for an error message."""
+    """Return the end of the log of a pod's first failed container, for an error message."""
     statuses = dig(live, "status", "containerStatuses") or []
     bad = [each["name"] for each in statuses if dig(each, "state", "terminated", "exitCode")]
     container = bad[0] if bad else dig(live, "spec", "containers")[0]["name"]

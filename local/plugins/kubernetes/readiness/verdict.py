@@ -1,4 +1,4 @@
-"""What a look at an object tells about its readiness."""
+"""The result of a readiness check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from local.plugins.kubernetes.client import Object
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Ready, failed for good, or still waiting for what `message` says."""
+    """The object is ready, has failed for good, or is still waiting; `message` says for what."""
 
     message: str
     ready: bool = False
     failed: bool = False
-    # What else the user should see, such as the last lines of a log.
+    # More information for the user, such as the end of a log.
     details: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
-    """The part of the API's client that a look needs."""
+    """The part of the API client that a check needs."""
 
     def get(self, path: str, **query: str) -> Object:
         """Return the object or list at a path."""
         ...
 
     def text(self, path: str, **query: str) -> str:
-        """Return what a path holds as text."""
+        """Return the content of a path as text."""
         ...
 
 
-# Looks at an object as it is now, and where that isn't enough at others around it.
+# Checks a live object and, if necessary, related objects.
 Check = Callable[[Object, Reader], Verdict]
 
 

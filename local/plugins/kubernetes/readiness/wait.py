@@ -1,4 +1,4 @@
-"""Waiting for an object: looking at it until it's ready, has failed, is gone, the time is up or the user interrupts."""
+"""Polling of an object until it is ready, failed or gone, the timeout expires, or the user interrupts."""
 
 import threading
 import time
@@ -34,7 +34,7 @@ _CHECKS: Final[Mapping[tuple[str, str], Check]] = {
 
 
 class NeverReadyError(PluginError):
-    """An object that failed or wasn't ready in time; `live` is the last that was seen of it, if it's still there."""
+    """An object failed or wasn't ready in time. `live` is its last known state, or None if it is gone."""
 
     def __init__(self, message: str, live: Object | None, details: tuple[str, ...] = ()) -> None:
         super().__init__("\n".join((message, *details)))
@@ -44,70 +44,70 @@ class NeverReadyError(PluginError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Patience:
-    """How long to wait, what ends it early, and whom to tell meanwhile."""
+    """The timeout of a wait, the event that ends it early, and the receiver of progress reports."""
 
     seconds: float
     interrupted: threading.Event
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
 
 
 def check_for(inputs: Object) -> Check | None:
-    """Return how to tell that an object with these inputs is ready, or None when it is at once."""
+    """Return the readiness check for an object with these inputs, or None if it is ready immediately."""
     if objects.annotated(inputs, objects.SKIP_AWAIT):
         return None
-    if wanted := objects.annotation(inputs, objects.WAIT_FOR):
-        return custom.check(wanted)
+    if expression := objects.annotation(inputs, objects.WAIT_FOR):
+        return custom.check(expression)
     return _CHECKS.get((inputs.get("apiVersion", ""), inputs.get("kind", "")))
 
 
 def seconds(inputs: Object, timeout: float) -> float:
-    """Return how long an operation may take: the resource's custom timeout, its annotation, or the default."""
+    """Return the timeout in seconds: the resource's custom timeout, its annotation, or the default."""
     if timeout:
         return timeout
-    given = objects.annotation(inputs, objects.TIMEOUT_SECONDS)
-    return float(given) if given.isdecimal() else TIMEOUT_SECONDS
+    annotation = objects.annotation(inputs, objects.TIMEOUT_SECONDS)
+    return float(annotation) if annotation.isdecimal() else TIMEOUT_SECONDS
 
 
 def until_ready(client: Reader, path: str, live: Object, check: Check, patience: Patience) -> Object:
-    """Wait until an object is ready and return it as it is then.
+    """Wait until an object is ready, and return it.
 
     Raises:
-        NeverReadyError: it isn't, and why.
+        NeverReadyError: the object failed, was deleted, or wasn't ready in time.
     """
     kind, name = live.get("kind"), objects.name(live)
     last: Object | None = live
-    verdict = waiting("just made")
-    for _ in _looks(patience):
+    verdict = waiting("just created")
+    for _ in _polls(patience):
         last = _get(client, path, last)
         if last is None:
-            message = f"{kind} {name} was deleted while it was awaited"
+            message = f"{kind} {name} was deleted during the wait"
             raise NeverReadyError(message, None)
-        verdict = _look(check, last, client)
+        verdict = _run(check, last, client)
         if verdict.ready:
             return last
         if verdict.failed:
             message = f"{kind} {name}: {verdict.message}"
             raise NeverReadyError(message, last, verdict.details)
-        patience.tell(f"{kind} {name}: {'; '.join((verdict.message, *verdict.details))}")
-    message = f"{kind} {name}: {_why(patience)}: {verdict.message}"
+        patience.report(f"{kind} {name}: {'; '.join((verdict.message, *verdict.details))}")
+    message = f"{kind} {name}: {_end_reason(patience)}: {verdict.message}"
     raise NeverReadyError(message, last, verdict.details)
 
 
 def until_gone(client: Reader, path: str, live: Object, patience: Patience) -> None:
-    """Wait until an object is gone; one of the same name made since doesn't count as it.
+    """Wait until an object is gone. A new object with the same name doesn't count.
 
     Raises:
-        NeverReadyError: it's still there.
+        NeverReadyError: the object still exists.
     """
     kind, name, uid = live.get("kind"), objects.name(live), objects.metadata(live).get("uid")
     last: Object | None = live
-    for _ in _looks(patience):
+    for _ in _polls(patience):
         last = _get(client, path, last)
         if last is None or (uid and objects.metadata(last).get("uid") != uid):
             return
         holders = ", ".join(objects.metadata(last).get("finalizers") or [])
-        patience.tell(f"{kind} {name}: being deleted" + (f", held by {holders}" if holders else ""))
-    message = f"{kind} {name}: {_why(patience)}: it's still being deleted"
+        patience.report(f"{kind} {name}: being deleted" + (f", held by {holders}" if holders else ""))
+    message = f"{kind} {name}: {_end_reason(patience)}: it's still being deleted"
     raise NeverReadyError(message, last, _remains(last))
 
 
@@ -116,8 +116,8 @@ def _remains(live: Object | None) -> tuple[str, ...]:
     return tuple(str(each.get("message")) for each in conditions if each.get("status") == "True")
 
 
-def _looks(patience: Patience) -> Iterator[None]:
-    """Yield when it's time to look: at once, then ever more seldom, until time or patience is over."""
+def _polls(patience: Patience) -> Iterator[None]:
+    """Yield immediately, then at increasing intervals until the timeout or an interruption."""
     end = time.monotonic() + patience.seconds
     pause = _FIRST_PAUSE
     yield
@@ -126,12 +126,12 @@ def _looks(patience: Patience) -> Iterator[None]:
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def _why(patience: Patience) -> str:
+def _end_reason(patience: Patience) -> str:
     return "interrupted" if patience.interrupted.is_set() else f"not done after {patience.seconds:.0f} s"
 
 
 def _get(client: Reader, path: str, last: Object | None) -> Object | None:
-    """Return an object, the last known one when the API server is away for a moment, or None when it's gone."""
+    """Return the object, its last known state if the API server is briefly unreachable, or None if it's gone."""
     try:
         return client.get(path)
     except UnreachableError:
@@ -142,9 +142,9 @@ def _get(client: Reader, path: str, last: Object | None) -> Object | None:
         raise
 
 
-def _look(check: Check, live: Object, client: Reader) -> Verdict:
+def _run(check: Check, live: Object, client: Reader) -> Verdict:
     try:
         return check(live, client)
     except PluginError as error:
-        # A look around that failed says nothing about the object.
+        # A failed read of a related object says nothing about this one.
         return waiting(str(error))

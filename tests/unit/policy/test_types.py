@@ -1,4 +1,4 @@
-"""Types that can say the same are judged alike: they are found in the SDKs, not listed here."""
+"""Rules apply to every type that can express the same thing. The tests find these types in the SDKs."""
 
 import json
 import re
@@ -20,7 +20,7 @@ TEXT = "_builtins.str"
 WILD = document(statement(Principal="*", Action="*", Resource="*"))
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 PRIVILEGED = {"containers": [{"name": "web", "securityContext": {"privileged": True}}]}
-# They take from permissions and grant none.
+# Properties that limit permissions and grant none.
 LIMITS = {
     ("aws:cloudformation/stack:Stack", "policyBody"),
     ("aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration", "guardrailPolicyArns"),
@@ -58,18 +58,18 @@ def rules(type_: str, **properties: Any) -> set[str]:
 
 
 def taking(name: str) -> list[tuple[str, str, str]]:
-    """Return the types of AWS with a property of that name that takes texts, with it and its annotation."""
+    """Return the AWS types with a text property of a matching name, with the property and its annotation."""
     return [
         (type_, property_, annotation)
-        for type_, known in AWS.items()
-        for property_, annotation in known.inputs.items()
+        for type_, schema in AWS.items()
+        for property_, annotation in schema.inputs.items()
         if re.search(name, property_, re.IGNORECASE) and TEXT in annotation
     ]
 
 
 @pytest.mark.parametrize("rule", ["iam-actions-are-named", "no-public-principal"])
 @pytest.mark.parametrize("form", [json.dumps, dict], ids=["text", "object"])
-def test_whatever_takes_a_policy_document_is_judged_by_what_it_says(rule: str, form: Any) -> None:
+def test_a_policy_document_is_judged_in_every_type_that_takes_one(rule: str, form: Any) -> None:
     places = [(type_, name) for type_, name, _ in taking(r"polic|^content$|document$")]
     resources = [judged(type_, {name: form(WILD)}, f"{type_} {name}") for type_, name in places]
     expected = {f"{type_} {name}" for type_, name in places if (type_, name) not in LIMITS}
@@ -77,7 +77,7 @@ def test_whatever_takes_a_policy_document_is_judged_by_what_it_says(rule: str, f
     assert found(resources, rule) == expected
 
 
-def test_whatever_takes_the_arns_of_policies_is_judged_by_them() -> None:
+def test_the_arn_of_a_policy_is_judged_in_every_type_that_takes_one() -> None:
     places = [place for place in taking(r"polic\w*arns?$") if "Boundary" not in place[1]]
     resources = [
         judged(type_, {name: [ADMINISTRATOR] if "Sequence" in annotation else ADMINISTRATOR}, f"{type_} {name}")
@@ -88,23 +88,23 @@ def test_whatever_takes_the_arns_of_policies_is_judged_by_them() -> None:
     assert found(resources, "iam-policies-are-own") == expected
 
 
-def test_every_database_that_may_be_public_is_private() -> None:
-    places = {type_ for type_, known in AWS.items() if "publiclyAccessible" in known.inputs}
+def test_every_type_that_can_be_public_must_be_private() -> None:
+    places = {type_ for type_, schema in AWS.items() if "publiclyAccessible" in schema.inputs}
     assert len(places) > 10
     assert (
         found([judged(type_, {"publiclyAccessible": True}, type_) for type_ in places], "database-is-private") == places
     )
 
 
-def test_every_database_that_may_store_in_the_clear_is_encrypted() -> None:
-    places = {type_ for type_, known in AWS.items() if "storageEncrypted" in known.inputs}
+def test_every_type_that_can_be_unencrypted_must_be_encrypted() -> None:
+    places = {type_ for type_, schema in AWS.items() if "storageEncrypted" in schema.inputs}
     assert found([judged(type_, {}, type_) for type_ in places], "database-is-encrypted") == places
 
 
 def path_to_pods(inputs: Mapping[str, str]) -> list[str] | None:
-    """Return the shortest way from a type's inputs to the spec of a pod, with `[]` for the members of a list."""
+    """Return the shortest path from a type's inputs to a pod spec, with `[]` for the members of a list."""
     waiting: deque[tuple[list[str], Mapping[str, str]]] = deque([([], inputs)])
-    known: set[str] = set()
+    visited: set[str] = set()
     while waiting:
         path, properties = waiting.popleft()
         for name, annotation in properties.items():
@@ -112,8 +112,8 @@ def path_to_pods(inputs: Mapping[str, str]) -> list[str] | None:
             for nested in re.findall(r"(\w+Args)'", annotation):
                 if nested in ("PodSpecArgs", "PodSpecPatchArgs"):
                     return [*path, name, *listed]
-                if nested not in known:
-                    known.add(nested)
+                if nested not in visited:
+                    visited.add(nested)
                     waiting.append(([*path, name, *listed], NESTED.get(nested, {})))
     return None
 
@@ -125,7 +125,7 @@ def put(path: list[str], value: Any) -> Any:
 
 
 def with_pods() -> dict[str, list[str]]:
-    paths = {type_: path_to_pods(known.inputs) for type_, known in KUBERNETES.items()}
+    paths = {type_: path_to_pods(schema.inputs) for type_, schema in KUBERNETES.items()}
     return {type_: path for type_, path in paths.items() if path}
 
 
@@ -139,7 +139,7 @@ def with_pods() -> dict[str, list[str]]:
         ("no-plain-secret", {"containers": [{"name": "web", "env": [{"name": "TOKEN", "value": "hunter2"}]}]}),
     ],
 )
-def test_whatever_makes_pods_is_judged_by_them(rule: str, pod: dict[str, Any]) -> None:
+def test_pods_are_judged_in_every_type_that_has_them(rule: str, pod: dict[str, Any]) -> None:
     paths = with_pods()
     assert {"kubernetes:apps/v1:DeploymentPatch", "kubernetes:extensions/v1beta1:DaemonSet"} <= set(paths)
     assert {"kubernetes:batch/v1beta1:CronJobList", "kubernetes:core/v1:PodTemplatePatch"} <= set(paths)
@@ -168,13 +168,13 @@ def test_whatever_makes_pods_is_judged_by_them(rule: str, pod: dict[str, Any]) -
         ),
     ],
 )
-def test_a_patch_and_a_list_are_judged_as_what_they_are_about(kind: str, rule: str, properties: dict[str, Any]) -> None:
+def test_a_patch_and_a_list_are_judged_like_the_object(kind: str, rule: str, properties: dict[str, Any]) -> None:
     assert rules(f"kubernetes:{kind}", **properties) == {rule}
     assert rules(f"kubernetes:{kind}Patch", **properties) == {rule}
     assert rules(f"kubernetes:{kind}List", items=[properties]) == {rule}
 
 
-def test_a_breach_in_a_list_tells_which_member_it_is_of() -> None:
+def test_a_breach_in_a_list_names_the_member() -> None:
     [breach] = of("kubernetes:core/v1:ConfigMapList", items=[{"data": {}}, {"data": {"PASSWORD": "hunter2"}}])
     assert breach.text == "items[1]: data.PASSWORD is named like a secret."
 
@@ -188,7 +188,7 @@ def test_a_breach_in_a_list_tells_which_member_it_is_of() -> None:
         {"spec": {"template": {"spec": {"nodeSelector": {"pool": "gpu"}}}}},
     ],
 )
-def test_what_a_patch_leaves_out_breaks_no_rule(properties: dict[str, Any]) -> None:
+def test_a_missing_member_of_a_patch_breaks_no_rule(properties: dict[str, Any]) -> None:
     assert rules("kubernetes:apps/v1:DeploymentPatch", **properties) == set()
 
 
@@ -197,14 +197,14 @@ def test_a_patch_of_labels_breaks_no_rule(type_: str) -> None:
     assert rules(f"kubernetes:core/v1:{type_}", metadata={"name": "mlflow", "labels": {"team": "ml"}}) == set()
 
 
-def test_an_object_of_an_extension_is_judged_by_the_containers_that_it_lists() -> None:
+def test_the_containers_of_an_extensions_object_are_judged() -> None:
     predictor = {"spec": {"predictor": PRIVILEGED}}
     assert rules("kubernetes:serving.kserve.io/v1beta1:InferenceService", **predictor) == {
         "container-gains-no-privileges"
     }
 
 
-def test_what_an_extension_fills_in_breaks_no_rule() -> None:
+def test_a_missing_member_of_an_extensions_object_breaks_no_rule() -> None:
     bare = {"spec": {"predictor": {"containers": [{"name": "web", "image": f"web@sha256:{DIGEST}"}]}}}
     assert rules("kubernetes:serving.kserve.io/v1beta1:InferenceService", **bare) == set()
     assert rules("kubernetes:batch.volcano.sh/v1alpha1:Job", spec={"tasks": [{"template": {"spec": POD}}]}) == set()
@@ -220,22 +220,22 @@ def test_what_an_extension_fills_in_breaks_no_rule() -> None:
         ("aws:ec2/vpcEndpointServiceAllowedPrinciple:VpcEndpointServiceAllowedPrinciple", {"principalArn": "*"}),
     ],
 )
-def test_what_grants_without_a_document_lets_in_nobody_unnamed(type_: str, properties: dict[str, Any]) -> None:
+def test_a_grant_without_a_document_must_name_its_principals(type_: str, properties: dict[str, Any]) -> None:
     assert rules(type_, **properties) == {"no-public-principal"}
 
 
-def test_a_whole_organization_is_named() -> None:
+def test_an_organization_counts_as_a_named_principal() -> None:
     layer = {"action": "lambda:GetLayerVersion", "principal": "*", "organizationId": "o-1"}
     assert rules("aws:lambda/layerVersionPermission:LayerVersionPermission", **layer) == set()
 
 
-def test_a_permission_allows_actions_by_their_names() -> None:
+def test_a_permission_must_name_its_actions() -> None:
     permission = {"action": "lambda:*", "principal": "events.amazonaws.com"}
     assert rules("aws:lambda/permission:Permission", **permission) == {"iam-actions-are-named"}
 
 
 @pytest.mark.parametrize("form", [json.dumps, dict], ids=["text", "object"])
-def test_a_document_inside_of_a_template_is_judged(form: Any) -> None:
+def test_a_document_inside_a_template_is_judged(form: Any) -> None:
     template = {"Resources": {"Role": {"Properties": {"Policies": [{"PolicyDocument": WILD}]}}}}
     assert "iam-actions-are-named" in rules("aws:cloudformation/stack:Stack", templateBody=form(template))
 
@@ -253,7 +253,7 @@ def test_the_elements_of_a_document_are_read_in_any_case() -> None:
             "aws:ecr/lifecyclePolicy:LifecyclePolicy",
             {"policy": json.dumps({"rules": [{"rulePriority": 1}]})},
         ),
-        # A statement that describes what to mask, for everybody.
+        # A statement about the data to mask, for everyone.
         (
             "aws:sns/dataProtectionPolicy:DataProtectionPolicy",
             {"policy": json.dumps({"Statement": [{"DataDirection": "Inbound", "Principal": ["*"], "Operation": {}}]})},
@@ -280,15 +280,15 @@ def test_the_elements_of_a_document_are_read_in_any_case() -> None:
         ("aws:sqs/queue:Queue", {"policy": json.dumps({"Statement": [1, None, "Effect"]})}),
     ],
 )
-def test_what_grants_nothing_breaks_no_rule(type_: str, properties: dict[str, Any]) -> None:
+def test_a_resource_that_grants_nothing_breaks_no_rule(type_: str, properties: dict[str, Any]) -> None:
     assert rules(type_, **properties) == set()
 
 
 ROOT = document(statement(Principal={"AWS": "arn:aws:iam::111111111111:root"}, Action="kms:*", Resource="*"))
 
 
-def test_a_key_stays_in_the_account_that_its_provider_is_for() -> None:
-    keys = [type_ for type_, known in AWS.items() if type_.startswith("aws:kms/") and "policy" in known.inputs]
+def test_a_key_stays_in_the_account_of_its_provider() -> None:
+    keys = [type_ for type_, schema in AWS.items() if type_.startswith("aws:kms/") and "policy" in schema.inputs]
     for allowed, broken in (('["111111111111"]', set()), ('["222222222222"]', set(keys)), (None, set())):
         provider = {"allowedAccountIds": allowed} if allowed else {}
         resources = [replace(judged(type_, {"policy": ROOT}, type_), provider=provider) for type_ in keys]
