@@ -62,10 +62,9 @@ def _of_resources(settings: Settings, account: Account) -> Iterator[tuple[Callab
 def _problem(key: str, value: str, error: RefusedNameError) -> str:
     name = f'{key}: got "{value}", which makes the {error.kind.what} name {error.name}'
     if not error.excess:
-        return f"{name}; allowed are {error.kind.longest} characters, {error.kind.allowed}"
+        return f"{name}; allowed: at most {error.kind.longest} characters, {error.kind.allowed}"
     fits = len(value) - error.excess
     shorter = f"{fits} in {key}" if fits > 0 else "a shorter region or project"
     return (
-        f"{name} of {len(error.name)} characters, {error.excess} too many; allowed are {error.kind.longest}, and so "
-        f"{shorter}"
+        f"{name} of {len(error.name)} characters, {error.excess} too many; allowed: {error.kind.longest}, so {shorter}"
     )

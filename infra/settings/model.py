@@ -1,4 +1,4 @@
-"""`Settings`: all sections of a stack file, and what follows from all of them together."""
+"""`Settings`: all sections of a stack file, and the facts that depend on several of them."""
 
 from collections.abc import Iterator
 
@@ -44,17 +44,17 @@ class Settings(Section):
 
     @property
     def only_repositories(self) -> bool:
-        """Whether the stack has only image repositories, because no images have been pushed yet."""
+        """True if the stack has only image repositories, because no images have been pushed yet."""
         return self.aws is not None and self.aws.only_repositories
 
     @property
     def uses_aws(self) -> bool:
-        """Whether the stack has resources in AWS."""
+        """True if the stack has resources in AWS."""
         return self.database.kind == "rds" or self.artifact_store.kind == "s3" or self.cluster.eks_name is not None
 
     @property
     def has_emulated_aws(self) -> bool:
-        """Whether calls to AWS go to an emulated API, at least in this preview."""
+        """True if calls to AWS go to an emulated API, at least in this preview."""
         return self.aws is not None and self.aws.api.is_emulated
 
     @property

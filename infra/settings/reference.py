@@ -19,9 +19,9 @@ PATH = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 
 _HEAD = """# Settings
 
-All settings of a stack file, `stacks/Pulumi.<environment>.yaml`, under `config:` with the prefix `aegis:`. `make
-settings` generates this file from the types that check them. The preview fails on an unknown key, a wrong type, a value
-out of range, or settings that conflict. A setting marked as required must be set if its section is.
+All settings of a stack file, `stacks/Pulumi.<environment>.yaml`, under `config:` with the prefix `aegis:`. A preview
+fails on an unknown key, a wrong type, a value out of range, or settings that conflict. A required setting must be set
+if its section is. `make settings` generates this file from the types in `infra`.
 """
 
 

@@ -224,7 +224,7 @@ BAD = [
     (
         "aegis:teams",
         [{"name": "nlp"}, {"name": "a-team-with-a-very-long-name-ok"}],
-        "-ok-trainer-us-west-2 of 65 characters, 1 too many; allowed are 64, and so 30 in teams[1].name",
+        "-ok-trainer-us-west-2 of 65 characters, 1 too many; allowed: 64, so 30 in teams[1].name",
     ),
     (
         "aegis:aws",

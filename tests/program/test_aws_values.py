@@ -36,7 +36,7 @@ def calls(graph: Graph) -> Recorder:
             inputs = kind.fields.complete(_integers(each.inputs))
             if kind.named and not inputs.get(kind.named):
                 inputs[kind.named] = kind.generate_name(each.name, bytes(32))
-            kind.create(recorder, inputs)  # type: ignore[arg-type] - has what creation needs
+            kind.create(recorder, inputs)  # type: ignore[arg-type] - a recorder is enough here
             kind.settle(recorder, "identity", inputs)  # type: ignore[arg-type]
     return recorder
 

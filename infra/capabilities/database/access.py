@@ -1,4 +1,4 @@
-"""What pods need to log in to RDS: the CA certificates, and a password unless they log in with AWS roles."""
+"""The ConfigMap of RDS's CA certificates, and MLflow's password unless pods log in with AWS roles."""
 
 from dataclasses import dataclass
 from typing import Final

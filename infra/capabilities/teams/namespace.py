@@ -1,4 +1,4 @@
-"""What a team's namespace holds: a quota, default requests, and the network policy of its pods."""
+"""The quota, the default requests and the network policy in a team's namespace."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -173,7 +173,7 @@ def test_how_long_an_environment_s_name_may_be_follows_from_the_longest_name_tha
     assert (
         f'environment.name: got "{name}e", which makes the bucket name {made} of 64 characters, 1 too many' in message
     )
-    assert "allowed are 63, and so 24 in environment.name" in message
+    assert "allowed: 63, so 24 in environment.name" in message
 
 
 def test_a_longer_region_leaves_less_room_where_the_replicas_are_too() -> None:
