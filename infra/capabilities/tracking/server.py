@@ -93,7 +93,7 @@ class Mlflow(pulumi.ComponentResource):
             metadata=metadata(args.namespace, COMPONENT),
             data={
                 **args.artifacts.environment(),
-                # Clients send artifacts to the server, as only the server has access to the bucket.
+                # Clients send artifacts to the server, as only the server may write under MLflow's prefix.
                 "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/",
                 "MLFLOW_ARTIFACTS_DESTINATION": args.artifacts.address,
                 "MLFLOW_HOST": "0.0.0.0",  # noqa: S104 - in the pod's network, which the network policy protects
