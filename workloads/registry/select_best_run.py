@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from contracts import Env, Exit
 from workloads import cli
+from workloads.mlflow_client import Tracking
 from workloads.registry import options
 from workloads.registry.selection import select_best_run
-from workloads.tracking_server import Tracking
 
 _EPILOG = f"""\
 Only finished runs count, a metric that is NaN or infinite never wins, and of equal runs the one started last is chosen.

@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from contracts import Exit
 from workloads.cli import WorkloadError
-from workloads.tracking_server import Tracking
+from workloads.mlflow_client import Tracking
 
 # One run with 1,000 metrics is an answer of 160 kB.
 _PAGE_RUNS = 10

@@ -18,9 +18,9 @@ from workloads.training.network import network_for
 from workloads.training.outcome import RESULT_FILE, deliver, result_of
 from workloads.training.processes import require_divisible
 from workloads.training.progress import EpochResult, Position, say
+from workloads.training.run_log import Figures, MlflowRun, NoTracking, tracked
 from workloads.training.session import Session
 from workloads.training.stopping import Stop, StoppedError
-from workloads.training.tracking import Figures, MlflowRun, NoTracking, tracked
 
 
 def run(args: TrainingArgs, device: torch.device, stop: Stop) -> dict[str, Any] | None:

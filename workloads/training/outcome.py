@@ -9,8 +9,8 @@ from workloads.training import export, files, publish
 from workloads.training.checkpoints import Setup
 from workloads.training.network import network_for
 from workloads.training.progress import Position, say
+from workloads.training.run_log import Figures, MlflowRun
 from workloads.training.session import Session
-from workloads.training.tracking import Figures, MlflowRun
 
 RESULT_FILE = "metrics.json"
 

@@ -9,7 +9,7 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
 from workloads.training.export import MODEL_FOLDER
-from workloads.training.tracking import MlflowRun
+from workloads.training.run_log import MlflowRun
 
 _STEP_TAG = "step"
 

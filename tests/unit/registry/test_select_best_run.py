@@ -7,10 +7,10 @@ from contracts import Exit
 from tests.support.tracking_store import Experiment, not_finite
 from workloads import cli, retry
 from workloads.cli import WorkloadError
+from workloads.mlflow_client import Tracking
 from workloads.registry import select_best_run as command
 from workloads.registry import selection
 from workloads.registry.selection import select_best_run
-from workloads.tracking_server import Tracking
 
 
 def best(tracking: Tracking, experiment: Experiment, *, maximize: bool = True) -> str:

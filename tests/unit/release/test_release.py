@@ -12,12 +12,12 @@ from tests.support.local_signer import LocalSigner
 from tests.support.tracking_store import Experiment
 from workloads import cli, retry
 from workloads.cli import WorkloadError
+from workloads.mlflow_client import Tracking
 from workloads.object_store import s3
 from workloads.release import job, model, run, store
 from workloads.release.job import Order, Released
 from workloads.release.store import ReleaseStore
 from workloads.signing.verification import verify
-from workloads.tracking_server import Tracking
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from workloads.training.checkpoints import Checkpoints, Setup
 from workloads.training.data import cifar10
 from workloads.training.processes import Processes
 from workloads.training.progress import EpochResult, Position
-from workloads.training.tracking import MlflowRun
+from workloads.training.run_log import MlflowRun
 
 QUICK = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 OPTIONS = ["--out-dir", "--max-epochs", "--lr", "--seed", "--tracking-uri", "--register", "--data-dir", "--json"]

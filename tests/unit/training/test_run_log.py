@@ -6,8 +6,8 @@ import pytest
 
 from contracts import Exit
 from workloads.cli import WorkloadError
+from workloads.training.run_log import NoTracking, Status, tracked
 from workloads.training.stopping import StoppedError
-from workloads.training.tracking import NoTracking, Status, tracked
 
 
 class Recorded(NoTracking):

@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME
 from contracts import Env, Exit
 from workloads import services
 from workloads.cli import WorkloadError
-from workloads.tracking_server import Tracking
+from workloads.mlflow_client import Tracking
 from workloads.training import files
 from workloads.training.args import COMMAND, TrainingArgs
 from workloads.training.metric_log import MetricLog
