@@ -15,7 +15,7 @@ from tests.platform import backup_servers as servers
 from workloads.cli import WorkloadError
 from workloads.database import ownership
 from workloads.database.address import Address
-from workloads.database.auth import Auth
+from workloads.database.login import Auth
 from workloads.database.ownership import Ownership
 
 PASSWORD = "owner's password"
