@@ -187,7 +187,7 @@ def test_a_training_told_to_stop_goes_on_in_the_same_run_and_ends_as_if_it_had_n
     stopped.wait_for("epoch 1/")
     stopped.process.send_signal(signal.SIGTERM)
     assert stopped.end() == Exit.INTERRUPTED
-    assert "goes on from there" in stopped.stderr
+    assert "resumes from there" in stopped.stderr
     run_id = json.loads((tmp_path / "out" / "run.json").read_text())["run_id"]
     assert MlflowClient(server.uri).get_run(run_id).info.status == "KILLED"
     assert len(logged_steps(server.uri, run_id)) < STEPS
