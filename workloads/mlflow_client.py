@@ -67,7 +67,7 @@ class Tracking:
         mlflow.set_tracking_uri(self.uri)
         try:
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        # SQLAlchemy's drivers raise error classes of their own.
+        # Each of SQLAlchemy's drivers raises other error classes.
         except Exception as error:
             raise WorkloadError(f"{given_as}: {self.name} can't be used: {_first_line(error)}", Exit.MLFLOW) from error
 

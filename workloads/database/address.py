@@ -23,7 +23,7 @@ KEEPALIVE_SECONDS: Final = 60
 # In bytes: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
 NAME_LIMIT: Final = 63
 _LAST_PORT: Final = 65535
-# A migration that locks a table for longer than this has a problem of its own.
+# A migration that locks a table for longer than this has a problem itself.
 LOCK_TIMEOUT_SECONDS: Final = 300
 
 

@@ -1,4 +1,4 @@
-"""HTTP answers as whole values, for the wrappers that replace or change what MLflow answers."""
+"""HTTP answers as whole values, for the wrappers that replace or change MLflow's answers."""
 
 import json
 from collections.abc import Callable, Sequence

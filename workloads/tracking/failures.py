@@ -1,4 +1,4 @@
-"""Corrected statuses for MLflow's error answers, so that clients retry what may pass and nothing else."""
+"""Corrected statuses for MLflow's error answers, so that clients retry transient failures only."""
 
 import re
 from contextvars import ContextVar
@@ -95,11 +95,11 @@ class _Sender:
 def _note(context: ExceptionContext) -> None:
     request = _request.get()
     # After a ping that finds a stale connection, SQLAlchemy opens a new one.
-    if request is not None and not context.is_pre_ping and _may_pass(context):
+    if request is not None and not context.is_pre_ping and _is_transient(context):
         request.database_failed = True
 
 
-def _may_pass(context: ExceptionContext) -> bool:
+def _is_transient(context: ExceptionContext) -> bool:
     return context.is_disconnect or isinstance(context.sqlalchemy_exception, OperationalError)
 
 

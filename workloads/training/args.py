@@ -164,7 +164,11 @@ def _add_training_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--device", choices=DEVICES, default="auto", help="auto: a GPU if there is one")
     group.add_argument(
-        "--zero-stage", type=int, choices=ZERO_STAGES, default=0, help="what ZeRO shards over the processes"
+        "--zero-stage",
+        type=int,
+        choices=ZERO_STAGES,
+        default=0,
+        help="ZeRO stage: the state that is sharded over the processes",
     )
     group.add_argument("--keep-checkpoints", type=int, default=2, help="number of newest checkpoints to keep")
 
