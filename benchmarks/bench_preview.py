@@ -1,7 +1,7 @@
-"""Compare a preview of the stack `prod` with the parts that this project can't change: the engine and its plugins.
+"""Times a preview of the stack `prod` beside what of it isn't this project's: the engine's own time, and its plugins'.
 
-The benchmark checks this promise: `pulumi preview --stack prod` takes at most 1.5 times as long as an empty program on
-the same engine and the start of the stack's plugins together.
+The promise that this checks: `pulumi preview --stack prod` takes at most 1.5 times as long as an empty program on the
+same engine and the start of the stack's plugins together.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from local import cli
 
 MOST_RATIO = 1.5
 EMPTY = "empty program"
-# The official plugin checks its credentials when it is configured, the embedded one when it first calls AWS.
+# The official plugin asks whose credentials it has as it is configured, the embedded one when it first calls AWS.
 _WHO_AM_I = "aws:index/getCallerIdentity:getCallerIdentity"
 _CREATED = re.compile(r"^ +\+ (\d+) to create$", re.MULTILINE)
 _EPILOG = f"""\
-Starts an emulated AWS and an API server without nodes on loopback, and stops them at the end. Exits with 1 if the ratio
-is above {MOST_RATIO}. Times on a busy machine mean little; the ratios of one run are comparable.
+Brings an emulated AWS and an API server without nodes up on loopback, and takes them down again. Exits with 1 if the
+ratio is above {MOST_RATIO}. Times of a busy machine mean little; ratios of one run can be compared.
 
 example:
   python -m benchmarks.bench_preview --rounds 5 --teams 1,20 --json
@@ -38,7 +38,7 @@ example:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contender:
-    """A preview and its name in the report."""
+    """A preview with the name under which it is shown."""
 
     name: str
     folder: Path
@@ -47,32 +47,32 @@ class Contender:
 
 @dataclass(kw_only=True, slots=True)
 class Results:
-    """The rounds and the number of resources of each preview, and the rounds of each plugin's start in seconds."""
+    """The rounds of each preview, how many resources each has, and the rounds of each plugin's start in seconds."""
 
     previews: dict[str, list[Measured]]
     resources: dict[str, int]
     plugins: dict[str, list[float]]
 
     def seconds(self, name: str) -> float:
-        """Return the median wall time of a preview's rounds."""
+        """Return the median of a preview's rounds."""
         return statistics.median(each.wall for each in self.previews[name])
 
     def cpu(self, name: str) -> float:
-        """Return the median CPU time of a preview's processes."""
+        """Return the median of what a preview's processes computed."""
         return statistics.median(each.cpu for each in self.previews[name])
 
     def plugin(self, name: str) -> float:
-        """Return the median time of a plugin's starts."""
+        """Return the median of a plugin's starts."""
         return statistics.median(self.plugins[name])
 
     @property
     def all_plugins(self) -> float:
-        """The time to start all plugins of the stack, one after another."""
+        """The start of all of the stack's plugins, one after another."""
         return sum(self.plugin(name) for name in self.plugins)
 
     @property
     def ratio(self) -> float:
-        """The time of the preview, relative to the engine's and the plugins' own time."""
+        """What the preview takes of the engine's and the plugins' own time."""
         return self.seconds(STACK) / (self.seconds(EMPTY) + self.all_plugins)
 
 
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the contenders and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.bench_preview",
-        description=f"Compare a preview of the stack {STACK} with an empty program and the start of the plugins.",
+        description=f"Time a preview of the stack {STACK} beside an empty program and the start of the plugins.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -126,7 +126,7 @@ def _run(servers: World, contenders: Sequence[Contender], *, rounds: int) -> Res
         resources={},
         plugins={name: [] for name in plugins},
     )
-    # The first round, which compiles the Python code, isn't counted.
+    # The first round compiles the Python, and isn't counted.
     for number in range(rounds + 1):
         for name, plugin in plugins.items():
             seconds = start(plugin, servers.environment)
@@ -142,7 +142,7 @@ def _run(servers: World, contenders: Sequence[Contender], *, rounds: int) -> Res
 
 
 def _plugins(servers: World) -> dict[str, Plugin]:
-    """Return the plugins that the engine starts, one for each provider of the stack, by the provider's name."""
+    """Return what the engine starts a process for: each provider of the stack, by its name there."""
     variables = servers.environment
     aws = {
         "region": variables["AWS_REGION"],
@@ -150,7 +150,7 @@ def _plugins(servers: World) -> dict[str, Plugin]:
     }
     return {
         "aws": Plugin(name="aws", config=aws, function=_WHO_AM_I),
-        # A preview of a new stack calls nothing in the second region.
+        # A preview of something new calls nothing in the second region.
         "aws-replica": Plugin(name="aws", config=aws),
         "kubernetes": Plugin(name="kubernetes", config={"kubeconfig": variables["KUBECONFIG"]}),
         "random": Plugin(name="random"),
@@ -159,7 +159,7 @@ def _plugins(servers: World) -> dict[str, Plugin]:
 
 
 def _report(results: Results, teams: Sequence[int], *, as_json: bool) -> int:
-    passed = results.ratio <= MOST_RATIO
+    kept = results.ratio <= MOST_RATIO
     growth = _growth(results, teams)
     if as_json:
         rows = [
@@ -167,33 +167,33 @@ def _report(results: Results, teams: Sequence[int], *, as_json: bool) -> int:
             for name, count in results.resources.items()
         ]
         starts = {name: results.plugin(name) for name in results.plugins}
-        summary = {"ratio": results.ratio, "most": MOST_RATIO, "kept": passed}
+        summary = {"ratio": results.ratio, "most": MOST_RATIO, "kept": kept}
         print(json.dumps(summary | {"previews": rows, "plugins": starts, "per_team": growth}))
-        return 0 if passed else 1
+        return 0 if kept else 1
     print(f"{'preview':16} {'resources':>10} {'wall s':>8} {'CPU s':>8} {'x base':>8}")
     base = results.seconds(EMPTY) + results.all_plugins
     for name, count in results.resources.items():
         seconds = results.seconds(name)
         print(f"{name:16} {count:10} {seconds:8.2f} {results.cpu(name):8.2f} {seconds / base:8.2f}")
     starts = ", ".join(f"{name} {results.plugin(name):.2f}" for name in results.plugins)
-    print(f"start of the plugins: {starts}; {results.all_plugins:.2f} s in total")
+    print(f"start of the plugins: {starts}; {results.all_plugins:.2f} s in all")
     if growth:
-        print(f"per additional team: {growth['seconds']:.2f} s, {growth['resources']:.1f} resources")
-    verdict = "kept" if passed else "BROKEN"
+        print(f"each team more: {growth['seconds']:.2f} s, {growth['resources']:.1f} resources")
+    verdict = "kept" if kept else "BROKEN"
     print(f"{STACK} / ({EMPTY} + plugins): ratio {results.ratio:.2f} (at most {MOST_RATIO}): {verdict}")
-    return 0 if passed else 1
+    return 0 if kept else 1
 
 
 def _growth(results: Results, teams: Sequence[int]) -> dict[str, Any]:
-    """Return the cost per additional team, from the fewest teams to the most."""
+    """Return what a team more costs, between the fewest teams and the most."""
     fewest, most = min(teams), max(teams)
     if fewest == most:
         return {}
     small, large = _of_teams(fewest), _of_teams(most)
-    added = most - fewest
+    more = most - fewest
     return {
-        "seconds": (results.seconds(large) - results.seconds(small)) / added,
-        "resources": (results.resources[large] - results.resources[small]) / added,
+        "seconds": (results.seconds(large) - results.seconds(small)) / more,
+        "resources": (results.resources[large] - results.resources[small]) / more,
     }
 
 
@@ -203,7 +203,7 @@ def _of_teams(count: int) -> str:
 
 def _count(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]*", text):
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number: give one from 1 on")
     return int(text)
 
 

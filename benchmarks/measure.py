@@ -1,4 +1,4 @@
-"""The time and peak memory of a command, as the kernel counts them."""
+"""Times a command and takes its peak memory, as the kernel counts them."""
 
 import os
 import subprocess
@@ -12,8 +12,8 @@ from pathlib import Path
 class Measured:
     """One run of a command: wall and CPU time in seconds, peak resident memory in bytes.
 
-    Linux counts the forked process before it executes the command, too, so `rss` is never less than this program's own
-    memory, some 50 MB.
+    Linux counts the memory of the process that starts the command, too, until the command takes its place: less than
+    this program's own, some 50 MB, is never shown.
     """
 
     wall: float
@@ -22,13 +22,13 @@ class Measured:
 
 
 def measure(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None) -> Measured:
-    """Run a command to its end and measure it.
+    """Run a command to its end.
 
     Raises:
-        RuntimeError: The command fails; the message has the end of its output.
+        RuntimeError: It fails; tells its last words.
     """
     log = cwd / "command.log"
-    # Unwritten data of an earlier command must not slow this one down.
+    # What an earlier command left to be written must not slow this one down.
     os.sync()
     with log.open("w+b") as output:
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The start time of an embedded plugin: from its spawn until it is configured and has answered a call."""
+"""Times the start of an embedded plugin by itself: from its spawn until it is configured and has answered a call."""
 
 import subprocess
 import time
@@ -12,14 +12,14 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from local import paths
 from local.plugins.values import encode
 
-# Nothing listens at this address: a plugin calls the engine only to log a message.
+# Nothing listens there: a plugin calls the engine only when it has something to tell.
 _NO_ENGINE = "127.0.0.1:1"
 _CALL_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plugin:
-    """A plugin that the engine starts, its configuration, and a function to call first."""
+    """A plugin that the engine starts: what it is configured with, and the function with which it starts to work."""
 
     name: str
     config: Mapping[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Plugin:
 
 
 def start(plugin: Plugin, environment: Mapping[str, str]) -> float:
-    """Start a plugin, configure it, call its function, stop it, and return the seconds until the last answer."""
+    """Start a plugin, ask it what it is, configure it, make it work, end it, and return the seconds until then."""
     script = paths.REPOSITORY / "local" / "plugins" / "bin" / plugin.name / f"pulumi-resource-{plugin.name}"
     started = time.monotonic()
     with subprocess.Popen([script, _NO_ENGINE], stdout=subprocess.PIPE, env=environment, text=True) as process:

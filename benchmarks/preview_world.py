@@ -1,4 +1,4 @@
-"""The environment of the timed previews: a copy of the project with changeable stacks, and the servers they need."""
+"""Where the previews are timed: a copy of the project whose stacks may be changed, beside the servers they need."""
 
 import contextlib
 import shutil
@@ -23,27 +23,27 @@ class World:
     environment: Mapping[str, str]
 
     def argv(self, *arguments: str) -> list[str | Path]:
-        """Return a non-interactive command of the engine."""
+        """Return a command of the engine, as a machine runs it."""
         return [self.pulumi, *arguments, "--non-interactive", "--color", "never"]
 
     def add_stack(self, name: str, **config: object) -> None:
-        """Add a stack with the settings of `prod`, changed by `config`, and with secrets that need no KMS."""
+        """Add a stack that is `prod` but for some of its settings, and for its secrets, which need no KMS."""
         file = self.project / "stacks" / f"Pulumi.{name}.yaml"
-        changes = {f"aegis:{key}": value for key, value in config.items()}
-        file.write_text(yaml.safe_dump({"config": settings() | changes}))
+        given = {f"aegis:{key}": value for key, value in config.items()}
+        file.write_text(yaml.safe_dump({"config": settings() | given}))
 
 
 def settings() -> dict[str, Any]:
-    """Return the settings in the stack file of `prod`."""
+    """Return what the file of `prod` sets."""
     return yaml.safe_load(stacks.read(STACK).file.read_text())["config"]
 
 
 @contextlib.contextmanager
 def world(folder: Path) -> Iterator[World]:
-    """Start the servers, and stop them at the end.
+    """Bring the servers up, and take them down again.
 
     Raises:
-        LocalError: A tool isn't available, or a server doesn't come up.
+        LocalError: A tool can't be had, or a server doesn't come up.
     """
     tools = toolchain.ensure(*program.TOOLS, *preview.SERVERS)
     project = folder / "project"
@@ -55,7 +55,7 @@ def world(folder: Path) -> Iterator[World]:
     with preview.stand_ins(stacks.read(STACK), folder, tools) as environment:
         own = {
             "PULUMI_HOME": str(home),
-            # As usual, Python compiles each file once: in the first round, which isn't counted.
+            # Compiled once, as everywhere: the first round, which isn't counted, fills it.
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
         }
