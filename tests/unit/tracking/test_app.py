@@ -1,9 +1,12 @@
 """The platform's wrappers around MLflow's server: error statuses, the probe, draining and presigned addresses."""
 
 import asyncio
+import configparser
 import json
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -17,12 +20,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from contracts import READY_PATH, Env
+from contracts import READY_PATH, TRACKING_APP, Env
 from workloads.tracking import lifecycle
 from workloads.tracking.failures import Availability, MissingFiles
 from workloads.tracking.lifecycle import Draining, Readiness
 from workloads.tracking.transfers import Transfers
 
+ENTRY_POINTS = Path(__file__).parents[3] / "workloads" / "images" / "code" / "aegis.dist-info" / "entry_points.txt"
 # Nothing listens on this port.
 ABSENT = create_engine("postgresql+psycopg://mlflow@127.0.0.1:1/mlflow?connect_timeout=1")
 OFFERS = {"store_type": "SqlStore", "multipart_uploads_enabled": True, "multipart_downloads_enabled": True}
@@ -213,3 +217,11 @@ def test_a_server_is_ready_once_it_has_found_its_database(monkeypatch: pytest.Mo
 
     assert asyncio.run(watch()) == (503, 200)
     assert len(attempts) == 3
+
+
+def test_the_image_s_entry_point_is_a_factory_of_the_app() -> None:
+    points = configparser.ConfigParser()
+    points.read(ENTRY_POINTS)
+    module, _, name = points["mlflow.app"][TRACKING_APP].partition(":")
+    # MLflow calls a function in each worker, and takes anything else for the app itself.
+    assert isinstance(getattr(import_module(module), name), FunctionType)
