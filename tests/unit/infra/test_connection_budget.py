@@ -20,7 +20,7 @@ WORKERS, PODS = st.integers(1, 16), st.integers(1, 50)
 @given(WORKERS, PODS, st.integers(50, 5000))
 def test_the_pools_of_the_largest_deployment_never_exhaust_the_database(workers: int, pods: int, limit: int) -> None:
     if pods > most_replicas(workers, limit):
-        with pytest.raises(ValueError, match=f"allowed are {most_replicas(workers, limit)} pods"):
+        with pytest.raises(ValueError, match=f"max_replicas must be at most {most_replicas(workers, limit)} for"):
             fitting_pool(workers, pods, limit)
         return
     pool = fitting_pool(workers, pods, limit)

@@ -46,5 +46,7 @@ def test_the_regions_that_most_accounts_use_are_known() -> None:
 
 @pytest.mark.parametrize("region", ["mars-north-1", "", "../authorities/eu-west-1"])
 def test_an_unknown_region_is_refused_with_those_that_are_known(region: str) -> None:
-    with pytest.raises(ValueError, match=r"region must be one of af-south-1, .*us-west-2.*, got .*authorities/REGION\.pem"):
+    with pytest.raises(
+        ValueError, match=r"region must be one of af-south-1, .*us-west-2.*, got .*authorities/REGION\.pem"
+    ):
         authorities(region)

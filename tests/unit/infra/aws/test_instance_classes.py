@@ -40,13 +40,13 @@ def test_more_memory_never_means_fewer_connections() -> None:
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        ("db.t4g.mediun", "did you mean db.t4g.medium"),
-        ("t4g.medium", "did you mean db.t4g.medium"),
-        ("db.m7g.24xlarge", "did you mean db.m7g.4xlarge"),
-        ("db.x2g.large", "of the families t3, t4g, m6g"),
-        ("", "of the families t3, t4g, m6g"),
+        ("db.t4g.mediun", "; did you mean db.t4g.medium"),
+        ("t4g.medium", "; did you mean db.t4g.medium"),
+        ("db.m7g.24xlarge", "; did you mean db.m7g.4xlarge"),
+        ("db.x2g.large", ""),
+        ("", "[.]$"),
     ],
 )
 def test_an_unknown_class_is_refused_with_what_is_close_and_what_is_allowed(given: str, hint: str) -> None:
-    with pytest.raises(ValueError, match=f"instance class is '{given}'.*{hint}"):
+    with pytest.raises(ValueError, match=f"must be db.FAMILY.SIZE of the families t3, t4g, m6g.*, got '{given}'{hint}"):
         memory_gib(given)

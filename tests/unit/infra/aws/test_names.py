@@ -28,7 +28,7 @@ def account(environment: str, region: str) -> Account:
 def test_a_bucket_has_a_name_that_s3_takes_or_none(environment: str, region: str, purpose: str) -> None:
     length = len(f"aegis-{environment}-{purpose}-123456789012-{region}")
     if length > 63:
-        with pytest.raises(ValueError, match=f"{length} characters: allowed are 63"):
+        with pytest.raises(ValueError, match=f"must be at most 63 characters, got {length}"):
             account(environment, region).bucket_name(purpose)
         return
     assert BUCKET.fullmatch(account(environment, region).bucket_name(purpose))
@@ -38,7 +38,7 @@ def test_a_bucket_has_a_name_that_s3_takes_or_none(environment: str, region: str
 def test_the_role_of_a_replication_has_a_name_that_iam_takes_or_none(environment: str, region: str) -> None:
     length = len(f"aegis-{environment}-replication-{region}")
     if length > 64:
-        with pytest.raises(ValueError, match=f"{length} characters: allowed are 64"):
+        with pytest.raises(ValueError, match=f"must be at most 64 characters, got {length}"):
             account(environment, region).role_name("replication")
         return
     assert ROLE.fullmatch(account(environment, region).role_name("replication"))
@@ -56,5 +56,5 @@ def test_a_repository_is_called_after_its_environment_and_image(image: str) -> N
 
 @pytest.mark.parametrize("image", ["", "Trainer", "a b", "-a", "a//b", "a" * 300])
 def test_a_repository_that_ecr_would_refuse_is_refused_with_what_is_allowed(image: str) -> None:
-    with pytest.raises(ValueError, match=r"allowed are 256"):
+    with pytest.raises(ValueError, match=r"repository name must be at most 256 characters"):
         account("prod", "eu-west-1").repository_name(image)

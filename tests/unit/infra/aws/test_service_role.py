@@ -86,5 +86,5 @@ def test_bad_arguments_are_refused(field: str, value: str, message: str) -> None
 
 
 def test_a_name_longer_than_iam_allows_is_refused() -> None:
-    with pytest.raises(ValueError, match="allowed are 64"):
+    with pytest.raises(ValueError, match="must be at most 64 characters"):
         made(namespace="n" * 60)
