@@ -53,7 +53,7 @@ BUCKET: Final = Kind(
     longest=63,
     form=re.compile(r"[a-z0-9][a-z0-9-]+[a-z0-9]"),
     reserved=re.compile(r"^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3)$"),
-    allowed="lower-case letters, digits and inner hyphens, without what S3 reserves at either end, such as xn--",
+    allowed="lower-case letters, digits and inner hyphens, without a prefix or suffix that S3 reserves, such as xn--",
 )
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ROLE: Final = Kind(
@@ -79,5 +79,5 @@ ALIAS: Final = Kind(
     longest=256,
     form=re.compile(r"alias/[A-Za-z0-9/_-]+"),
     reserved=re.compile(r"^alias/aws/"),
-    allowed="letters, digits, and /_-, without the beginning alias/aws/",
+    allowed="letters, digits and /_-, not beginning with alias/aws/",
 )
