@@ -22,7 +22,7 @@ from infra.settings.model import Settings
 class Providers:
     """The providers that need no look-up in AWS; those that the environment doesn't use are None.
 
-    `aws` and `replica` come with the AWS account as seen in their region: the environment's and the replicas'.
+    `aws` and `replica` are each the AWS account and its provider, in the environment's and in the replicas' region.
     """
 
     aws: tuple[Account, pulumi_aws.Provider] | None
@@ -117,7 +117,7 @@ def vault_provider(
         token=token,
         ca_cert_file=settings.authorities,
         namespace=settings.namespace,
-        # A child token would be one more secret, created by every preview and then left behind.
+        # A child token would be one more secret, created by every preview and never used again.
         skip_child_token=True,
         # The address of a Vault server in the cluster is known before the server answers.
         opts=pulumi.ResourceOptions(depends_on=[] if server is None else [server]),

@@ -43,9 +43,9 @@ def housekeeping(expire_after_days: int | None = None) -> list[Rule]:
 def backups(retention_days: int) -> list[Rule]:
     """Return the rules of the backups bucket: S3 expires only what pruning should have deleted a month before.
 
-    Pruning knows which backup sets are complete, and never deletes the newest complete ones. S3 knows only their age:
-    if it expired them first, a schedule that fails unnoticed would lose the last backup set. An expired backup set can
-    be restored from its old versions for another month.
+    Pruning always keeps the last verified backup set, or the last complete one if none is verified. S3 knows only the
+    age: if it expired backup sets first, a schedule that fails unnoticed would lose the last one. An expired backup set
+    can be restored from its old versions for another month.
     """
     return housekeeping(expire_after_days=retention_days + _BACKUP_MARGIN_DAYS)
 

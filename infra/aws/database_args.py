@@ -25,7 +25,7 @@ class ManagedPostgresArgs:
     CloudWatch keeps the server's logs.
 
     Raises:
-        ValueError: RDS would refuse a value, or the programs of the platform can't use it.
+        ValueError: RDS would refuse a value, or the images have no PostgreSQL client for `engine_version`.
     """
 
     account: Account

@@ -19,7 +19,7 @@ from infra.limits.statements import Document, Statement, document
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replica:
-    """The region of the replicas: the account as seen there, and its provider."""
+    """The region of the replicas: the account in that region, and its provider."""
 
     account: Account
     provider: pulumi.ProviderResource

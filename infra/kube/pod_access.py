@@ -72,7 +72,7 @@ def mounted(spec: PodSpecArgsDict, volume: VolumeArgsDict, folder: str) -> PodSp
 
 def _with_variables(container: ContainerArgsDict, identity: Identity) -> ContainerArgsDict:
     own = cast("Sequence[EnvVarArgsDict]", container.get("env", ()))
-    # The container's own variables win. The API server refuses a name that is there twice.
+    # The container's own variables win: the API server refuses a name that appears twice.
     names = {each.get("name") for each in own}
     added = [each for each in environment(identity.environment()) if each.get("name") not in names]
     return {**container, "env": [*own, *added]}

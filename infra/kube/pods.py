@@ -109,7 +109,7 @@ def http_probe(path: str, port: int, *, period: int, failures: int, timeout: int
 
 
 def tcp_probe(port: int, *, period: int, failures: int, timeout: int = 5) -> ProbeArgsDict:
-    """Return a probe that only opens a connection; `period` and `timeout` are in seconds."""
+    """Return a probe that fails only if the server accepts no connections; `period` and `timeout` are in seconds."""
     return {
         "tcp_socket": {"port": port},
         "period_seconds": period,

@@ -27,7 +27,7 @@ class WorkloadAccount(pulumi.ComponentResource):
         super().__init__("aegis:cluster:WorkloadAccount", name, {}, opts)
         account_metadata = metadata(args.namespace, args.account, args.account)
         if args.role_arn is not None:
-            # For tools that read it. Pods get their role without EKS's webhook, so that it works on any cluster.
+            # For tools that read it. Pods get their role without EKS's webhook, so roles work on any cluster.
             account_metadata["annotations"] = {"eks.amazonaws.com/role-arn": args.role_arn}
         account = ServiceAccount(
             f"{name}-account",

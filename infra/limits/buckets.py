@@ -1,4 +1,4 @@
-"""Names and retention rules of the platform's buckets in AWS."""
+"""The names of the platform's buckets in AWS, and the limits of their lifecycle rules and locks."""
 
 from typing import Final
 

@@ -150,8 +150,8 @@ Grant = Objects | Listing | WholeBucket | BucketKey | DatabaseLogin | ReadAdminS
 class Workload:
     """Pods with an identity: their service account, its namespace, and their grants in AWS.
 
-    `setting` is the key and value of the setting that the role's name contains besides the environment's name, None if
-    there is no such setting. An error message about the length of the role's name refers to it.
+    `setting` is the key and value of the setting to change if AWS refuses the name of the role, which contains the
+    value; None stands for the environment's name.
     """
 
     service_account: str
