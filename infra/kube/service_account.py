@@ -29,11 +29,11 @@ class WorkloadAccount(pulumi.ComponentResource):
         if args.role_arn is not None:
             # For tools that read it. Pods get their role without EKS's webhook, so roles work on any cluster.
             account_metadata["annotations"] = {"eks.amazonaws.com/role-arn": args.role_arn}
-        account = ServiceAccount(
+        service_account = ServiceAccount(
             f"{name}-account",
             metadata=account_metadata,
             automount_service_account_token=False,
             opts=ResourceOptions(parent=self),
         )
-        self.name = account.metadata.name
+        self.name = service_account.metadata.name
         self.register_outputs({"name": self.name})
