@@ -1,4 +1,4 @@
-"""AWS as an environment sees it: the account, its providers, and the cluster whose pods get roles."""
+"""The AWS side of an environment: the account, its providers, and the cluster whose pods get IAM roles."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,11 @@ from infra.limits.account import Account
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cloud:
-    """The account, the API, and what makes resources in it.
+    """The AWS account of an environment, and the options with which capabilities make resources in it.
 
-    `cluster` is None where the stack's cluster isn't an EKS one: its pods get roles, and there is no VPC.
+    `replica` is the account in the region of the replicas, and its provider. `issuer` and `oidc_provider_arn` are those
+    of the cluster's service-account tokens, which pods exchange for IAM roles. `cluster` is None if the cluster isn't
+    an EKS cluster: its pods still get roles, but there is no VPC.
     """
 
     account: Account
@@ -28,7 +30,7 @@ class Cloud:
 
     @property
     def eks(self) -> tuple[str, str] | None:
-        """The kubeconfig and the ARN of the EKS cluster, if it is one."""
+        """The kubeconfig and the ARN of the EKS cluster, None for another cluster."""
         if self.cluster is None:
             return None
         arn = self.account.arn("eks", f"cluster/{self.cluster.name}")
@@ -36,5 +38,5 @@ class Cloud:
 
     @property
     def vpc_cidrs(self) -> tuple[str, ...]:
-        """The networks of the cluster's VPC, if it is an EKS cluster."""
+        """The IPv4 networks of the EKS cluster's VPC, none for another cluster."""
         return self.cluster.vpc_cidrs if self.cluster else ()
