@@ -67,7 +67,7 @@ def look_up_cloud(settings: Settings, providers: Providers) -> Cloud | None:
         replica=providers.replica,
         issuer=issuer,
         oidc_provider_arn=eks.oidc_provider_arn if eks else look_up_identity_provider(issuer, account, provider),
-        cluster=eks,
+        eks=eks,
         protected=settings.environment.protected,
     )
 

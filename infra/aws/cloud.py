@@ -15,7 +15,7 @@ class Cloud:
     """The AWS account of an environment, and the options with which capabilities make resources in it.
 
     `replica` is the account in the region of the replicas, and its provider. `issuer` and `oidc_provider_arn` are those
-    of the cluster's service-account tokens, which pods exchange for IAM roles. `cluster` is None if the cluster isn't
+    of the cluster's service-account tokens, which pods exchange for IAM roles. `eks` is None if the cluster isn't
     an EKS cluster: its pods still get roles, but there is no VPC.
     """
 
@@ -25,18 +25,18 @@ class Cloud:
     replica: tuple[Account, pulumi.ProviderResource] | None
     issuer: str
     oidc_provider_arn: str
-    cluster: EksCluster | None
+    eks: EksCluster | None
     protected: bool
 
     @property
-    def eks(self) -> tuple[str, str] | None:
+    def cluster_access(self) -> tuple[str, str] | None:
         """The kubeconfig and the ARN of the EKS cluster, None for another cluster."""
-        if self.cluster is None:
+        if self.eks is None:
             return None
-        arn = self.account.arn("eks", f"cluster/{self.cluster.name}")
-        return kubeconfig(self.cluster, self.account.region), arn
+        arn = self.account.arn("eks", f"cluster/{self.eks.name}")
+        return kubeconfig(self.eks, self.account.region), arn
 
     @property
     def vpc_cidrs(self) -> tuple[str, ...]:
         """The IPv4 networks of the EKS cluster's VPC, none for another cluster."""
-        return self.cluster.vpc_cidrs if self.cluster else ()
+        return self.eks.vpc_cidrs if self.eks else ()

@@ -12,7 +12,7 @@ from infra.settings.names import Region, Tag
 from infra.settings.section import Network, Section
 
 # S3 buckets, IAM roles, repositories and RDS instances have it in their names, so it must satisfy all of their rules.
-# Its greatest length follows from those names: see `aws_names`.
+# Its greatest length follows from those names: see `names_in_aws`.
 _NAME: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 # By the prefix of their regions' names; all other regions are in AWS's public partition:
 # https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
