@@ -21,8 +21,9 @@ PARTS: dict[str, tuple[str, set[str]]] = {
     "pure bricks": (r"aws\.(emulation|database_authorities)$", {"limits"}),
     # What sections are made of, as against the whole of the settings.
     "section types": (r"settings\.(aws|capability|names|section)$", {"limits", "pure bricks"}),
-    "sections": (r"capabilities\.\w+\.(settings|grants|cron)$", {"limits", "pure bricks", "section types"}),
+    "sections": (r"capabilities\.\w+\.(settings|grants|alerts|cron)$", {"limits", "pure bricks", "section types"}),
     "settings": (r"settings\b", {"limits", "section types", "sections"}),
+    "alerts": (r"alerts$", {"limits", "settings"}),
     "links": (r"links$", {"limits", "pure bricks"}),
     "bricks": (r"(aws|kube|vault)\b", {"limits", "pure bricks", "links"}),
     "providers": (r"providers$", {"limits", "pure bricks", "bricks", "sections", "settings"}),
