@@ -35,7 +35,7 @@ def rule_file(settings: Settings) -> str:
         {"name": f"{contracts.PROJECT}-{section}", "rules": [alert.rule() for alert in alerts]}
         for section, alerts in settings.alerts().items()
     ]
-    return yaml.safe_dump({"groups": groups}, sort_keys=False, allow_unicode=True, width=sys.maxsize)
+    return yaml.safe_dump({"groups": groups}, sort_keys=False, width=sys.maxsize)
 
 
 def read(stack_file: Path, stack: str) -> Settings:
@@ -91,9 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (StackFileError, load.SettingsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return Exit.USAGE
-    except BrokenPipeError:
-        # The reader has closed the pipe (`... | head`); Python must not complain about that at exit.
+    except OSError as error:
+        # Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe may have seen enough (`... | head`).
+        if not isinstance(error, BrokenPipeError):
+            print(f"error: standard output can't be written: {error}", file=sys.stderr)
         return Exit.UNEXPECTED
     return Exit.OK
 

@@ -183,6 +183,20 @@ def test_a_stack_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]
     assert "invalid choice: '../prod' (choose from" in capsys.readouterr().err
 
 
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.alerts", "prod"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == Exit.UNEXPECTED
+    assert re.fullmatch(r"error: standard output can't be written: .*No space left on device\n", done.stderr)
+
+
 def test_the_command_needs_no_environment() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "infra.alerts", "local"], cwd=ROOT, env={}, capture_output=True, text=True, check=True
