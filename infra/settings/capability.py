@@ -1,8 +1,9 @@
-"""The base of a capability's section: what the capability adds to the checks, flows and workloads of the whole."""
+"""The base of a capability's section: its share of the checks, flows, workloads and alerts of the whole."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from infra.limits.alerts import Alert
 from infra.limits.flows import Flow
 from infra.limits.grants import Workload
 from infra.settings.section import Section
@@ -24,6 +25,10 @@ class Capability(Section):
 
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - for those with identities
         """Yield the capability's workloads that have an identity."""
+        yield from ()
+
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - for those that are watched
+        """Yield the alerts of the capability's pods and Jobs, as they are switched on."""
         yield from ()
 
 

@@ -119,6 +119,7 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"python -m review (preview|drift) --stack prod( .*)?", world="account", before=_PROD),
     Run(pattern=r"python -m review comment \S+( --json)?", world="account", answers=("prod",)),
     NotHere(pattern=r"pulumi login s3://\S+", reason="needs a bucket of AWS"),
+    Run(pattern=r"python -m infra\.alerts \w+ > alerts\.yaml", after="grep -q 'alert: ' alerts.yaml"),
     # Workloads, by hand.
     Run(pattern=r"python -m workloads\.training\.train_deepspeed --out-dir out( .*)?", after="test -d out/model"),
     Run(pattern=r"python -m workloads\.registry\.select_best_run .*", answers=(r"^[0-9a-f]{32}$",)),

@@ -21,8 +21,9 @@ PARTS: dict[str, tuple[str, set[str]]] = {
     "pure components": (r"aws\.(emulation|database_authorities)$", {"limits"}),
     # The types of which sections are composed; "settings" is the whole.
     "section types": (r"settings\.(aws|capability|names|section)$", {"limits", "pure components"}),
-    "sections": (r"capabilities\.\w+\.(settings|grants|cron)$", {"limits", "pure components", "section types"}),
+    "sections": (r"capabilities\.\w+\.(settings|grants|alerts|cron)$", {"limits", "pure components", "section types"}),
     "settings": (r"settings\b", {"limits", "section types", "sections"}),
+    "alerts": (r"alerts$", {"limits", "settings"}),
     "links": (r"links$", {"limits", "pure components"}),
     "components": (r"(aws|kube|vault)\b", {"limits", "pure components", "links"}),
     "providers": (r"providers$", {"limits", "pure components", "components", "sections", "settings"}),
