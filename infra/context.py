@@ -110,7 +110,9 @@ class Context:
 def open_context(settings: Settings, cloud: Cloud | None, providers: Providers) -> Context:
     """Make the cluster's provider and MLflow's namespace, and return the context of every capability."""
     put_back_drift()
-    opts = ResourceOptions(providers=[cluster_provider(settings.cluster, cloud and cloud.cluster_access), providers.random])
+    opts = ResourceOptions(
+        providers=[cluster_provider(settings.cluster, cloud and cloud.cluster_access), providers.random]
+    )
     return Context(
         settings=settings,
         cloud=cloud,
