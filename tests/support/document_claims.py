@@ -176,7 +176,7 @@ CLAIMS: Sequence[Claim] = (
     # Commands that a sentence mentions.
     Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
     Name(pattern=r"pulumi (up --refresh|preview --json|refresh --preview-only --expect-no-changes)"),
-    Name(pattern=r"python -m review"),
+    Name(pattern=r"python -m (review|infra\.alerts \w+)"),
     Name(pattern=r"kubectl (patch|create -f \S+)"),
     Name(pattern=r"mlflow (gc|server)"),
     Name(pattern=r"cosign verify-blob --(bundle|signature)"),
