@@ -161,7 +161,7 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"until kubectl -n mlflow logs -f job/restore; do .*", answers=(r"restored \d+ tables",)),
     Run(
         pattern=r"kubectl -n mlflow rollout restart deployment/mlflow",
-        after="kubectl -n mlflow rollout status deployment/mlflow --timeout=180s",
+        after="kubectl -n mlflow rollout status deployment/mlflow --timeout=600s",
     ),
     Run(pattern=r"kubectl -n mlflow delete job restore"),
     Run(pattern=r"kubectl -n mlflow get (pods|jobs)"),
