@@ -1,7 +1,7 @@
-"""The names that the program (`infra`), the workloads and the embedded platform (`local`) must agree on.
+"""The names that the Pulumi program (`infra`), the workloads and the embedded platform (`local`) share.
 
-The three never import one another; they meet here. Only names, ports and exit codes: no logic, no imports but the
-standard library's, so that every image and every ring can hold it.
+The three never import one another; they import this module. It contains names, ports and exit codes only, without logic
+or imports outside the standard library, so that every image and every part of the repository can include it.
 """
 
 from enum import IntEnum
@@ -9,27 +9,27 @@ from typing import Final
 
 PROJECT: Final = "aegis"
 
-# Container images that this repository builds, by the name of their folder in workloads/images.
+# Container images that this repository builds, by their folder in workloads/images.
 IMAGE_REGISTRY: Final = "localhost/aegis"
 IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer")
-# A JSON file {image name: reference} that `make up` writes; a stack without `images` in its settings reads it.
+# Path of a JSON file {image name: reference} that `make up` writes; stacks without `images` in their settings read it.
 IMAGES_FILE_ENV: Final = "AEGIS_IMAGES"
 # The kubeconfig context of an existing cluster to use instead of the embedded one.
 CONTEXT_ENV: Final = "AEGIS_CONTEXT"
-# That cluster's StorageClass, for a stack whose settings name none.
+# The StorageClass of that cluster, for stacks whose settings don't set one.
 STORAGE_CLASS_ENV: Final = "AEGIS_STORAGE_CLASS"
-# Address of an emulated AWS API; a stack whose settings name no `aws.endpoint` takes it from here.
+# Address of an emulated AWS API, for stacks whose settings don't set `aws.endpoint`.
 AWS_ENDPOINT_ENV: Final = "AEGIS_AWS_ENDPOINT"
-# PEM file of the authorities of an emulated RDS; only with an emulated AWS API.
+# PEM file with the certificate authorities of an emulated RDS; only with an emulated AWS API.
 DATABASE_AUTHORITIES_ENV: Final = "AEGIS_DATABASE_AUTHORITIES"
 
-# The one major version of PostgreSQL: of the server in the cluster, of RDS and of its emulation, and of pg_dump in the
-# image of the workloads. pg_dump refuses a newer server, and an older server refuses its dumps. Debian 12 has 15.
+# The one major version of PostgreSQL: in the cluster, on RDS and its emulation, and of pg_dump in the image of the
+# workloads. pg_dump refuses a newer server, and an older server refuses its dumps. Debian 12 has version 15.
 POSTGRES_MAJOR: Final = 15
 
 MLFLOW_NAMESPACE: Final = "mlflow"
 VAULT_NAMESPACE: Final = "vault"
-# A team's namespace is called this and the team's name.
+# A team's namespace is this prefix and the team's name.
 TEAM_NAMESPACE_PREFIX: Final = "team-"
 
 MLFLOW_PORT: Final = 5000
@@ -38,10 +38,10 @@ S3_PORT: Final = 7070
 S3_CONSOLE_PORT: Final = 7071
 VAULT_PORT: Final = 8200
 
-# The ports of the machine at which `make up` has the servers in the cluster answer, where the settings name no others.
+# The default ports on localhost at which the servers in the cluster answer after `make up`.
 LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200, "postgres": 15432}
 
-# Namespace, Service and port of each of them.
+# Namespace, Service and port of each of these servers.
 SERVERS: Final = {
     "mlflow": (MLFLOW_NAMESPACE, "mlflow", MLFLOW_PORT),
     "s3": (MLFLOW_NAMESPACE, "s3", S3_PORT),
@@ -50,7 +50,7 @@ SERVERS: Final = {
     "postgres": (MLFLOW_NAMESPACE, "postgres", POSTGRES_PORT),
 }
 
-# MLflow's database, where the cluster has it, and its owner.
+# MLflow's database in the cluster, and its owner.
 DATABASE_NAME: Final = "mlflow"
 DATABASE_USER: Final = "mlflow"
 
@@ -63,72 +63,72 @@ TRANSIT_KEY: Final = "aegis-cosign"
 KUBERNETES_AUTH_MOUNT: Final = "kubernetes"
 SIGNER_ROLE: Final = "signer"
 SIGNER_SERVICE_ACCOUNT: Final = "signer"
-# Audience of the signer's projected service-account token, bound by the Vault role.
+# Audience of the signer's projected service account token, bound by the Vault role.
 VAULT_TOKEN_AUDIENCE: Final = "vault"
 VAULT_TOKEN_PATH: Final = "/var/run/secrets/vault/token"
 
-# Objects of the artifacts bucket: MLflow's, the data that trainers read, and the checkpoints that they write.
+# Prefixes in the artifacts bucket: MLflow's objects, the data that trainers read, and the checkpoints that they write.
 MLFLOW_PREFIX: Final = "mlflow"
 DATASETS_PREFIX: Final = "datasets"
 CHECKPOINTS_PREFIX: Final = "checkpoints"
 
-# Service accounts with an AWS role; each role trusts exactly one of them.
+# Service accounts with an AWS role; each role trusts exactly one service account.
 MLFLOW_SERVICE_ACCOUNT: Final = "mlflow"
 MIGRATION_SERVICE_ACCOUNT: Final = "migration"
 BACKUP_SERVICE_ACCOUNT: Final = "backup"
 TRAINER_SERVICE_ACCOUNT: Final = "trainer"
 DATABASE_SETUP_SERVICE_ACCOUNT: Final = "database-setup"
-# Audience, folder and file of a pod's token for AWS STS, the ones of EKS's own webhook, which then leaves them alone:
+# Audience and folder of a pod's token for AWS STS: those of EKS's own webhook, which then leaves the pod unchanged.
 # https://github.com/aws/amazon-eks-pod-identity-webhook
 AWS_TOKEN_AUDIENCE: Final = "sts.amazonaws.com"
 AWS_TOKEN_FOLDER: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
-# File with the authorities that a managed database's certificate is checked against.
+# File with the certificate authorities of a managed database.
 DATABASE_CA_PATH: Final = "/etc/aegis/database/ca.pem"
-# File with the authorities that the certificate of a Vault outside of the cluster is checked against.
+# File with the certificate authorities of a Vault server outside the cluster.
 VAULT_CA_PATH: Final = "/etc/aegis/vault/ca.pem"
 # SQLAlchemy's names of our drivers (workloads/database): with a password, and with tokens of the pod's AWS role.
 DATABASE_DRIVER: Final = "postgresql+aegis"
 DATABASE_IAM_DRIVER: Final = "postgresql+rdsiam"
 
-
-# The tracking server's own app (workloads/tracking), by its name in `mlflow.app`; its probe; and the file of a pod that
-# is about to stop.
+# The tracking server's app (workloads/tracking) as an entry point of `mlflow.app`, the path of its readiness probe, and
+# the file that marks a stopping pod.
 TRACKING_APP: Final = "aegis"
 READY_PATH: Final = "/ready"
-DRAINING_FILE: Final = "/tmp/draining"  # noqa: S108 - a volume of the pod's own
+DRAINING_FILE: Final = "/tmp/draining"  # noqa: S108 - a volume of the pod
 
 
 class Env:
     """Environment variables that the stack sets on a workload's container and the workload reads."""
 
     TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
-    # "true" where every client reaches the object store, so that the server may hand out presigned addresses of it.
+    # "true" if every client reaches the object store, so that the tracking server may offer presigned addresses.
     DIRECT_TRANSFERS: Final = "AEGIS_DIRECT_TRANSFERS"
     VAULT_ADDR: Final = "VAULT_ADDR"
     VAULT_TOKEN: Final = "VAULT_TOKEN"
-    # Both read by Vault's own tools, too: the authorities of its certificate, and the namespace of Vault Enterprise.
+    # Certificate authorities of the Vault server, and namespace of Vault Enterprise; Vault's own tools read both, too.
     VAULT_CACERT: Final = "VAULT_CACERT"
     VAULT_NAMESPACE: Final = "VAULT_NAMESPACE"
-    # Role of Vault's Kubernetes auth; with it and no VAULT_TOKEN, the pod's token logs in.
+    # Role of Vault's Kubernetes auth; without VAULT_TOKEN, the pod's token logs in to it.
     VAULT_ROLE: Final = "AEGIS_VAULT_ROLE"
-    # Mount of the auth method that the role belongs to; default KUBERNETES_AUTH_MOUNT.
+    # Mount of the role's auth method; default KUBERNETES_AUTH_MOUNT.
     VAULT_AUTH_MOUNT: Final = "AEGIS_VAULT_AUTH_MOUNT"
-    # Mount of the transit engine that signs; default TRANSIT_MOUNT.
+    # Mount of the signing transit engine; default TRANSIT_MOUNT.
     VAULT_TRANSIT_MOUNT: Final = "AEGIS_VAULT_TRANSIT_MOUNT"
-    # Name of the transit key that signs; default TRANSIT_KEY. A variable that ends in KEY would be taken for a key.
+    # Name of the signing transit key; default TRANSIT_KEY. A variable that ends in KEY would look like it holds a key.
     VAULT_TRANSIT_KEY: Final = "AEGIS_VAULT_TRANSIT_KEY_NAME"
     S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
     BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"
-    # JSON list of {bucket, access_key, secret_key}: the buckets to make in an S3 server of ours, and who owns each.
+    # JSON list of {bucket, access_key, secret_key}: the buckets to create on our own S3 server, and their owners.
     BUCKET_OWNERS: Final = "AEGIS_BUCKET_OWNERS"
-    # SQLAlchemy URI of MLflow's database, for the server and for the migration of its schema.
+    # SQLAlchemy URI of MLflow's database, for the tracking server and for the migration of its schema.
     BACKEND_STORE_URI: Final = "MLFLOW_BACKEND_STORE_URI"
-    # Database of a backup or restore: libpq's own variables (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE), on AWS
-    # with PGSSLMODE and PGSSLROOTCERT. With "iam" here the password is a token of the pod's AWS role, made when needed.
+    # Way to log in to the database of a backup or restore, whose address is in libpq's own variables (PGHOST, PGPORT,
+    # PGUSER, PGPASSWORD, PGDATABASE; on AWS also PGSSLMODE and PGSSLROOTCERT): "password", or "iam" for tokens of the
+    # pod's AWS role.
     DATABASE_AUTH: Final = "AEGIS_DATABASE_AUTH"
     # For the set-up of a managed database: ARN of its administrator's secret in Secrets Manager, and the role and the
-    # database to make; a password is set only with DATABASE_AUTH "password".
+    # database to create. The password is set only with DATABASE_AUTH "password".
     DATABASE_ADMIN_SECRET: Final = "AEGIS_DATABASE_ADMIN_SECRET"
     DATABASE_OWNER: Final = "AEGIS_DATABASE_OWNER"
     DATABASE_OWNER_PASSWORD: Final = "AEGIS_DATABASE_OWNER_PASSWORD"
@@ -137,7 +137,7 @@ class Env:
 
 
 class Exit(IntEnum):
-    """Exit codes of every workload command, so that a script or a Job's log tells what failed."""
+    """Exit codes of all workload commands, by which scripts and Job statuses show what failed."""
 
     OK = 0
     UNEXPECTED = 1
@@ -148,5 +148,5 @@ class Exit(IntEnum):
     MLFLOW = 6
     OBJECT_STORE = 7
     DATABASE = 8
-    # A trainer that was told to stop saved its checkpoint and can be started again.
+    # A signal stopped the command; a trainer has saved its checkpoint and can be started again.
     INTERRUPTED = 143

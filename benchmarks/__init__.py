@@ -1,1 +1,1 @@
-"""Side by side with what a user would use instead: each benchmark runs all contenders on the same data in one run."""
+"""Benchmarks against the usual alternatives: each runs all contenders on the same data in one run."""

@@ -1,8 +1,8 @@
-"""Times the platform's tracking server under many clients beside a plain `mlflow server` with its default pool.
+"""Compare the platform's tracking server under many clients with a plain `mlflow server` and its default pool.
 
 Both run in the cluster: from the same image, with the same number of pods, workers, CPUs and memory, on the same
-database. What differs is what the platform adds. The promise that this checks: no request of 256 writers and 16
-searchers fails, at no less than the plain server's throughput, and a database that restarts meanwhile loses no point.
+database. They differ only in what the platform adds. The benchmark checks this promise: no request of 256 writers and
+16 searchers fails, the throughput is at least the plain server's, and no point is lost when the database restarts.
 """
 
 import argparse
@@ -24,9 +24,9 @@ OURS: Final = "Aegis"
 _NAME: Final = "bench-plain"
 _NAMESPACE: Final = contracts.MLFLOW_NAMESPACE
 _EPILOG: Final = """\
-Needs the platform of `make up`, and takes what it adds down again. Exits with 1 if a request of ours failed, a point
-was lost, or our throughput is below the plain server's. Times of a busy machine mean little; ratios of one run can be
-compared.
+Needs the platform of `make up`, and removes what it adds to it. Exits with 1 if a request to the platform failed, a
+point was lost, or the platform's throughput is below the plain server's. Times on a busy machine mean little; the
+ratios of one run are comparable.
 
 example:
   python -m benchmarks.bench_load --writers 64 --seconds 20 --json
@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         _show(arguments, outcomes, restarted)
     ours = outcomes[OURS]
-    kept = not ours.refused and not ours.lost and ours.throughput >= outcomes[PLAIN].throughput
-    return 0 if kept and not restarted.lost and not restarted.refused else 1
+    passed = not ours.refused and not ours.lost and ours.throughput >= outcomes[PLAIN].throughput
+    return 0 if passed and not restarted.lost and not restarted.refused else 1
 
 
 def _load(arguments: argparse.Namespace, url: str, *, repeat: bool = False) -> Load:
@@ -81,18 +81,18 @@ def _show(arguments: argparse.Namespace, outcomes: Mapping[str, Outcome], restar
 
 
 class _Cluster:
-    """The platform's cluster, by kubectl."""
+    """The platform's cluster, through kubectl."""
 
     def __init__(self) -> None:
         self._environment = env.engine_environment()
 
     def address(self, service: str) -> str:
-        """Return where a Service is reached on this machine."""
+        """Return the address of a Service from this machine."""
         return f"http://{self._get('service', service)['spec']['clusterIP']}:{contracts.MLFLOW_PORT}"
 
     @contextlib.contextmanager
     def plain_server(self) -> Iterator[str]:
-        """Run the plain server for the time of a test."""
+        """Run the plain server for the time of the context."""
         objects = self._plain_objects()
         self._kubectl("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
         try:
@@ -103,7 +103,7 @@ class _Cluster:
             self._kubectl("delete", kinds, f"--selector=bench={_NAME}", "--ignore-not-found")
 
     def restart_database(self) -> None:
-        """Delete the pod of the database, which comes back by itself."""
+        """Delete the database's pod, which its StatefulSet recreates."""
         self._kubectl("delete", "pod", "postgres-0", "--wait=false")
 
     def _plain_objects(self) -> list[dict[str, Any]]:
@@ -119,14 +119,14 @@ class _Cluster:
         template["spec"].pop("topologySpreadConstraints", None)
         container = _container(ours)
         container["command"] = ["mlflow", "server"]
-        # SQLAlchemy's defaults, which the plain server has without a setting.
+        # SQLAlchemy's defaults, which apply to a plain server.
         defaults = {"MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "5", "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "10"}
         container["env"] = [{"name": name, "value": value} for name, value in defaults.items()]
         container["env"] += [{"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": "*"}]
         container["envFrom"] += [{"secretRef": {"name": _NAME}}]
         container["readinessProbe"]["httpGet"]["path"] = "/health"
         container.pop("lifecycle", None)
-        # Beside the platform's own pods a small node has no CPU left to request; the limits are the same.
+        # A small node has no CPU left to request beside the platform's own pods; the limits are the same.
         container["resources"]["requests"] = {"cpu": "10m", "memory": "256Mi"}
         policy = {"podSelector": selector, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]}
         database = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "postgres"}}, "policyTypes": ["Ingress"]}

@@ -1,7 +1,7 @@
-"""Times packaging, signing and verifying a model beside openssl, tar and cosign, on the same data in one run.
+"""Compare packaging, signing and verifying a model with openssl, tar and cosign, on the same data in one run.
 
-The promise that this checks: packaging and signing weights takes at most 1.5 times as long as `openssl dgst -sha256`
-over the same files and `tar cf` of them together, in under 200 MB of memory.
+The benchmark checks this promise: packaging and signing weights takes at most 1.5 times as long as `openssl dgst
+-sha256` and `tar cf` of the same files together, in under 200 MB of memory.
 """
 
 import argparse
@@ -32,9 +32,9 @@ _WEIGHT_FILES = 4
 _BLOCK = 1 << 22
 _ROOT = Path(__file__).parent.parent
 _EPILOG = f"""\
-Needs about three times the size on the disk under DIR, and removes all of it. Vault and cosign are used if they were
-built or are installed; without Vault a small server with a P-256 key answers in its place. Exits with 1 if the ratio is
-above {MOST_RATIO} or the memory above {MOST_RSS // 10**6} MB.
+Needs about three times the size on the disk under DIR, and removes all of it. Uses Vault and cosign if they are built
+or installed; without Vault, a small server with a P-256 key takes its place. Exits with 1 if the ratio is above
+{MOST_RATIO} or the memory above {MOST_RSS // 10**6} MB.
 
 example:
   python -m benchmarks.bench_signing --size 1GiB --rounds 1 --json
@@ -43,7 +43,7 @@ example:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contender:
-    """A command with the name under which it is shown; slow ones run once."""
+    """A command and its name in the report; slow commands run once."""
 
     name: str
     argv: Sequence[str | Path]
@@ -64,13 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the contenders and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.bench_signing",
-        description="Time packaging, signing and verifying beside openssl, tar and cosign.",
+        description="Compare packaging, signing and verifying with openssl, tar and cosign.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--size", type=_bytes, default="4GiB", help="bytes of weights (default: %(default)s)")
     parser.add_argument(
-        "--dir", type=Path, default=None, help="where to work (default: the folder for temporary files)"
+        "--dir", type=Path, default=None, help="working folder (default: the folder for temporary files)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each fast command (default: %(default)s)")
     parser.add_argument("--only-fast", action="store_true", help="leave out tar czf and cosign")
@@ -80,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         work = Path(temporary)
         free = shutil.disk_usage(work).free
         if free < 3 * args.size:
-            parser.error(f"{work.parent} has {free >> 20} MiB free, needed are {3 * args.size >> 20} MiB: see --dir")
-        _say(f"making {args.size >> 20} MiB of random weights in {work}")
+            parser.error(f"--dir needs {3 * args.size >> 20} MiB of free space, {work.parent} has {free >> 20} MiB")
+        _say(f"creating {args.size >> 20} MiB of random weights in {work}")
         files = _make_model(work / "model", args.size)
         with _signer(work) as (signer, environment):
             _say(f"signing with {signer}")
@@ -137,7 +137,7 @@ def _contenders(work: Path, files: Sequence[Path]) -> Iterator[Contender]:
 
 
 def _fits_memory(files: Sequence[Path]) -> bool:
-    """Tell whether cosign can take the archive: its buffer grows, and the old one is there until it is copied."""
+    """Tell whether cosign can read the archive: it copies its buffer to a larger one as it grows."""
     available = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
     return available is not None and int(available[1]) << 10 > 3 * sum(file.stat().st_size for file in files)
 
@@ -169,27 +169,27 @@ def _report(results: dict[str, Result], signer: str, size: int, *, as_json: bool
     baseline = results["openssl dgst -sha256"].wall + results["tar cf"].wall
     ours = results["package_and_sign"]
     ratio = ours.wall / baseline
-    kept = ratio <= MOST_RATIO and ours.rss <= MOST_RSS
+    passed = ratio <= MOST_RATIO and ours.rss <= MOST_RSS
     if as_json:
         rows = [dataclasses.asdict(result) for result in results.values()]
-        print(json.dumps({"size": size, "signer": signer, "ratio": ratio, "kept": kept, "results": rows}))
-        return 0 if kept else 1
+        print(json.dumps({"size": size, "signer": signer, "ratio": ratio, "kept": passed, "results": rows}))
+        return 0 if passed else 1
     print(f"{'command':24} {'wall s':>8} {'CPU s':>8} {'MiB/s':>8} {'RSS MB':>8} {'x openssl + tar':>16}")
     for result in results.values():
         speed, memory = (size >> 20) / result.wall, result.rss / 1e6
         share = result.wall / baseline
         print(f"{result.name:24} {result.wall:8.2f} {result.cpu:8.2f} {speed:8.0f} {memory:8.0f} {share:16.2f}")
-    verdict = "kept" if kept else "BROKEN"
+    verdict = "kept" if passed else "BROKEN"
     print(
         f"package_and_sign with {signer}: ratio {ratio:.2f} (at most {MOST_RATIO}), {ours.rss / 1e6:.0f} MB: {verdict}"
     )
-    return 0 if kept else 1
+    return 0 if passed else 1
 
 
 def _bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+)(|KiB|MiB|GiB)", text)
     if not match or not int(match[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size: give bytes, or a number with KiB, MiB or GiB")
+        raise argparse.ArgumentTypeError(f"must be a number of bytes, or a number with KiB, MiB or GiB, got {text!r}")
     return int(match[1]) * _UNITS[match[2]]
 
 

@@ -1,4 +1,4 @@
-"""Clients that log and search at one server at the same time, and what became of each request."""
+"""A load of concurrent clients that log to and search one MLflow server, and the outcome of their requests."""
 
 import statistics
 import threading
@@ -13,14 +13,14 @@ import requests
 METRICS: Final = 50
 # Seconds that a client waits for an answer.
 _PATIENCE: Final = 120
-# What MLflow's own client repeats (mlflow.utils.request_utils), as often as it does.
+# The statuses that MLflow's own client retries (mlflow.utils.request_utils), and the number of its attempts.
 _REPEATED: Final = (408, 429, 500, 502, 503, 504)
 _TRIES: Final = 8
 
 
 @dataclass(kw_only=True, slots=True)
 class Outcome:
-    """What the clients of one side saw: answers by status, seconds of each batch, and points that were lost."""
+    """The clients' view of one server: seconds of each batch and search, refusals by reason, and lost points."""
 
     seconds: float
     batches: list[float] = field(default_factory=list)
@@ -30,28 +30,28 @@ class Outcome:
 
     @property
     def throughput(self) -> float:
-        """Batches that were logged in a second."""
+        """The number of logged batches per second."""
         return len(self.batches) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """Return the seconds within which this share of the batches was logged."""
+        """Return the seconds within which `share` of the batches was logged."""
         return sorted(self.batches)[min(len(self.batches) - 1, int(len(self.batches) * share))] if self.batches else 0
 
     @property
     def median(self) -> float:
-        """The seconds that half of the batches took at most."""
+        """The median seconds of a batch."""
         return statistics.median(self.batches) if self.batches else 0
 
     @property
     def median_search(self) -> float:
-        """The seconds that half of the searches took at most."""
+        """The median seconds of a search."""
         return statistics.median(self.searches) if self.searches else 0
 
 
 class Load:
-    """Writers and searchers at the server `url`, for so many seconds.
+    """Writers and searchers that send requests to the server `url` for `seconds`.
 
-    With `repeat` they try again what MLflow's client does, and respect Retry-After.
+    With `repeat`, they retry like MLflow's client, and respect Retry-After.
     """
 
     def __init__(self, url: str, *, writers: int, searchers: int, seconds: float, repeat: bool = False) -> None:
@@ -65,7 +65,7 @@ class Load:
         self._end = 0.0
 
     def run(self, meanwhile: Callable[[], None] | None = None) -> Outcome:
-        """Run all clients to their end; `meanwhile` runs beside them after a third of the time."""
+        """Run all clients to their end, and `meanwhile` after a third of the time."""
         session = requests.Session()
         name = f"load-{time.time_ns()}"
         self._experiment = self._require(session, "/experiments/create", {"name": name})["experiment_id"]
@@ -80,7 +80,7 @@ class Load:
             meanwhile()
         for thread in threads:
             thread.join()
-        # What was asked in time is answered after it.
+        # The last requests are sent before the end and answered after it.
         self._outcome.seconds = time.monotonic() - began
         self._outcome.lost = sum(max(0, steps - self._points(session, run)) for run, steps in self._confirmed.items())
         return self._outcome
@@ -88,10 +88,10 @@ class Load:
     def _write(self) -> None:
         session = requests.Session()
         body = {"experiment_id": self._experiment, "start_time": int(time.time() * 1000)}
-        made = self._post(session, "/runs/create", body)
-        if made is None:
+        created = self._post(session, "/runs/create", body)
+        if created is None:
             return
-        run = made["run"]["info"]["run_id"]
+        run = created["run"]["info"]["run_id"]
         step = confirmed = 0
         while time.monotonic() < self._end:
             began = time.monotonic()
@@ -114,7 +114,7 @@ class Load:
                     self._outcome.searches.append(time.monotonic() - began)
 
     def _post(self, session: requests.Session, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the answer, or None where it was refused for good."""
+        """Return the answer, or None if the last attempt failed."""
         reason = ""
         for attempt in range(self._tries):
             try:

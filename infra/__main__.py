@@ -1,14 +1,14 @@
 """The Aegis stack: an MLflow platform, and a model that is trained, signed, verified and registered on it.
 
-The platform's table of contents: its capabilities, in the order in which they need one another. Every resource has an
-explicit provider.
+This file is the platform's table of contents: its capabilities, in the order in which they depend on one another. Every
+resource has an explicit provider.
 """
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# Pulumi puts this folder on the path; its modules are imported from the repository's root, as everywhere else.
+# Pulumi puts only this folder on the path, but modules are imported from the repository's root, as everywhere else.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from infra.startup import quick_start
@@ -20,11 +20,11 @@ with quick_start():
 
     settings = load()
     providers = first_providers(settings)
-    # Importing the SDKs takes as long as AWS takes to answer.
-    with ThreadPoolExecutor(max_workers=1) as meanwhile:
-        imported = meanwhile.submit(import_all)
+    # Import the SDKs while AWS answers the look-ups, which take about as long.
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        imports = executor.submit(import_all)
         cloud = look_up_cloud(settings, providers)
-    imported.result()
+    imports.result()
 
     from infra.capabilities.artifacts.make import make_artifacts
     from infra.capabilities.backup.make import make_backup
@@ -39,7 +39,7 @@ with quick_start():
     from infra.context import open_context
 
 make_images(settings, cloud)
-# Before the first images are pushed, a stack has only their repositories.
+# Until the first images are pushed, a stack has only their repositories.
 if not settings.only_repositories:
     context = open_context(settings, cloud, providers)
     make_cluster(context)

@@ -1,4 +1,4 @@
-"""The context of every capability: the settings, the cloud, MLflow's namespace and the provider options."""
+"""The context that every capability is made in: settings, AWS, MLflow's namespace and provider options."""
 
 from dataclasses import dataclass, replace
 
@@ -22,10 +22,10 @@ from infra.settings.model import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """What every capability is made in.
+    """Everything that a capability needs besides the values of other capabilities.
 
-    `opts` are the options of resources in the cluster, `cloud.opts` of those in AWS. `cloud` is None where the stack
-    has nothing in AWS. `flows` are all flows of the platform.
+    `opts` are the options of resources in the cluster and `cloud.opts` those of resources in AWS. `cloud` is None if
+    the stack has nothing in AWS. `namespace` is MLflow's. `flows` are all flows of the platform.
     """
 
     settings: Settings
@@ -36,19 +36,19 @@ class Context:
     flows: tuple[Flow, ...]
 
     def traffic(self, pods: Pods) -> Traffic:
-        """Return what the NetworkPolicy of `pods` allows."""
+        """Return the traffic that the NetworkPolicy of `pods` allows."""
         return traffic(self.flows, pods)
 
     def after(self, *resources: pulumi.Resource) -> ResourceOptions:
-        """Return the options of a resource in the cluster that is made after others."""
+        """Return the options of a resource in the cluster that depends on `resources`."""
         return ResourceOptions.merge(self.opts, ResourceOptions(depends_on=list(resources)))
 
     def closed_namespace(self, name: str) -> pulumi.Output[str]:
-        """Make the namespace `name`; what is made in it by the returned name waits for it."""
+        """Make the namespace `name`, and return its name; a resource that uses the result waits for the namespace."""
         return _closed_namespace(name, self.settings, self.opts)
 
     def address(self, server: ServerName, in_cluster: pulumi.Input[str]) -> pulumi.Input[str]:
-        """Return where people, and Pulumi, reach a server: at `localhost` if the settings have its ports."""
+        """Return the address at which users and Pulumi reach `server`: `localhost` if the settings have its ports."""
         localhost = self.settings.localhost
         return in_cluster if localhost is None else localhost.url(server)
 
@@ -62,9 +62,10 @@ class Context:
         namespace: pulumi.Input[str] | None = None,
         secret: pulumi.Output[AdminSecret] | None = None,
     ) -> Identity | None:
-        """Make the service account and the role of a workload; None where it may do nothing in AWS.
+        """Make the service account and the IAM role of `workload`; return None if it has no grants in AWS.
 
-        `name` defaults to the service account's, and `namespace` to MLflow's. The stores are those of its grants.
+        `artifacts`, `database` and `secret` are the stores that its grants refer to. `name`, of the resources, defaults
+        to the service account's, and `namespace` to MLflow's.
         """
         cloud = self.cloud
         if cloud is None or not workload.granted(self.settings.stores_in_aws):
@@ -82,12 +83,13 @@ class Context:
             ),
             cloud.opts,
         )
-        # Pods wait for their service account, and one that starts before its role has its policy is refused.
+        # AWS refuses the calls of a pod that starts before its role has a policy. Pods wait for their service account,
+        # so the service account waits for the role.
         account = self._service_account(name, workload, namespace, role)
         return Identity(service_account=account, role_arn=role.arn, region=cloud.account.region, api=cloud.api)
 
     def service_account(self, workload: Workload) -> Identity:
-        """Make the service account of a workload that has no role."""
+        """Make the service account of a workload without an IAM role."""
         return Identity(service_account=self._service_account(workload.service_account, workload))
 
     def _service_account(
@@ -97,18 +99,20 @@ class Context:
         namespace: pulumi.Input[str] | None = None,
         role: ServiceRole | None = None,
     ) -> pulumi.Output[str]:
-        arguments = WorkloadAccountArgs(
+        args = WorkloadAccountArgs(
             namespace=self.namespace if namespace is None else namespace,
             account=workload.service_account,
             role_arn=role.arn if role else None,
         )
-        return WorkloadAccount(name, arguments, self.after(role) if role else self.opts).name
+        return WorkloadAccount(name, args, self.after(role) if role else self.opts).name
 
 
 def open_context(settings: Settings, cloud: Cloud | None, providers: Providers) -> Context:
-    """Make MLflow's namespace with the provider of the cluster, and return the context in it."""
+    """Make the cluster's provider and MLflow's namespace, and return the context of every capability."""
     put_back_drift()
-    opts = ResourceOptions(providers=[cluster_provider(settings.cluster, cloud and cloud.eks), providers.random])
+    opts = ResourceOptions(
+        providers=[cluster_provider(settings.cluster, cloud and cloud.cluster_access), providers.random]
+    )
     return Context(
         settings=settings,
         cloud=cloud,
@@ -120,21 +124,21 @@ def open_context(settings: Settings, cloud: Cloud | None, providers: Providers) 
 
 
 def _closed_namespace(name: str, settings: Settings, opts: ResourceOptions) -> pulumi.Output[str]:
-    arguments = ClosedNamespaceArgs(name=name, dns_networks=tuple(settings.cluster.dns_networks))
-    return ClosedNamespace(name, arguments, opts).name
+    args = ClosedNamespaceArgs(name=name, dns_networks=tuple(settings.cluster.dns_networks))
+    return ClosedNamespace(name, args, opts).name
 
 
 def _stores(
     cloud: Cloud, artifacts: Artifacts | None, database: Database | None, secret: pulumi.Output[AdminSecret] | None
 ) -> pulumi.Output[Stores]:
-    """Return the stores that the grants of a workload are about, once AWS has made them."""
+    """Return the stores that a workload's grants refer to, once AWS has made them."""
     stores = Stores(account=cloud.account)
     key_arn = artifacts.key_arn if artifacts else None
     return pulumi.Output.all(key_arn, database.login if database else None, secret).apply(
-        lambda known: replace(
+        lambda outputs: replace(
             stores,
-            buckets=artifacts.encrypted(known[0]) if artifacts and known[0] else None,
-            login=known[1],
-            secret=known[2],
+            buckets=artifacts.encrypted(outputs[0]) if artifacts and outputs[0] else None,
+            login=outputs[1],
+            secret=outputs[2],
         )
     )

@@ -1,4 +1,4 @@
-"""Links: what one capability gives another, as typed values. Pods get them as environment variables."""
+"""Links: the typed values that one capability passes to another. Pods get them as environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from infra.limits.statements import DatabaseUser, EncryptedBucket
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseAddress:
-    """A PostgreSQL database and the user that owns it.
+    """The address of a PostgreSQL database, and the database user that owns it.
 
-    Without a `password` the user logs in with tokens of the workload's AWS role. With `authorities`, a ConfigMap with
-    certificates in `ca.pem`, the server's certificate and name are checked.
+    `password` is None if the user logs in with tokens of the workload's IAM role. `authorities` is the name of a
+    ConfigMap with CA certificates in `ca.pem`; clients then verify the server's certificate and host name.
     """
 
     host: pulumi.Input[str]
@@ -27,17 +27,23 @@ class DatabaseAddress:
     authorities: pulumi.Input[str] | None = None
 
     def uri(self) -> pulumi.Output[str]:
-        """Return SQLAlchemy's URI, a secret; it names the driver, as SQLAlchemy's default depends on its version."""
-        where = pulumi.Output.concat(self.host, f":{self.port}/{self.name}", self._query())
+        """Return the URI for SQLAlchemy, as a secret.
+
+        It names the driver, because SQLAlchemy's default driver depends on its version.
+        """
+        server = pulumi.Output.concat(self.host, f":{self.port}/{self.name}", self._query())
         if self.password is None:
-            return pulumi.Output.secret(pulumi.Output.concat(f"{contracts.DATABASE_IAM_DRIVER}://{self.user}@", where))
+            return pulumi.Output.secret(pulumi.Output.concat(f"{contracts.DATABASE_IAM_DRIVER}://{self.user}@", server))
         password = pulumi.Output.from_input(self.password).apply(lambda text: quote(text, safe=""))
         return pulumi.Output.secret(
-            pulumi.Output.concat(f"{contracts.DATABASE_DRIVER}://{self.user}:", password, "@", where)
+            pulumi.Output.concat(f"{contracts.DATABASE_DRIVER}://{self.user}:", password, "@", server)
         )
 
     def libpq_environment(self) -> dict[str, pulumi.Input[str]]:
-        """Return libpq's variables but the password, https://www.postgresql.org/docs/15/libpq-envars.html."""
+        """Return the environment variables for libpq, except the password.
+
+        https://www.postgresql.org/docs/15/libpq-envars.html
+        """
         variables: dict[str, pulumi.Input[str]] = {
             "PGHOST": self.host,
             "PGPORT": str(self.port),
@@ -50,13 +56,13 @@ class DatabaseAddress:
         return variables
 
     def tls_environment(self) -> dict[str, pulumi.Input[str]]:
-        """Return the variables that make libpq check the server's certificate."""
+        """Return the environment variables that make libpq verify the PostgreSQL server's certificate."""
         if self.authorities is None:
             return {}
         return {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": contracts.DATABASE_CA_PATH}
 
     def libpq_secrets(self) -> dict[str, pulumi.Input[str]]:
-        """Return the password, if there is one, as libpq's variable."""
+        """Return the environment variable with the password for libpq, if there is a password."""
         return {} if self.password is None else {"PGPASSWORD": self.password}
 
     def _query(self) -> str:
@@ -69,7 +75,7 @@ class DatabaseAddress:
 class Database:
     """MLflow's database: its address and the resource to wait for.
 
-    `login` is the user that AWS roles may log in as, None where it has a password.
+    `login` is the database user that IAM roles log in as, None if the user has a password.
     """
 
     address: DatabaseAddress
@@ -79,7 +85,7 @@ class Database:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BucketKeys:
-    """A user of an S3 server and its keys; in AWS, workloads have roles instead."""
+    """The access keys of an S3 user on an S3 server; in AWS, workloads have IAM roles instead."""
 
     access_key: str
     secret_key: pulumi.Input[str]
@@ -87,7 +93,11 @@ class BucketKeys:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bucket:
-    """A bucket: `endpoint` None is AWS's own, `keys` None the workload's AWS role, `prefix` MLflow's folder."""
+    """A bucket, on an S3 server or in AWS.
+
+    `endpoint` is the URL of the S3 server, None for AWS. `keys` is None if workloads use their IAM role. `prefix` is
+    MLflow's folder in the bucket, "" for the whole bucket.
+    """
 
     region: str
     bucket: str
@@ -97,18 +107,18 @@ class Bucket:
 
     @property
     def address(self) -> str:
-        """The bucket, or MLflow's folder in it, as a URI."""
+        """The `s3://` URI of the bucket, or of MLflow's folder in it."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def environment(self) -> dict[str, pulumi.Input[str]]:
-        """Return the variables that point an S3 client to the bucket's server."""
+        """Return the environment variables that point an S3 client at the bucket's server."""
         variables: dict[str, pulumi.Input[str]] = {"AWS_DEFAULT_REGION": self.region}
         if self.endpoint is not None:
             variables[contracts.Env.S3_ENDPOINT] = self.endpoint
         return variables
 
     def secrets(self) -> dict[str, pulumi.Input[str]]:
-        """Return the variables with the user's keys, if there is one."""
+        """Return the environment variables with the S3 user's keys, if there are any."""
         if self.keys is None:
             return {}
         return {"AWS_ACCESS_KEY_ID": self.keys.access_key, "AWS_SECRET_ACCESS_KEY": self.keys.secret_key}
@@ -116,9 +126,9 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifacts:
-    """The platform's buckets by the names under which the workloads know them, and the resource to wait for.
+    """The platform's buckets, by the names that the workloads use for them, and the resource to wait for.
 
-    `key_arn` is the KMS key of buckets in AWS, None for those of an S3 server in the cluster.
+    `key_arn` is the KMS key of buckets in AWS, None for buckets of an S3 server.
     """
 
     buckets: Mapping[str, Bucket]
@@ -126,8 +136,8 @@ class Artifacts:
     key_arn: pulumi.Output[str] | None = None
 
     def encrypted(self, key_arn: str) -> dict[str, EncryptedBucket]:
-        """Return the buckets as grants name them, with the ARN of the key that they share."""
-        return {name: EncryptedBucket(name=each.bucket, key_arn=key_arn) for name, each in self.buckets.items()}
+        """Return the buckets in the form that grants use, with the ARN of the KMS key that they share."""
+        return {name: EncryptedBucket(name=bucket.bucket, key_arn=key_arn) for name, bucket in self.buckets.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,10 +150,10 @@ class Tracking:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VaultLogin:
-    """A Vault, the role that a pod's token logs in to, and the key that signs.
+    """A Vault server, the role that pods log in to with their token, and the signing key.
 
-    `authorities` are PEM certificates that the server's is checked against, None for the public authorities;
-    `namespace` is one of Vault Enterprise.
+    `authorities` are the PEM certificates that verify the Vault server's certificate, None for the public CAs.
+    `namespace` is a namespace of Vault Enterprise, None without one.
     """
 
     address: str
@@ -155,7 +165,7 @@ class VaultLogin:
     namespace: str | None = None
 
     def environment(self) -> dict[str, pulumi.Input[str]]:
-        """Return the variables that a signer reads."""
+        """Return the environment variables that the signer reads."""
         variables: dict[str, pulumi.Input[str]] = {
             contracts.Env.VAULT_ADDR: self.address,
             contracts.Env.VAULT_ROLE: self.role,
@@ -172,7 +182,10 @@ class VaultLogin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """A workload's identity: a service account and, in AWS, the role that trusts it."""
+    """A workload's identity: a service account and, in AWS, the IAM role that trusts it.
+
+    `region` and `api` are set where `role_arn` is.
+    """
 
     service_account: pulumi.Input[str]
     role_arn: str | None = None
@@ -180,24 +193,24 @@ class Identity:
     api: AwsApi | None = None
 
     def environment(self) -> dict[str, pulumi.Input[str]]:
-        """Return the variables with which AWS's SDKs exchange the pod's token for the role's credentials."""
+        """Return the environment variables that let the AWS SDKs exchange a pod's token for the role's credentials."""
         if self.role_arn is None:
             return {}
         variables: dict[str, pulumi.Input[str]] = {
             "AWS_ROLE_ARN": self.role_arn,
             "AWS_WEB_IDENTITY_TOKEN_FILE": f"{contracts.AWS_TOKEN_FOLDER}/token",
-            # The region's own endpoint, and not the global one in another region.
+            # Use the STS endpoint of the region: the global one is in another region.
             "AWS_STS_REGIONAL_ENDPOINTS": "regional",
         }
         if self.region is not None:
-            # boto3 reads only the second name, and every other SDK the first.
+            # boto3 reads only AWS_DEFAULT_REGION; the other SDKs read AWS_REGION.
             variables |= {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         return variables | (self.api.variables() if self.api else {})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signing:
-    """The signer's identity, the Vault in which it signs, and the resource to wait for."""
+    """The signer's identity, the Vault server that it signs with, and the resource to wait for."""
 
     signer: Identity
     vault: VaultLogin
@@ -206,7 +219,7 @@ class Signing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """The training of an update: the resource to wait for, and the generated name of its Job."""
+    """The training run of an update: the resource to wait for, and the generated name of its Job."""
 
     ready: pulumi.Resource
     job: pulumi.Output[str]

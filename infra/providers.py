@@ -1,4 +1,4 @@
-"""The explicit providers of a stack: without one, `pulumi:disable-default-providers` refuses a resource."""
+"""The explicit providers of a stack, which every resource needs because of `pulumi:disable-default-providers`."""
 
 from dataclasses import dataclass, replace
 
@@ -20,9 +20,9 @@ from infra.settings.model import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Providers:
-    """The providers that need no look-up; None is what the environment doesn't have.
+    """The providers that need no look-up in AWS; those that the environment doesn't use are None.
 
-    `aws` and `replica` come with the account, in its region and in the replicas'.
+    `aws` and `replica` are each the AWS account and its provider, in the environment's and in the replicas' region.
     """
 
     aws: tuple[Account, pulumi_aws.Provider] | None
@@ -32,7 +32,10 @@ class Providers:
 
 
 def first_providers(settings: Settings) -> Providers:
-    """Make the providers that need no look-up, the one that looks up first: its plugin starts meanwhile."""
+    """Make the providers that need no look-up in AWS.
+
+    The `aws` provider comes first, so that its plugin starts while the others are made: the look-ups need it.
+    """
     aws = replica = vault = None
     if settings.uses_aws and settings.aws is not None and settings.environment is not None:
         account = settings.aws.account(pulumi.get_project(), settings.environment)
@@ -47,10 +50,10 @@ def first_providers(settings: Settings) -> Providers:
 
 
 def look_up_cloud(settings: Settings, providers: Providers) -> Cloud | None:
-    """Return the AWS side of the environment, None where it has none; blocks until AWS has answered.
+    """Return the environment's AWS side, None if it has none. Blocks until AWS has answered.
 
     Raises:
-        LookUpError: The cluster or its identity provider can't be found.
+        LookUpError: The EKS cluster or the cluster's identity provider can't be found.
     """
     if providers.aws is None or settings.aws is None or settings.environment is None:
         return None
@@ -64,15 +67,16 @@ def look_up_cloud(settings: Settings, providers: Providers) -> Cloud | None:
         replica=providers.replica,
         issuer=issuer,
         oidc_provider_arn=eks.oidc_provider_arn if eks else look_up_identity_provider(issuer, account, provider),
-        cluster=eks,
+        eks=eks,
         protected=settings.environment.protected,
     )
 
 
 def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_kubernetes.Provider:
-    """Return the provider of the stack's cluster, by the path or the text of a kubeconfig without credentials.
+    """Return the provider of the stack's cluster.
 
-    `eks` are the kubeconfig and the ARN of an EKS cluster.
+    `eks` is the kubeconfig and the ARN of an EKS cluster, None for another cluster. The path of a kubeconfig in the
+    settings comes before that of `eks`.
     """
     stack = f"{pulumi.get_project()}-{pulumi.get_stack()}"
     kubeconfig, identifier = eks or (None, stack)
@@ -80,18 +84,18 @@ def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_k
         "cluster",
         kubeconfig=settings.kubeconfig or kubeconfig,
         context=settings.context,
-        # A renewed certificate or a moved kubeconfig is the same cluster, and nothing in it is replaced. Another EKS
-        # cluster has another ARN, and everything is made there.
+        # The identifier tells Pulumi that it is still the same cluster after its certificate was renewed or its
+        # kubeconfig moved, so that nothing is replaced. Another EKS cluster has another ARN: everything is made there.
         cluster_identifier=identifier,
-        # A changed ConfigMap or Secret gets a new name, so that pods roll, and a pod of the previous rollout that
-        # restarts meanwhile still finds its own.
+        # A changed ConfigMap or Secret gets a new name, so that pods are rolled out again, and a pod of the previous
+        # rollout that restarts in the meantime still finds its old one.
         enable_config_map_mutable=False,
         enable_secret_mutable=False,
     )
 
 
 def aws_provider(name: str, account: Account, api: AwsApi) -> pulumi_aws.Provider:
-    """Return the provider of an account's region, which refuses the credentials of any other account."""
+    """Return the provider of a region of an AWS account, which refuses credentials of any other account."""
     return pulumi_aws.Provider(
         name, region=account.region, allowed_account_ids=[account.account_id], **api.provider_arguments()
     )
@@ -103,15 +107,18 @@ def vault_provider(
     token: pulumi.Input[str] | None = None,
     server: pulumi.Resource | None = None,
 ) -> pulumi_vault.Provider:
-    """Return the provider of the Vault at `address`; without a token it uses the environment variable VAULT_TOKEN."""
+    """Return the provider of the Vault server at `address`, which is `server` if the stack runs it.
+
+    Without a `token`, the provider uses the environment variable VAULT_TOKEN.
+    """
     return pulumi_vault.Provider(
         "vault",
         address=address,
         token=token,
         ca_cert_file=settings.authorities,
         namespace=settings.namespace,
-        # A child token would be one more secret, made and lost with every preview.
+        # A child token would be one more secret, created by every preview and never used again.
         skip_child_token=True,
-        # The address of a Vault in the cluster exists before it answers.
+        # The address of a Vault server in the cluster is known before the server answers.
         opts=pulumi.ResourceOptions(depends_on=[] if server is None else [server]),
     )

@@ -1,1 +1,1 @@
-"""Python that runs inside the platform: each package is one workload with a small CLI."""
+"""The workloads: Python that runs inside the platform, one package with a small CLI for each."""

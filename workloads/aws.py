@@ -1,4 +1,4 @@
-"""What a failure of AWS, or of the pod's role in it, says in one line."""
+"""One-line messages for errors of boto3."""
 
 import os
 
@@ -8,10 +8,12 @@ _LOGIN = "AssumeRoleWithWebIdentity"
 
 
 def reason(error: Exception) -> str:
-    """Return the one line of an error of boto3; a role that can't be assumed is told from a call that is denied."""
+    """Describe an error of boto3 in one line; distinguish a role that can't be assumed from a call that is denied."""
     if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
-        # The client quotes the header that it can't send, and a header may hold a credential.
-        return "a request can't be sent: a credential or a name in it holds a character that no header may"
+        # The error quotes the header that can't be sent, and that header may contain a credential.
+        return (
+            "a request can't be sent: a credential or a name in it contains a character that HTTP headers don't allow"
+        )
     if not isinstance(error, ClientError):
         return " ".join(str(error).splitlines()) or type(error).__name__
     text = f"{code(error)}: {error.response.get('Error', {}).get('Message') or 'no reason given'}"
@@ -21,5 +23,5 @@ def reason(error: Exception) -> str:
 
 
 def code(error: ClientError) -> str:
-    """Return the code of a refusal, such as "AccessDenied"."""
+    """Return the error code of an AWS API, such as "AccessDenied"."""
     return str(error.response.get("Error", {}).get("Code", "unknown"))

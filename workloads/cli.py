@@ -1,4 +1,4 @@
-"""The frame that every workload command shares: one clear line on stderr, and an exit code that tells what failed."""
+"""The frame of every workload command: failures become one clear line on stderr and a specific exit code."""
 
 import argparse
 import contextlib
@@ -18,7 +18,7 @@ from workloads import messages
 
 _LOG_LEVEL: Final = "AEGIS_LOG_LEVEL"
 _LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# What a file system refuses because of the path that it was given, not because of the state that it is in.
+# Errors that another path would avoid, as opposed to errors of the file system's state.
 _WRONG_PATH: Final = {
     errno.EACCES,
     errno.EBUSY,
@@ -37,10 +37,9 @@ _WRONG_PATH: Final = {
 
 
 class WorkloadError(Exception):
-    """A failure that the user can act on: its text is the one line that the command prints.
+    """A failure that the user can act on; the command prints its text and exits with `code`, see `contracts.Exit`.
 
-    `code` is what the process exits with, see `contracts.Exit`. Whatever the message quotes, the text is one line and
-    holds no credential, see `messages.plain`.
+    The text is always one line without credentials, whatever the message quotes, see `messages.plain`.
     """
 
     def __init__(self, message: str, code: Exit = Exit.UNEXPECTED) -> None:
@@ -58,10 +57,10 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
 
 
 class _Parser(argparse.ArgumentParser):
-    """Quotes nothing as it was given: see `messages.plain`."""
+    """Cleans the values that its errors quote, see `messages.plain`."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and one line, and exit."""
+        """Print the usage and a one-line message, and exit."""
         super().error(messages.plain(message))
 
 
@@ -71,10 +70,10 @@ def parser(command: str, description: str, epilog: str | None = None) -> argpars
 
 
 def file_path(text: str) -> Path:
-    """Return an argument as a path, as the `type` of an argument.
+    """Parse a path; use it as an argument's `type`.
 
     Raises:
-        ArgumentTypeError: It is empty, or no file system could hold it.
+        ArgumentTypeError: The text is empty or contains a null character.
     """
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(f"{text!r} is not a path")
@@ -85,25 +84,25 @@ def require_env(name: str, purpose: str) -> str:
     """Return the environment variable `name`.
 
     Raises:
-        WorkloadError: It is not set; the message names it and what it is for.
+        WorkloadError: It is not set; the message gives its name and purpose.
     """
     value = os.environ.get(name, "")
     if not value:
-        raise WorkloadError(f"{name} is not set: it gives {purpose}.", Exit.USAGE)
+        raise WorkloadError(f"{name} is not set: it must contain {purpose}.", Exit.USAGE)
     return value
 
 
 def file_error(path: object, verb: str, error: OSError) -> WorkloadError:
-    """Return what to raise when `path` cannot be "read" or "written": wrong usage where another path would help."""
+    """Return the error to raise when `path` cannot be "read" or "written"; `Exit.USAGE` if another path would help."""
     code = Exit.USAGE if error.errno in _WRONG_PATH else Exit.UNEXPECTED
     return WorkloadError(f"{path} cannot be {verb}: {error.strerror or error}", code)
 
 
 def require_address(name: str, purpose: str) -> str:
-    """Return the address of an HTTP server in the environment variable `name`.
+    """Return the address of an HTTP server from the environment variable `name`.
 
     Raises:
-        WorkloadError: It isn't set, or no client could reach it; the message names it and what it is for.
+        WorkloadError: It is not set or is not a valid address; the message gives its name and purpose.
     """
     address = require_env(name, purpose).strip()
     try:
@@ -112,8 +111,8 @@ def require_address(name: str, purpose: str) -> str:
     except ValueError:
         usable = False
     if not usable or not re.fullmatch("[!-~]+", address):
-        # Not the address: what is wrong with it may be a password in it.
-        raise WorkloadError(f"{name} is no address: https://HOST:PORT is allowed, or http.", Exit.USAGE)
+        # The message omits the value: the invalid part may be a password.
+        raise WorkloadError(f"{name} must be an address such as https://HOST:PORT or http://HOST:PORT.", Exit.USAGE)
     return address
 
 
@@ -129,11 +128,11 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.code)
     except BrokenPipeError:
-        # The reader of our output has gone (`... | head`): nothing more to say.
+        # The reader of the output has exited (`... | head`).
         _drop_output()
         sys.exit(Exit.UNEXPECTED)
     except OSError as error:
-        # What no command foresaw, such as a full disk where the output goes.
+        # An error that the command doesn't handle, such as a full disk behind standard output.
         failure = file_error(error.filename or "standard output", "used", error)
         print(f"error: {failure}", file=sys.stderr)
         _drop_output()
@@ -144,10 +143,10 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
 
 
 def _prepare_output() -> None:
-    """Set up logging, and have names that the terminal's encoding lacks printed as escapes."""
+    """Set up logging, and print characters that the terminal's encoding lacks as escapes."""
     level = os.environ.get(_LOG_LEVEL) or "WARNING"
     if level.upper() not in _LOG_LEVELS:
-        raise WorkloadError(f"{_LOG_LEVEL} is {level!r}: {', '.join(_LOG_LEVELS)} are allowed.", Exit.USAGE)
+        raise WorkloadError(f"{_LOG_LEVEL} must be one of {', '.join(_LOG_LEVELS)}, got {level!r}.", Exit.USAGE)
     handler = logging.StreamHandler()
     handler.setFormatter(_PlainFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler])
@@ -157,20 +156,20 @@ def _prepare_output() -> None:
 
 
 def _check_arguments(argv: Sequence[str]) -> None:
-    """Refuse `--option=--`, of which Python's parser makes an empty list."""
+    """Refuse `--option=--`, which Python's parser turns into an empty list."""
     for argument in argv:
         if argument.startswith("-") and argument.endswith("=--"):
             raise WorkloadError(f"{argument} is an option without a value.", Exit.USAGE)
 
 
 def _drop_output() -> None:
-    """Send what is still to be written nowhere, or Python would complain about it at exit."""
+    """Discard buffered output, which Python would otherwise fail to flush at exit."""
     with contextlib.suppress(io.UnsupportedOperation):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _PlainFormatter(logging.Formatter):
-    """Keeps credentials out of the log, whoever writes it."""
+    """Removes credentials from log records, including those of libraries."""
 
     def format(self, record: logging.LogRecord) -> str:
         return messages.without_credentials(super().format(record))

@@ -1,4 +1,4 @@
-"""Credentials of the environment and of mounted files: whether a client can send them is found out before it tries."""
+"""Checks of credentials from the environment and from mounted files, before a client sends them."""
 
 import os
 import re
@@ -7,17 +7,19 @@ from typing import Final
 from contracts import Exit
 from workloads.cli import WorkloadError
 
-# What the value of an HTTP header may hold (RFC 9110, section 5.5), blanks aside.
+# The characters of an HTTP header's value (RFC 9110, section 5.5), without blanks.
 _SENDABLE: Final = re.compile(r"[!-~]*")
 
 
 def from_environment(name: str) -> str:
-    """Return the credential in the variable `name`, "" if there is none; see `checked`."""
+    """Return the credential from the environment variable `name`, or "" if it is not set; see `checked`."""
     return checked(os.environ.get(name, ""), name)
 
 
 def settle(*names: str) -> None:
-    """Check the credentials in the variables `names`, and leave them there as a client that reads them can send them.
+    """Check the credentials in the environment variables `names` and replace them by their `checked` values.
+
+    For clients that read the variables themselves.
 
     Raises:
         WorkloadError: As `checked`.
@@ -28,15 +30,14 @@ def settle(*names: str) -> None:
 
 
 def checked(value: str, name: str) -> str:
-    """Return `value` without the white space around it, which copying and `echo` leave there.
+    """Return `value` without surrounding white space, which copying and `echo` can add.
 
     Raises:
-        WorkloadError: It holds what no header may; the message gives `name` and never the value.
+        WorkloadError: It contains characters that HTTP headers don't allow; the message gives `name`, not the value.
     """
     value = value.strip()
     if not _SENDABLE.fullmatch(value):
         raise WorkloadError(
-            f"{name} is no credential that can be sent: only printable ASCII characters without blanks are allowed.",
-            Exit.USAGE,
+            f"{name} can't be sent: a credential must consist of printable ASCII characters without blanks.", Exit.USAGE
         )
     return value

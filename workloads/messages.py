@@ -1,4 +1,4 @@
-"""What every message of a workload must be: one line that a terminal can show, without the value of a credential."""
+"""Clean-up of messages: one line of printable characters, without the value of any credential."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from contracts import Env
 
 HIDDEN: Final = "***"
 
-# Variables whose value is a credential: ours, and those of the clients of Vault, S3, PostgreSQL and MLflow.
+# Environment variables with credentials: ours, and those of the clients of Vault, S3, PostgreSQL and MLflow.
 _CREDENTIALS: Final = (
     Env.VAULT_TOKEN,
     Env.DATABASE_OWNER_PASSWORD,
@@ -20,9 +20,9 @@ _CREDENTIALS: Final = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",
 )
-# In characters: a server's page of HTML says no more than its first lines.
+# In characters: an HTML error page says nothing useful after its first lines.
 _LONGEST: Final = 2000
-# Shorter values would blot out parts of plain words.
+# In characters: hiding shorter values would remove parts of ordinary words.
 _SHORTEST: Final = 4
 # `user:password@` of an address (RFC 3986, section 3.2.1).
 _USER_INFO: Final = re.compile(r"(?<=://)[^\s/?#]*@")
@@ -30,29 +30,29 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]
 
 
 def plain(text: str) -> str:
-    """Return `text` as one line that a terminal can show and anybody may read."""
-    # The credentials first: one that holds a line break, or is cut in two, would not be found afterwards.
+    """Return `text` as one printable line without credentials, cut to 2,000 characters."""
+    # Credentials first: one that contains a line break, or that is cut off, would not be found afterwards.
     line = one_line(without_credentials(text))
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def one_line(text: str) -> str:
-    """Return `text` with blanks for its line breaks, and escapes for other characters that can't be shown."""
+    """Return `text` with its line breaks replaced by blanks and other unprintable characters by escapes."""
     return _UNPRINTABLE.sub(_escape, " ".join(text.splitlines()))
 
 
 def without_credentials(text: str) -> str:
-    """Return `text` with stars for the credentials of the environment and those in addresses."""
-    for credential in sorted(set(_known()), key=len, reverse=True):
+    """Return `text` with stars in place of the environment's credentials and of those in URLs."""
+    for credential in sorted(set(_credentials()), key=len, reverse=True):
         text = text.replace(credential, HIDDEN)
     return _USER_INFO.sub(f"{HIDDEN}@", text)
 
 
-def _known() -> Iterator[str]:
+def _credentials() -> Iterator[str]:
     for value in (*(os.environ.get(name, "") for name in _CREDENTIALS), *_bucket_keys()):
         for form in (value, value.strip()):
             if len(form) >= _SHORTEST:
-                # A client may quote it as Python does.
+                # A client's error may show the value's repr.
                 yield from (form, repr(form)[1:-1])
 
 

@@ -1,4 +1,4 @@
-"""Retries with a limit for the services that workloads talk to: a dead service becomes one clear line, never a hang."""
+"""Limited retries of calls to other services: a dead service becomes one clear error, never a hang."""
 
 import functools
 import logging
@@ -13,7 +13,7 @@ from workloads.cli import WorkloadError
 T = TypeVar("T")
 
 ATTEMPTS = 5
-# Waits of 1, 2, 4 and 8 s: a pod that is being replaced answers again within that time.
+# The waits are 1, 2, 4 and 8 s: long enough for the replacement of a pod.
 LONGEST_WAIT_SECONDS = 8
 
 _log = logging.getLogger(__name__)
@@ -27,18 +27,18 @@ def call(
     transient: tuple[type[BaseException], ...],
     attempts: int = ATTEMPTS,
 ) -> T:
-    """Return `action()`, trying again on `transient` errors, at most `attempts` times.
+    """Return the result of `action`, retried on `transient` errors for at most `attempts` calls.
 
-    `service` names the other side for the reader, such as "Vault at http://127.0.0.1:8200".
+    `service` names the other side in messages, such as "Vault at http://127.0.0.1:8200".
 
     Raises:
-        WorkloadError: It still fails after the last attempt; exits with `code`.
+        WorkloadError: The last attempt failed; its exit code is `code`.
     """
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
         wait=tenacity.wait_exponential(max=LONGEST_WAIT_SECONDS),
         retry=tenacity.retry_if_exception_type(transient),
-        before_sleep=functools.partial(_tell, service),
+        before_sleep=functools.partial(_log_wait, service),
         reraise=True,
     )
     try:
@@ -47,7 +47,7 @@ def call(
         raise WorkloadError(f"{service} does not answer after {attempts} attempts: {_reason(error)}", code) from error
 
 
-def _tell(service: str, state: tenacity.RetryCallState) -> None:
+def _log_wait(service: str, state: tenacity.RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     wait = state.next_action.sleep if state.next_action else 0
     _log.warning("%s does not answer (%s): next attempt in %.0f s", service, error and _reason(error), wait)

@@ -1,4 +1,4 @@
-"""Requests to MLflow and its artifact store: what may work later is tried again, what never will is told at once."""
+"""Requests to MLflow and its artifact store: transient failures are retried, permanent ones reported at once."""
 
 import os
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from workloads.cli import WorkloadError
 
 T = TypeVar("T")
 
-# About two minutes with the waits of `retry`: a server whose pod was killed is back by then, on a busy node too.
+# About two minutes with the waits of `retry`: enough for a killed pod to restart, even on a busy node.
 PATIENT_ATTEMPTS: Final = 18
 
-# A role's credentials that have run out are no denial: botocore renews them.
+# Expired credentials of a role are not among them: botocore renews those.
 _DENIALS = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 
-# The clients' own retries would take minutes, silently; those of `retry` are told.
+# The clients' own retries would take minutes without a word; `retry` logs each of its waits.
 _CLIENT_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -33,25 +33,25 @@ _CLIENT_SETTINGS = {
 
 
 class UnavailableError(Exception):
-    """The service does not answer now, and may later."""
+    """A transient failure of a service."""
 
 
 class RefusedError(Exception):
-    """The service answered, and will never take it."""
+    """A permanent refusal by a service."""
 
 
 def configure_clients() -> None:
-    """Have the clients of MLflow and S3 fail early, unless the environment says otherwise."""
+    """Make the clients of MLflow and S3 fail early, unless the environment says otherwise."""
     for name, value in _CLIENT_SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
 def once(action: Callable[[], T]) -> T:
-    """Return `action()`.
+    """Return the result of `action`, with its errors classified.
 
     Raises:
-        UnavailableError: It failed in a way that may pass.
-        RefusedError: It failed for good.
+        UnavailableError: The failure is transient.
+        RefusedError: The failure is permanent.
     """
     try:
         return action()
@@ -62,16 +62,16 @@ def once(action: Callable[[], T]) -> T:
     except (BotoCoreError, Boto3Error, ClientError, OSError) as error:
         kind = RefusedError if _denied(error) else UnavailableError
         raise kind(_reason(error)) from error
-    # What the clients make of an answer or an address that they can't take apart.
+    # The clients raise these on a response or an address that they can't parse.
     except (ArithmeticError, AttributeError, LookupError, ParseError, RecursionError, TypeError, ValueError) as error:
-        raise RefusedError(f"there was no sense in what came back ({type(error).__name__}: {error})") from error
+        raise RefusedError(f"its response can't be parsed ({type(error).__name__}: {error})") from error
 
 
 def patiently(action: Callable[[], T], *, service: str, code: Exit, attempts: int = PATIENT_ATTEMPTS) -> T:
-    """Return `action()`, trying again while `service` does not answer.
+    """Return the result of `action`, retried while `service` does not answer.
 
     Raises:
-        WorkloadError: It refuses, or does not answer in `attempts`; exits with `code`.
+        WorkloadError: `service` refuses, or does not answer within `attempts`; its exit code is `code`.
     """
     try:
         return retry.call(
@@ -82,7 +82,7 @@ def patiently(action: Callable[[], T], *, service: str, code: Exit, attempts: in
 
 
 def _denied(error: BaseException) -> bool:
-    """Tell whether AWS refuses for want of a permission."""
+    """Tell whether AWS denies a permission."""
     root = _root(error)
     return isinstance(root, ClientError) and aws.code(root) in _DENIALS
 
@@ -93,7 +93,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return what is at the root of `error`: clients wrap "Connection refused" several times."""
+    """Return the root cause of `error`: clients wrap "Connection refused" several times."""
     while cause := error.__cause__ or error.__context__:
         error = cause
     return error

@@ -1,1 +1,1 @@
-"""What lives in AWS: keys, buckets, the database, image repositories, and the roles of service accounts."""
+"""Components in AWS: keys, buckets, databases, image repositories and the IAM roles of service accounts."""

@@ -1,4 +1,4 @@
-"""One bucket with every protection that S3 has."""
+"""S3 buckets: private, versioned, encrypted, and with access logs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from infra.limits.statements import Document
 class SecureBucketArgs:
     """Arguments of `SecureBucket`.
 
-    `key_arn` is the KMS key of its objects, None for S3's own key. `logs` is the bucket of its access logs, which is in
-    the same region, None for that bucket itself: it would log that it logs. `lock_days` is how long no version can be
-    deleted, None for no lock; it can't be switched on or off later.
+    `key_arn` is the KMS key of the objects, None for S3's own key. `logs` is the bucket in the same region that takes
+    the access logs; the log bucket itself has None, because each log that it takes would cause another one.
+    `lock_days` is the number of days for which no version can be deleted, None for no lock; a lock can't be added or
+    removed later.
     """
 
     account: Account
@@ -31,14 +32,15 @@ class SecureBucketArgs:
 
 
 class SecureBucket(pulumi.ComponentResource):
-    """A private, versioned and encrypted bucket, whose `name` is known before it is made."""
+    """A private, versioned and encrypted bucket. `name` and `arn` are known before the bucket is made."""
 
     name: str
     arn: str
 
     def __init__(self, name: str, args: SecureBucketArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:aws:SecureBucket", name, {}, opts)
-        # With all that guards it: a destroy takes that first, so that the objects would be left without.
+        # Protected, because the objects can't be restored. Its policy, lock and encryption are protected too: a destroy
+        # would remove them before it fails on the bucket, and leave the objects without them.
         child = ResourceOptions(parent=self, protect=args.protected)
         self.name = args.account.bucket_name(args.purpose)
         self.arn = args.account.bucket_arn(self.name)
@@ -53,14 +55,14 @@ class SecureBucket(pulumi.ComponentResource):
         versioning = s3.BucketVersioning(
             f"{name}-versioning", bucket=bucket, versioning_configuration={"status": "Enabled"}, opts=child
         )
-        # S3 refuses rules about old versions, and locks, where there are no versions.
+        # S3 refuses locks, and rules about old versions, in a bucket without versioning.
         versioned = ResourceOptions.merge(child, ResourceOptions(depends_on=[versioning]))
         s3.BucketLifecycleConfiguration(f"{name}-lifecycle", bucket=bucket, rules=args.lifecycle, opts=versioned)
         if args.lock_days is not None:
             s3.BucketObjectLockConfiguration(
                 f"{name}-lock",
                 bucket=bucket,
-                # Not COMPLIANCE, which not even the account's owner could end.
+                # Not COMPLIANCE: not even the account's root user could remove that lock.
                 rule={"default_retention": {"mode": "GOVERNANCE", "days": args.lock_days}},
                 opts=versioned,
             )
@@ -71,7 +73,7 @@ class SecureBucket(pulumi.ComponentResource):
         self.register_outputs({"name": self.name, "arn": self.arn})
 
     def _guard(self, name: str, args: SecureBucketArgs, bucket: pulumi.Output[str], child: ResourceOptions) -> None:
-        """Keep everybody out whom the policy and IAM don't let in, and write down who came."""
+        """Block public access, apply the bucket policy and log each access."""
         s3.BucketOwnershipControls(
             f"{name}-ownership", bucket=bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
         )
@@ -88,7 +90,7 @@ class SecureBucket(pulumi.ComponentResource):
             f"{name}-policy",
             bucket=bucket,
             policy=pulumi.Output.json_dumps(args.policy),
-            # S3 answers with a conflict where both are set at once.
+            # S3 answers with a conflict if both are set at the same time.
             opts=ResourceOptions.merge(child, ResourceOptions(depends_on=[private])),
         )
         if args.logs is not None:
@@ -97,13 +99,13 @@ class SecureBucket(pulumi.ComponentResource):
                 bucket=bucket,
                 target_bucket=args.logs.name,
                 target_prefix=log_prefix(args.purpose),
-                # Of the whole component: its policy is what lets the logs in.
+                # Wait for the whole component, because its bucket policy allows the delivery of logs.
                 opts=ResourceOptions.merge(child, ResourceOptions(depends_on=[args.logs])),
             )
 
 
 def log_prefix(purpose: str) -> str:
-    """Return where the access logs of the bucket for `purpose` lie."""
+    """Return the prefix, in the log bucket, of the access logs of the bucket for `purpose`."""
     return f"{purpose}/"
 
 
@@ -112,6 +114,6 @@ def _encryption(key_arn: pulumi.Input[str] | None) -> s3.BucketServerSideEncrypt
         return {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
     return {
         "apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms", "kms_master_key_id": key_arn},
-        # One call to KMS for many objects, instead of one for each.
+        # One call to KMS for many objects instead of one for each object.
         "bucket_key_enabled": True,
     }

@@ -1,4 +1,4 @@
-"""Life-cycle rules: what S3 deletes and moves by itself, in days."""
+"""Lifecycle rules of buckets: what S3 deletes or moves by itself, and after how many days."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,17 +8,17 @@ from pulumi_aws.s3 import BucketLifecycleConfigurationRuleFilterArgsDict as Filt
 
 _COLDER_AFTER_DAYS: Final = 90
 
-# No upload of a workload takes longer, and nobody sees the parts of one that was given up.
+# No upload of a workload takes longer. The parts of an abandoned upload are in no listing, but cost money.
 _UPLOAD_DAYS: Final = 7
-# How long a deletion or an overwrite, by mistake or by an intruder, can be undone.
+# A deletion or an overwrite, by mistake or by an intruder, can be undone for this long.
 _OLD_VERSION_DAYS: Final = 30
 _BACKUP_MARGIN_DAYS: Final = 30
 
 
 def housekeeping(expire_after_days: int | None = None) -> list[Rule]:
-    """Return the rules of every bucket; objects expire only where a number of days is given.
+    """Return the rules of every bucket; objects expire only if `expire_after_days` is given.
 
-    To expire is to become an old version: it is gone only when that has expired, too.
+    An object that expires becomes an old version, and is deleted for good when the old version expires too.
     """
     return [
         {
@@ -32,7 +32,7 @@ def housekeeping(expire_after_days: int | None = None) -> list[Rule]:
             "status": "Enabled",
             "filter": _objects(),
             "noncurrent_version_expiration": {"noncurrent_days": _OLD_VERSION_DAYS},
-            # Either one: S3 refuses both, and clears the markers that are left by the days, too.
+            # S3 refuses a rule with both. `days` also removes the delete markers that are left over.
             "expiration": (
                 {"expired_object_delete_marker": True} if expire_after_days is None else {"days": expire_after_days}
             ),
@@ -41,17 +41,17 @@ def housekeeping(expire_after_days: int | None = None) -> list[Rule]:
 
 
 def backups(retention_days: int) -> list[Rule]:
-    """Return the rules of the backups bucket, where pruning decides and S3 only clears up what it has left.
+    """Return the rules of the backups bucket: S3 expires only what pruning should have deleted a month before.
 
-    Pruning knows which backups are whole, and never deletes the best of the newest. S3 knows their age alone: if it
-    came first, a schedule that has failed unnoticed would cost the last backup. So it comes a month later, and what it
-    takes can be brought back for another month.
+    Pruning always keeps the last verified backup set, or the last complete one if none is verified. S3 knows only the
+    age: if it expired backup sets first, a schedule that fails unnoticed would lose the last one. An expired backup set
+    can be restored from its old versions for another month.
     """
     return housekeeping(expire_after_days=retention_days + _BACKUP_MARGIN_DAYS)
 
 
 def cold_storage(prefixes: Sequence[str], after_days: int) -> list[Rule]:
-    """Return the rules that move what lies below `prefixes` to cheaper classes, from which it is still read at once."""
+    """Return the rules that move the objects below `prefixes` to cheaper storage classes that still read instantly."""
     return [
         {
             "id": f"cold-{prefix}",
@@ -67,5 +67,5 @@ def cold_storage(prefixes: Sequence[str], after_days: int) -> list[Rule]:
 
 
 def _objects(prefix: str = "") -> Filter:
-    # S3 wants a filter in each rule; the empty prefix is that of all objects.
+    # S3 requires a filter in each rule; the empty prefix matches all objects.
     return {"prefix": prefix}

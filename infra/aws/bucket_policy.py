@@ -1,7 +1,7 @@
-"""What the policies of buckets say: who is turned away whatever IAM allows them, and the one service that is let in.
+"""Bucket policies: denials that hold whatever IAM allows, and the permission to deliver access logs.
 
-The denials name a header only where a request bears it: one without gets the bucket's default encryption, after the
-policy was evaluated. So clients need no setting, and can't have a wrong one.
+The denials of other encryption apply only to requests with an encryption header. A request without one gets the
+bucket's default encryption after the policy was evaluated, so S3 clients need no setting for it.
 """
 
 from collections.abc import Mapping
@@ -20,21 +20,21 @@ _CUSTOMER_KEY: Final = "s3:x-amz-server-side-encryption-customer-algorithm"
 
 
 def encrypted_bucket(bucket_arn: str, key_arn: pulumi.Input[str]) -> Document:
-    """Return the policy of a bucket whose objects are encrypted with one KMS key, whatever their writers ask for."""
+    """Return the policy of a bucket that denies writes with any other encryption than its KMS key."""
     return document(
         *_transport(bucket_arn),
         _deny_write(
             bucket_arn, "DenyOtherAlgorithms", {**_named(_ALGORITHM), "StringNotEquals": {_ALGORITHM: "aws:kms"}}
         ),
-        # A negated condition also holds where the key is not named: S3 would take its own, `aws/s3`.
+        # A negated condition also matches a request that names no key, for which S3 would use its own, `aws/s3`.
         _deny_write(bucket_arn, "DenyOtherKeys", {**_named(_ALGORITHM), "ArnNotEquals": {_KEY: key_arn}}),
-        # With a key of the caller's, who alone could read the object then: what ransomware does.
+        # Ransomware encrypts with a key that the caller provides: only the caller can then read the object.
         _deny_write(bucket_arn, "DenyCustomerKeys", _named(_CUSTOMER_KEY)),
     )
 
 
 def log_bucket(account: Account, bucket_arn: str, prefixes: Mapping[str, str]) -> Document:
-    """Return the policy of the bucket that takes access logs: of each bucket in `prefixes`, by ARN, to its own prefix.
+    """Return the policy of the bucket that takes access logs; `prefixes` is the prefix for each bucket's ARN.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html#grant-log-delivery-permissions-general
     """
@@ -65,7 +65,7 @@ def _transport(bucket_arn: str) -> tuple[Statement, Statement]:
 
 
 def _deny_all(bucket_arn: str, sid: str, condition: dict[str, Any]) -> Statement:
-    # Every action, as documented for this denial: one that is left out could be called in the clear.
+    # All actions, as AWS documents for this denial: any action left out could be called without TLS.
     return _deny(sid, "s3:*", [bucket_arn, f"{bucket_arn}/*"], condition)
 
 

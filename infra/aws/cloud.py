@@ -1,4 +1,4 @@
-"""AWS as an environment sees it: the account, its providers, and the cluster whose pods get roles."""
+"""The AWS side of an environment: the account, its providers, and the cluster whose pods get IAM roles."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,11 @@ from infra.limits.account import Account
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cloud:
-    """The account, the API, and what makes resources in it.
+    """The AWS account of an environment, and the options with which capabilities make resources in it.
 
-    `cluster` is None where the stack's cluster isn't an EKS one: its pods get roles, and there is no VPC.
+    `replica` is the account in the region of the replicas, and its provider. `issuer` and `oidc_provider_arn` are those
+    of the cluster's service-account tokens, which pods exchange for IAM roles. `eks` is None if the cluster isn't
+    an EKS cluster: its pods still get roles, but there is no VPC.
     """
 
     account: Account
@@ -23,18 +25,18 @@ class Cloud:
     replica: tuple[Account, pulumi.ProviderResource] | None
     issuer: str
     oidc_provider_arn: str
-    cluster: EksCluster | None
+    eks: EksCluster | None
     protected: bool
 
     @property
-    def eks(self) -> tuple[str, str] | None:
-        """The kubeconfig and the ARN of the EKS cluster, if it is one."""
-        if self.cluster is None:
+    def cluster_access(self) -> tuple[str, str] | None:
+        """The kubeconfig and the ARN of the EKS cluster, None for another cluster."""
+        if self.eks is None:
             return None
-        arn = self.account.arn("eks", f"cluster/{self.cluster.name}")
-        return kubeconfig(self.cluster, self.account.region), arn
+        arn = self.account.arn("eks", f"cluster/{self.eks.name}")
+        return kubeconfig(self.eks, self.account.region), arn
 
     @property
     def vpc_cidrs(self) -> tuple[str, ...]:
-        """The networks of the cluster's VPC, if it is an EKS cluster."""
-        return self.cluster.vpc_cidrs if self.cluster else ()
+        """The IPv4 networks of the EKS cluster's VPC, none for another cluster."""
+        return self.eks.vpc_cidrs if self.eks else ()

@@ -1,6 +1,7 @@
-"""PostgreSQL by Amazon RDS: encrypted, reached by the cluster alone, over TLS, with a password that RDS keeps itself.
+"""PostgreSQL servers in Amazon RDS: encrypted, and reachable only from the cluster and over TLS.
 
-The role and the database of MLflow are made by a Job in the cluster, as only the cluster reaches the server.
+RDS manages the administrator's password. A Job in the cluster makes MLflow's role and database, because only the
+cluster can reach the server.
 """
 
 from typing import Final
@@ -17,28 +18,29 @@ from infra.limits.postgres_version import family, is_pinned
 
 ADMINISTRATOR: Final = "aegis_admin"
 
-# In UTC. MLflow's own backup starts at 02:00 and has ended by 07:00, and RDS refuses windows that overlap.
+# In UTC. The platform's own backup starts at 02:00 by default and ends before 07:00. RDS refuses windows that overlap.
 _BACKUP_WINDOW: Final = "22:30-23:30"
 _MAINTENANCE_WINDOW: Final = "sun:08:00-sun:09:00"
-# Valid until 2061, and in the region's file of `database_authorities`.
+# The CA of the server's certificate: valid until 2061, and in the region's file of `database_authorities`.
 _AUTHORITY: Final = "rds-ca-rsa2048-g1"
-# From this size on gp3 is striped, over volumes that have this many operations and MiB a second. The provider must be
-# told: it would ask for what a smaller storage had, which RDS refuses (hashicorp/terraform-provider-aws#28382). Below,
-# RDS takes neither: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+# From this size on, RDS stripes gp3 storage over several volumes, which gives these operations and MiB a second. They
+# must be set: for storage that grows past this size the provider would otherwise ask for its earlier, smaller values,
+# which RDS refuses (hashicorp/terraform-provider-aws#28382). Below this size RDS accepts neither:
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
 _STRIPED_GIB: Final = 400
 _STRIPED_IOPS: Final = 12_000
 _STRIPED_THROUGHPUT: Final = 500
-# Days, the free ones.
+# Days: the retention that is free of charge.
 _INSIGHTS_RETENTION: Final = 7
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Parameters.html
 _SLOW_STATEMENT_MS: Final = 1000
 
-# They are in force from the first start of a server, as its group is made before it. RDS keeps `pending-reboot` for a
-# value that is its default, as force_ssl is: with `immediate` every preview would show a change
+# These hold from the server's first start, because its parameter group is made first. RDS reports `pending-reboot` for
+# a value that is its default, such as that of force_ssl: with `immediate`, every preview would show a change
 # (hashicorp/terraform-provider-aws#39252).
 _AT_START: Final = {"rds.force_ssl": "1", "rds.accepted_password_auth_method": "scram"}
-# `log_statement` stays off: it would write the passwords of CREATE ROLE and ALTER ROLE to the log.
+# Leave `log_statement` off: it would write the passwords of CREATE ROLE and ALTER ROLE to the log.
 _AT_ONCE: Final = {
     "log_connections": "1",
     "log_disconnections": "1",
@@ -48,10 +50,10 @@ _AT_ONCE: Final = {
 
 
 class ManagedPostgres(pulumi.ComponentResource):
-    """A PostgreSQL server of RDS, reached at `host` and `port` from the clients' security group.
+    """A PostgreSQL server in RDS, reachable at `host` and `port` from the callers' security groups.
 
-    `admin_secret_arn` is the secret in which RDS keeps the administrator's password, encrypted by the key `key_arn`;
-    `resource_id` is what IAM permissions to log in are about.
+    `admin_secret_arn` is the secret in which RDS keeps the administrator's password, encrypted with the KMS key
+    `key_arn`. `resource_id` identifies the server in IAM permissions to log in.
     """
 
     host: pulumi.Output[str]
@@ -82,8 +84,8 @@ class ManagedPostgres(pulumi.ComponentResource):
         self.register_outputs({"host": self.host, "port": self.port})
 
     def _firewall(self, name: str, args: ManagedPostgresArgs) -> ec2.SecurityGroup:
-        # Without `egress` the provider takes away AWS's default rule, which allows all: a database answers, and calls
-        # nobody.
+        # Without `egress` the provider removes AWS's default rule, which allows all traffic: a database server opens no
+        # connections.
         group = ec2.SecurityGroup(
             f"{name}-firewall",
             description="Database of MLflow: in from the cluster, out to nowhere",
@@ -115,8 +117,9 @@ class ManagedPostgres(pulumi.ComponentResource):
             instance_class=args.instance_class,
             multi_az=args.multi_az,
             engine="postgres",
-            # Of a major version RDS chooses and raises the minor one, and the provider finds no difference in it. One
-            # that is named must stay: the next update would try to take it back, which RDS refuses.
+            # For a major version, RDS chooses and upgrades the minor version, which the provider doesn't report as a
+            # change. A named minor version must stay: after an automatic upgrade the next update would try to downgrade
+            # it, which RDS refuses.
             engine_version=args.engine_version,
             auto_minor_version_upgrade=not is_pinned(args.engine_version),
             allow_major_version_upgrade=False,
@@ -130,8 +133,8 @@ class ManagedPostgres(pulumi.ComponentResource):
             port=self.port,
             ca_cert_identifier=_AUTHORITY,
             storage_type="gp3",
-            # What autoscaling adds is no difference to the provider as long as a maximum is set; `ignore_changes` would
-            # only keep the settings from growing it.
+            # While a maximum is set, the provider doesn't report storage added by autoscaling as a change. Don't use
+            # `ignore_changes` for that: it would also ignore a larger size in the settings.
             allocated_storage=args.storage_gib,
             max_allocated_storage=args.max_storage_gib,
             iops=_STRIPED_IOPS if striped else None,
@@ -151,7 +154,7 @@ class ManagedPostgres(pulumi.ComponentResource):
             final_snapshot_identifier=(
                 key_arn.apply(lambda arn: final_snapshot(args.identifier, arn)) if args.protected else None
             ),
-            # Of every class, as PostgreSQL's are all supported. The advanced mode costs, and wants 15 months kept:
+            # Every instance class of PostgreSQL supports it. The advanced mode costs extra and requires 15 months:
             # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PerfInsights.Overview.Engines.html
             performance_insights_enabled=True,
             performance_insights_kms_key_id=key_arn,
@@ -161,11 +164,11 @@ class ManagedPostgres(pulumi.ComponentResource):
             tags=args.account.tags,
             opts=ResourceOptions(
                 parent=self,
-                # The data of a protected environment goes only after its protection was taken away.
+                # The data of a protected environment can be destroyed only after its protection was removed.
                 protect=args.protected,
-                # The identifier is unique in the region: a new server can't be made beside the old one.
+                # The identifier is unique in the region, so a new server can't exist beside the old one.
                 delete_before_replace=True,
-                # RDS makes a missing group itself, one that never expires and lacks our key.
+                # RDS would create a missing log group itself, without expiry and without the KMS key.
                 depends_on=self._logs(name, args, key_arn),
             ),
         )
@@ -178,7 +181,7 @@ class ManagedPostgres(pulumi.ComponentResource):
                 retention_in_days=args.log_days,
                 kms_key_id=key_arn,
                 tags=args.account.tags,
-                # It tells who did what to the data, and is asked for when that is gone.
+                # The log shows who changed the data, and is needed most after the data is lost.
                 opts=ResourceOptions(parent=self, protect=args.protected),
             )
             for log, group in args.log_groups.items()
@@ -205,16 +208,17 @@ class ManagedPostgres(pulumi.ComponentResource):
 
 
 def final_snapshot(identifier: str, key_arn: str) -> str:
-    """Return the name of the snapshot that a server leaves, which RDS refuses to delete it without.
+    """Return the name of the final snapshot, without which RDS refuses to delete a protected server.
 
-    The snapshot of an earlier server of the same identifier has its name as long as it exists. Each server comes with a
-    key of its own, whose ID no other has, and which stays the same from preview to preview.
+    An earlier server with the same identifier may have left a snapshot, and names of snapshots are unique. So the name
+    ends in a part of the ID of the server's KMS key: each server has its own key, and its ID stays the same from
+    preview to preview.
     """
     return f"{identifier}-final-{key_arn.rpartition('-')[2]}"
 
 
 def parameters() -> list[ParameterGroupParameterArgsDict]:
-    """Return the parameters: static ones wait for a restart."""
+    """Return the parameters of the server's parameter group; static ones take effect after a restart."""
     return [
         {"name": name, "value": value, "apply_method": method}
         for method, values in (("pending-reboot", _AT_START), ("immediate", _AT_ONCE))

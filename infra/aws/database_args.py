@@ -1,4 +1,4 @@
-"""What a managed PostgreSQL may be asked for, within the limits of RDS."""
+"""The arguments of a PostgreSQL server in RDS, checked against the limits of RDS."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ from infra.limits import postgres_version, rds
 from infra.limits.account import Account
 from infra.limits.instance_classes import memory_gib
 
-# What RDS exports to CloudWatch: PostgreSQL's own log, and that of a new major version.
+# The logs that RDS exports to CloudWatch: PostgreSQL's own, and the log of upgrades to a new major version.
 LOGS: Final = ("postgresql", "upgrade")
 
 
@@ -17,11 +17,15 @@ LOGS: Final = ("postgresql", "upgrade")
 class ManagedPostgresArgs:
     """Arguments of `ManagedPostgres`.
 
-    `max_storage_gib` is how far RDS may grow the storage by itself, 0 for not at all. `protected` keeps the data from
-    being destroyed. With `apply_immediately` a change such as another class restarts the server during the update;
-    without it RDS makes the change in the next maintenance window, and a refresh shows the old value until then.
-    `engine_version` is a major version, whose minor ones RDS chooses and raises, or a minor version, which stays.
-    `log_days` is how long CloudWatch keeps the server's logs.
+    `max_storage_gib` is the size to which RDS may grow the storage by itself, 0 to never grow it. `protected` keeps the
+    data from being destroyed. With `apply_immediately` a change such as another instance class restarts the server
+    during the update; without it RDS applies the change in the next maintenance window, and a refresh shows the old
+    value until then. `engine_version` is a major version, of which RDS chooses and upgrades the minor version, or a
+    minor version, which stays. `backup_days` is how long RDS keeps its automated backups, and `log_days` how long
+    CloudWatch keeps the server's logs.
+
+    Raises:
+        ValueError: RDS would refuse a value, or the images have no PostgreSQL client for `engine_version`.
     """
 
     account: Account
@@ -70,12 +74,12 @@ class ManagedPostgresArgs:
 
     @property
     def identifier(self) -> str:
-        """The server's name in the account and region."""
+        """The name of the RDS instance, which is unique in the AWS account and region."""
         return self.account.database_identifier()
 
     @property
     def log_groups(self) -> dict[str, str]:
-        """The names that RDS gives to the groups of the server's logs in CloudWatch, by log.
+        """The names of the CloudWatch log groups, by log; RDS chooses the names.
 
         https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Procedural.UploadtoCloudWatch.html
         """

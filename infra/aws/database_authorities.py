@@ -1,28 +1,27 @@
-"""The authorities that sign the certificates of RDS's servers, so that a client can verify whom it talks to."""
+"""The certificate authorities of RDS, by region, with which clients verify a database server's certificate."""
 
 from pathlib import Path
 from typing import Final
 
-# Where they are from: the README in this folder.
+# The README in this folder names their source.
 _FOLDER: Final = Path(__file__).parent / "authorities"
 
 
 def authorities(region: str) -> str:
-    """Return the root certificates of RDS in a region, PEM.
+    """Return the root certificates of RDS in `region`, as PEM.
 
     Raises:
-        ValueError: The region has no file here.
+        ValueError: There is no file for the region.
     """
-    known = regions()
-    if region not in known:
+    if region not in regions():
         raise ValueError(
-            f"the region must be one whose database authorities are known, got {region!r}: {', '.join(known)}, and any "
-            f"whose bundle is added as {_FOLDER.relative_to(_FOLDER.parents[2])}/REGION.pem "
-            "from https://truststore.pki.rds.amazonaws.com/REGION/REGION-bundle.pem"
+            f"the region must be one of {', '.join(regions())}, got {region!r}. To support another region, save "
+            "https://truststore.pki.rds.amazonaws.com/REGION/REGION-bundle.pem "
+            f"as {_FOLDER.relative_to(_FOLDER.parents[2])}/REGION.pem."
         )
     return (_FOLDER / f"{region}.pem").read_text()
 
 
 def regions() -> list[str]:
-    """Return the regions whose authorities are known."""
+    """Return the regions that have a file of authorities."""
     return sorted(path.stem for path in _FOLDER.glob("*.pem"))

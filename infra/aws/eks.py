@@ -1,4 +1,4 @@
-"""The EKS cluster that the stack is deployed to: it exists already, and is looked up by its name."""
+"""Look-ups of the existing EKS cluster that the stack is deployed to, and its kubeconfig."""
 
 import json
 from collections.abc import Iterator
@@ -10,21 +10,21 @@ import pulumi
 
 from infra.limits.account import Account
 
-# In any other state it has no identity provider yet, or none for long:
+# In any other state the cluster has no identity provider yet, or is about to lose it:
 # https://docs.aws.amazon.com/eks/latest/APIReference/API_Cluster.html
 _IN_SERVICE: Final = ("ACTIVE", "UPDATING")
 
 
 class LookUpError(pulumi.RunError):
-    """What the stack is deployed to can't be found; the message says what to do."""
+    """The cluster or identity provider that the stack is deployed to can't be found; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EksCluster:
     """An EKS cluster: its API server, the issuer of its service-account tokens, and its network.
 
-    `certificate_authority` is PEM in base64, `security_group_id` the group that EKS made for it,
-    which nodes are in unless their launch template says otherwise.
+    `certificate_authority` is PEM in base64. `security_group_id` is the group that EKS made for the cluster; its nodes
+    are in this group unless their launch template says otherwise.
     """
 
     name: str
@@ -39,14 +39,14 @@ class EksCluster:
 
 
 def look_up(name: str, account: Account, provider: pulumi.ProviderResource) -> EksCluster:
-    """Return the cluster `name` of the account and region; blocks until AWS has answered.
+    """Return the EKS cluster `name` of the account and region. Blocks until AWS has answered.
 
     Raises:
-        LookUpError: There is no such cluster, it is not in service or has no identity provider in IAM, or AWS can't be
-            asked.
+        LookUpError: The cluster doesn't exist, isn't in service or has no identity provider in IAM, or the call to AWS
+            fails.
     """
     with _explained(
-        f"the EKS cluster {name!r} of {_place(account)} can't be looked up: make it first, or correct its name"
+        f"the EKS cluster {name!r} of {_place(account)} can't be looked up: create it first, or correct its name"
     ):
         cluster = _ask("aws:eks/getCluster:getCluster", provider, name=name)
     if cluster["status"] not in _IN_SERVICE:
@@ -72,20 +72,20 @@ def look_up(name: str, account: Account, provider: pulumi.ProviderResource) -> E
 
 
 def look_up_identity_provider(issuer: str, account: Account, provider: pulumi.ProviderResource) -> str:
-    """Return the ARN of the account's identity provider for a cluster's issuer; blocks until AWS has answered.
+    """Return the ARN of the account's identity provider for a cluster's issuer. Blocks until AWS has answered.
 
     Raises:
-        LookUpError: There is none, or AWS can't be asked.
+        LookUpError: The account has no such provider, or the call to AWS fails.
     """
     with _explained(
-        f"the identity provider of {issuer} in {_place(account)} can't be looked up, and without it no pod gets a "
-        "role: make it once, on EKS with `eksctl utils associate-iam-oidc-provider --cluster NAME --approve`"
+        f"the identity provider of {issuer} in {_place(account)} can't be looked up. Pods need it to get IAM "
+        "roles; create it once, on EKS with `eksctl utils associate-iam-oidc-provider --cluster NAME --approve`"
     ):
         return _ask("aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", provider, url=issuer)["arn"]
 
 
 def kubeconfig(cluster: EksCluster, region: str) -> str:
-    """Return a kubeconfig whose user is whoever the AWS credentials of the caller are: it holds no secret.
+    """Return a kubeconfig that logs in with the AWS credentials of its user, and so holds no secret.
 
     https://docs.aws.amazon.com/eks/latest/userguide/create-kubeconfig.html
     """
@@ -110,10 +110,10 @@ def kubeconfig(cluster: EksCluster, region: str) -> str:
 
 
 def _ask(function: str, provider: pulumi.ProviderResource, **arguments: str) -> dict[str, Any]:
-    """Call a function of the AWS package by its token, and return the answer in the names of its schema.
+    """Call a function of the AWS package by its token, and return its result with the names of its schema.
 
-    The SDK's own `get_...` would have to be imported before AWS is asked, half a second for the EC2 package alone;
-    so everything is imported while AWS answers.
+    The SDK's `get_...` functions would have to be imported before the call, half a second for the EC2 package alone.
+    This way everything is imported while AWS answers.
     """
     return pulumi.runtime.invoke(function, arguments, pulumi.InvokeOptions(provider=provider)).value
 
@@ -123,9 +123,10 @@ def _place(account: Account) -> str:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(problem: str) -> Iterator[None]:
+    """Raise a `LookUpError` with `problem` and the provider's message if the call inside fails."""
     try:
         yield
     except Exception as error:
-        # The SDK has no narrower class for a call that the provider refused.
-        raise LookUpError(f"{what}.\n{error}") from error
+        # The SDK raises a plain Exception for a call that the provider refuses.
+        raise LookUpError(f"{problem}.\n{error}") from error

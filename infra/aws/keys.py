@@ -1,4 +1,4 @@
-"""KMS keys: one per store, so that whoever may read one store can't read the next."""
+"""KMS keys: one for each store, so that the permission to read one store doesn't open another."""
 
 import json
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from pulumi_aws import kms
 from infra.limits.account import Account
 from infra.limits.statements import Document, Statement, document
 
-# Days between two rotations; KMS takes 90 to 2560, and still decrypts with what was rotated out:
+# Days between rotations; KMS accepts 90 to 2560, and still decrypts with older key material:
 # https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 _ROTATION_DAYS: Final = 365
-# The longest that KMS takes: until then the deletion of a key, and so of its store, can be cancelled.
+# Days until a deleted key is gone, the longest that KMS accepts. Until then the deletion can be cancelled.
 _DELETION_DAYS: Final = 30
-# The documented ones for encrypted logs, each by its own name.
+# The actions that AWS documents for encrypted logs, without their wildcards.
 _LOGS_ACTIONS: Final = (
     "kms:Encrypt",
     "kms:Decrypt",
@@ -31,8 +31,8 @@ _LOGS_ACTIONS: Final = (
 class EncryptionKeyArgs:
     """Arguments of `EncryptionKey`.
 
-    `log_groups` are the names of the log groups that CloudWatch encrypts with it, in its own name. S3, RDS, ECR and EBS
-    need no permission of their own: they use a key in their caller's name, or by a grant that their caller makes.
+    `log_groups` are the names of the log groups that CloudWatch encrypts with the key, for which it needs permission
+    itself. S3, RDS, ECR and EBS need none: they use the key on behalf of their caller, or by a grant from the caller.
     """
 
     account: Account
@@ -49,7 +49,7 @@ class EncryptionKey(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EncryptionKeyArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:aws:EncryptionKey", name, {}, opts)
-        # Without its key a store is noise: Pulumi refuses to delete it.
+        # Protected, because a store can't be decrypted without its key.
         child = ResourceOptions(parent=self, protect=args.protected)
         key = kms.Key(
             f"{name}-key",
@@ -59,7 +59,8 @@ class EncryptionKey(pulumi.ComponentResource):
             deletion_window_in_days=_DELETION_DAYS,
             policy=json.dumps(key_policy(args.account, args.log_groups)),
             tags=args.account.tags,
-            # Snapshots and versions outlive a protected store that is destroyed after all, and are noise without it.
+            # Retained, because snapshots and old versions outlive a protected store that is destroyed after all, and
+            # can't be decrypted without the key.
             opts=ResourceOptions.merge(child, ResourceOptions(retain_on_delete=args.protected)),
         )
         self.arn = key.arn
@@ -68,10 +69,10 @@ class EncryptionKey(pulumi.ComponentResource):
 
 
 def key_policy(account: Account, log_groups: tuple[str, ...] = ()) -> Document:
-    """Return the policy of a key: IAM decides who uses it, and CloudWatch may for these log groups alone.
+    """Return the policy of a key: IAM policies decide who uses it, and CloudWatch may use it for `log_groups` only.
 
-    The first statement is the documented one that hands the decision to the account's IAM policies; by itself it lets
-    nobody in, and a key without it can become one that nobody can manage:
+    The first statement is AWS's documented one, which leaves the decision to the account's IAM policies and allows
+    nothing by itself. A key without it can become unmanageable:
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
     return document(
@@ -80,7 +81,7 @@ def key_policy(account: Account, log_groups: tuple[str, ...] = ()) -> Document:
             "Effect": "Allow",
             "Principal": {"AWS": account.global_arn("iam", "root")},
             "Action": "kms:*",
-            # In a key's policy this is the key itself.
+            # In a key policy this means the key itself.
             "Resource": "*",
         },
         *([_logs(account, log_groups)] if log_groups else []),
@@ -88,7 +89,7 @@ def key_policy(account: Account, log_groups: tuple[str, ...] = ()) -> Document:
 
 
 def _logs(account: Account, log_groups: tuple[str, ...]) -> Statement:
-    """Let CloudWatch use a key; it tells which group it is for, and not for which account, in the request.
+    """Allow CloudWatch to use a key for `log_groups`; its requests name the log group, but no source account.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """

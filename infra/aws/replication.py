@@ -1,6 +1,6 @@
-"""Copies of buckets in a second region, which S3 writes within minutes of each upload.
+"""Replication of buckets to a second region, which S3 does within minutes of each upload.
 
-Only of what is written from then on: what was there before takes an S3 Batch Replication job, once and by hand.
+It covers only objects written after it was set up. Older objects need an S3 Batch Replication job, once and by hand.
 """
 
 import json
@@ -19,7 +19,7 @@ from infra.limits.statements import Document, Statement, document
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replica:
-    """The region of the replicas: the same account there, and its provider."""
+    """The region of the replicas: the account in that region, and its provider."""
 
     account: Account
     provider: pulumi.ProviderResource
@@ -27,7 +27,7 @@ class Replica:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """One side of a replication: the account in its region, its buckets by purpose, and their key."""
+    """One side of a replication: the account in a region, its buckets by purpose, and their KMS key."""
 
     account: Account
     buckets: Mapping[str, SecureBucket]
@@ -40,14 +40,14 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplicationArgs:
-    """Arguments of `Replication`: the site that is written to, and the site with a replica of each of its buckets."""
+    """Arguments of `Replication`: the source site, and the site that holds a replica of each of its buckets."""
 
     source: Site
     replica: Site
 
 
 class Replication(pulumi.ComponentResource):
-    """The replication of each bucket, deletions included, encrypted with the replica region's own key."""
+    """The replication of each bucket, including deletions; replicas are encrypted with the key of their own region."""
 
     def __init__(self, name: str, args: ReplicationArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:aws:Replication", name, {}, opts)
@@ -60,7 +60,8 @@ class Replication(pulumi.ComponentResource):
                 bucket=source.name,
                 role=role.arn,
                 rules=[_rule(replica.arn, args.replica.key_arn)],
-                # S3 asks for versions on both sides, and what it may not replicate at first it never tries again.
+                # S3 requires versioning on both sides, and the role's policy first: it never retries an object that it
+                # wasn't allowed to replicate.
                 opts=ResourceOptions.merge(child, ResourceOptions(depends_on=[source, replica, permitted])),
             )
         self.register_outputs({})
@@ -96,10 +97,10 @@ class Replication(pulumi.ComponentResource):
 
 
 def trust() -> Document:
-    """Return the documented trust policy of a replication's role.
+    """Return the trust policy of a replication's role, as AWS documents it.
 
-    Without a condition on the source: S3 documents none for it, and only who may pass the role can name it in a
-    replication: https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
+    It has no condition on the source, because S3 documents none. Only a principal that may pass the role can name it in
+    a replication: https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html
     """
     return document(
         {
@@ -120,7 +121,7 @@ def permissions(
     replica_arns: list[str],
     replica_key_arn: pulumi.Input[str],
 ) -> Document:
-    """Return what S3 may do for a replication: read versions here, write replicas there.
+    """Return the policy of a replication's role: read versions from the source and write replicas.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html
     """
@@ -132,7 +133,7 @@ def permissions(
                 "s3:GetObjectVersionForReplication",
                 "s3:GetObjectVersionAcl",
                 "s3:GetObjectVersionTagging",
-                # Locks go with their objects.
+                # The locks of objects are replicated too.
                 "s3:GetObjectRetention",
                 "s3:GetObjectLegalHold",
             ],
@@ -144,7 +145,7 @@ def permissions(
             [f"{arn}/*" for arn in replica_arns],
         ),
         _allow("SourceKey", ["kms:Decrypt"], source_key_arn, _used_for(source, source_arns)),
-        # To decrypt, too: S3 checks the integrity of a bucket key before it uses it.
+        # S3 needs to decrypt too, because it checks the integrity of a bucket key before it uses the key.
         _allow(
             "ReplicaKey",
             ["kms:Encrypt", "kms:GenerateDataKey", "kms:Decrypt"],
@@ -155,7 +156,7 @@ def permissions(
 
 
 def _used_for(account: Account, bucket_arns: list[str]) -> dict[str, Any]:
-    """Return the condition that S3 uses a key for these buckets: with bucket keys, that is the encryption context."""
+    """Return the condition that S3 uses the key for these buckets, which are the encryption context of bucket keys."""
     return {
         "StringEquals": {
             "kms:ViaService": f"s3.{account.region}.amazonaws.com",
@@ -176,9 +177,9 @@ def _rule(replica_arn: str, key_arn: pulumi.Input[str]) -> s3.BucketReplicationC
         "id": "everything",
         "status": "Enabled",
         "priority": 0,
-        # Of all objects; the current form of a rule, which replicates delete markers, is the one with a filter.
+        # All objects. Only the current form of a rule, with a filter, can replicate delete markers.
         "filter": {"prefix": ""},
-        # A deletion hides the object there, too; its versions stay on both sides for the life cycle.
+        # A deletion hides the replica too. Lifecycle rules remove the old versions on both sides later.
         "delete_marker_replication": {"status": "Enabled"},
         "source_selection_criteria": {"sse_kms_encrypted_objects": {"status": "Enabled"}},
         "destination": {"bucket": replica_arn, "encryption_configuration": {"replica_kms_key_id": key_arn}},

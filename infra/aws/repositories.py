@@ -1,4 +1,4 @@
-"""Repositories of the container images, in ECR."""
+"""ECR repositories of the platform's container images."""
 
 import json
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from infra.aws.keys import EncryptionKey, EncryptionKeyArgs
 from infra.limits.account import Account
 
 _UNTAGGED_DAYS: Final = 14
-# Far more releases than a roll-back reaches: a stack names its images by digest, and must still find them.
+# Far more than a rollback needs. A stack names its images by digest, so they must still exist.
 _KEPT_IMAGES: Final = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRepositoriesArgs:
-    """Arguments of `ImageRepositories`: the images' names, one repository for each."""
+    """Arguments of `ImageRepositories`; `images` are the names of the images, one repository for each."""
 
     account: Account
     images: tuple[str, ...]
@@ -26,7 +26,7 @@ class ImageRepositoriesArgs:
 
 
 class ImageRepositories(pulumi.ComponentResource):
-    """A repository `PROJECT-ENVIRONMENT/IMAGE` for each image, with its URL in `urls`."""
+    """A repository `PROJECT-ENVIRONMENT/IMAGE` for each image; `urls` holds their URLs by image."""
 
     urls: dict[str, pulumi.Output[str]]
 
@@ -49,13 +49,13 @@ class ImageRepositories(pulumi.ComponentResource):
         repository = ecr.Repository(
             f"{name}-repository",
             name=args.account.repository_name(image),
-            # A tag that was pushed, scanned and rolled out stays what it was.
+            # A tag always names the image that was pushed, scanned and rolled out.
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[{"encryption_type": "KMS", "kms_key": key.arn}],
             force_delete=not args.protected,
             tags=args.account.tags,
-            # Its images are what a node that restarts pulls again.
+            # Protected, because a node that restarts pulls the images again.
             opts=ResourceOptions(parent=self, protect=args.protected),
         )
         ecr.LifecyclePolicy(
@@ -68,7 +68,7 @@ class ImageRepositories(pulumi.ComponentResource):
 
 
 def lifecycle_policy() -> dict[str, Any]:
-    """Return which images ECR deletes: those that lost their tag, and all but the newest of the others."""
+    """Return the rules by which ECR deletes images: untagged ones, and all but the newest tagged ones."""
     return {
         "rules": [
             {

@@ -1,4 +1,4 @@
-"""IAM roles for service accounts (IRSA): a pod's token, signed by its cluster, is exchanged for an hour's credentials.
+"""IAM roles for service accounts (IRSA): a pod exchanges a token from its cluster for credentials of one hour.
 
 https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html
 """
@@ -16,14 +16,18 @@ from infra.limits.account import Account
 from infra.limits.kubernetes_names import subject
 from infra.limits.statements import Document, document
 
-# The shortest that IAM allows; the AWS SDKs ask again, with the token that kubelet has renewed by then.
+# The shortest that IAM allows. The AWS SDKs renew the credentials, with the token that the kubelet renews.
 _SESSION_SECONDS: Final = 3600
 _SCHEME: Final = "https://"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceRoleArgs:
-    """Arguments of `ServiceRole`: whose tokens it trusts, and the policy document of what they may do."""
+    """Arguments of `ServiceRole`: the service account whose tokens it trusts, and the policy of the role.
+
+    Raises:
+        ValueError: A name isn't valid in Kubernetes, or the issuer or the provider's ARN is wrong.
+    """
 
     account: Account
     issuer: str
@@ -43,9 +47,9 @@ class ServiceRoleArgs:
 
 
 class ServiceRole(pulumi.ComponentResource):
-    """The role of one service account; `arn` is known before the role is made.
+    """The IAM role of one service account. `arn` is known before the role is made.
 
-    A pod that starts before the whole component stands would be refused: let it depend on the component.
+    Pods must depend on the whole component: AWS refuses the calls of a pod that starts before the role has its policy.
     """
 
     arn: str
@@ -69,7 +73,7 @@ class ServiceRole(pulumi.ComponentResource):
             tags=account.tags,
             opts=child,
         )
-        # Inline: it is this role's alone, can't be attached to another, and goes with it.
+        # An inline policy can't be attached to another role, and is deleted with this one.
         iam.RolePolicy(
             f"{name}-policy",
             name="permissions",
@@ -81,7 +85,7 @@ class ServiceRole(pulumi.ComponentResource):
 
 
 def trust(issuer: str, oidc_provider_arn: str, namespace: str, service_account: str) -> Document:
-    """Return the trust policy of a role: tokens of this issuer for this service account, made for AWS STS."""
+    """Return the trust policy of a role: it accepts tokens of `issuer` for one service account and for AWS STS."""
     claims = issuer.removeprefix(_SCHEME)
     return document(
         {

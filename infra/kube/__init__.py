@@ -1,1 +1,1 @@
-"""Bricks in Kubernetes: pods, jobs, web services, single servers with volumes, namespaces and network policies."""
+"""Components and helpers for Kubernetes: pods, Jobs, web services, servers with volumes, namespaces and policies."""

@@ -1,6 +1,6 @@
-"""What happens to a field that somebody changed by hand: the next `pulumi up --refresh` puts it back.
+"""Correction of manual changes: the next `pulumi up --refresh` restores each changed field.
 
-Without a word from the program, a changed field belongs to whoever changed it, and Pulumi ends with a conflict.
+By default server-side apply gives a changed field to its new manager, and Pulumi fails with a conflict.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ PATCH_FORCE: Final = "pulumi.com/patchForce"
 
 
 def put_back_drift() -> None:
-    """Make every Kubernetes object that this program registers from here on take back the fields that it states."""
-    pulumi.runtime.register_stack_transformation(_taking_back)
+    """Make Pulumi take back the fields of every Kubernetes object that the program registers after this call."""
+    pulumi.runtime.register_stack_transformation(_force_apply)
 
 
-def _taking_back(args: ResourceTransformationArgs) -> ResourceTransformationResult | None:
+def _force_apply(args: ResourceTransformationArgs) -> ResourceTransformationResult | None:
     metadata = args.props.get("metadata")
     if not args.type_.startswith("kubernetes:") or not isinstance(metadata, Mapping):
         return None
     annotations = pulumi.Output.from_input(metadata.get("annotations") or {})
-    forced = {**metadata, "annotations": annotations.apply(lambda given: {**given, PATCH_FORCE: "true"})}
+    forced = {**metadata, "annotations": annotations.apply(lambda own: {**own, PATCH_FORCE: "true"})}
     return ResourceTransformationResult(props={**args.props, "metadata": forced}, opts=args.opts)

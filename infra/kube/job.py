@@ -1,4 +1,4 @@
-"""Jobs that are part of an update: Pulumi makes them, waits until they are done, and fails where they fail."""
+"""Jobs that run during an update: Pulumi waits until a Job is done, and the update fails if the Job fails."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 import contracts
 from infra.kube.pods import labels
 
-# Seconds that Kubernetes may take to report the end of a Job that ran into its deadline.
+# Seconds in which Kubernetes reports the end of a Job that exceeded its deadline.
 _REAPING: Final = 60
 _RETRIES: Final = 3
 _RUNS_AFTER: Final = f"{contracts.PROJECT}/runs-after"
@@ -25,7 +25,7 @@ def job_spec(
     deadline: int,
     runs_after: pulumi.Input[str] | None = None,
 ) -> JobSpecArgsDict:
-    """Return the spec of a Job that runs `pod` once, at most `retries` times more, and `deadline` seconds in all."""
+    """Return the spec of a Job that runs `pod`, with at most `retries` retries and `deadline` seconds in all."""
     return {
         "backoff_limit": retries,
         "active_deadline_seconds": deadline,
@@ -47,26 +47,28 @@ def run_once(
     deadline: int = 600,
     runs_after: pulumi.Input[str] | None = None,
 ) -> Job:
-    """Make a Job that runs once, and again only after its spec (or a Secret that it reads) has changed.
+    """Make a Job that runs once, and again only after its spec or a Secret that it reads has changed.
 
-    `runs_after` is the generated name of another Job: each new one of that makes a new one of this.
+    `deadline` is in seconds. `runs_after` is the generated name of another Job: this Job runs again after each new run
+    of that one.
 
-    The Job's own name is generated, too: a pod template can't be changed in place, and the next Job runs before the
-    last one and its log go. It has no time to live, as one that deletes itself would come back with every update.
+    The name of the Job is generated too, because a pod template can't be changed in place: a new Job runs before the
+    previous one and its log are deleted. The Job has no time to live, because every update would recreate a Job that
+    deleted itself.
     """
     return Job(
         name,
         metadata={
             "namespace": namespace,
             "labels": labels(component),
-            # A Job that failed for good is replaced by the next update, instead of being waited for again.
+            # The next update replaces a Job that has failed for good, instead of waiting for it again.
             "annotations": {"pulumi.com/replaceUnready": "true"},
         },
         spec=job_spec(component, pod, retries=_RETRIES, deadline=deadline, runs_after=runs_after),
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(depends_on),
-            # Wait as long as Kubernetes lets the Job run, and a little more for its last pod to be reaped.
+            # Wait as long as Kubernetes lets the Job run, and until it has reported the end.
             custom_timeouts=pulumi.CustomTimeouts(create=f"{deadline + _REAPING}s", update=f"{deadline + _REAPING}s"),
         ),
     )

@@ -1,4 +1,4 @@
-"""A namespace that starts closed: restricted pods only, and no traffic but name look-ups."""
+"""Namespaces that allow only restricted pods, and no traffic except DNS look-ups."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 from pulumi_kubernetes.networking.v1 import NetworkPolicy, NetworkPolicyEgressRuleArgsDict
 
 _KUBE_SYSTEM: Final[LabelSelectorArgsDict] = {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}}
-# The label that CoreDNS inherited from its predecessor, in every distribution.
+# CoreDNS has the label of its predecessor kube-dns in every distribution.
 _DNS_SERVERS: Final[LabelSelectorArgsDict] = {"match_labels": {"k8s-app": "kube-dns"}}
 
 _DNS_PORT: Final = 53
@@ -18,10 +18,10 @@ _DNS_PORT: Final = 53
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClosedNamespaceArgs:
-    """Arguments of `ClosedNamespace`: the namespace's fixed name, which policies and DNS names of others hold.
+    """Arguments of `ClosedNamespace`; `name` is fixed, because policies and DNS names contain it.
 
-    `dns_networks` are where names are looked up beside the cluster's DNS pods: a cache on the nodes is no pod to a
-    policy.
+    `dns_networks` are the networks of DNS servers that a NetworkPolicy can't select as pods, such as a cache on the
+    nodes.
     """
 
     name: str
@@ -66,7 +66,7 @@ class ClosedNamespace(pulumi.ComponentResource):
 
 
 def _look_ups(networks: tuple[str, ...]) -> list[NetworkPolicyEgressRuleArgsDict]:
-    # By their label and on every port: behind the Service's port 53 they may listen on another one.
+    # On all ports: the pods may listen on another port than the Service's 53.
     servers: NetworkPolicyEgressRuleArgsDict = {
         "to": [{"namespace_selector": _KUBE_SYSTEM, "pod_selector": _DNS_SERVERS}]
     }

@@ -1,4 +1,4 @@
-"""NetworkPolicies: what a component's pods may open and accept, in a namespace that denies everything else."""
+"""NetworkPolicies: the traffic that a component's pods may have, in a namespace that denies all other traffic."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ _LINK_LOCAL: Final = "169.254.0.0/16"
 def allow(
     name: str, namespace: pulumi.Input[str], component: str, traffic: Traffic, opts: pulumi.ResourceOptions
 ) -> NetworkPolicy:
-    """Allow the pods of `component` their traffic, beyond the name look-ups that their namespace allows."""
+    """Allow `traffic` for the pods of `component`, besides the DNS look-ups that the namespace allows."""
     return NetworkPolicy(
         name,
         metadata=metadata(namespace, component, component),
@@ -36,7 +36,7 @@ def allow(
 
 
 def egress_rules(traffic: Traffic) -> list[NetworkPolicyEgressRuleArgsDict]:
-    """Return the rules that allow the flows that the pods open."""
+    """Return the rules that allow the connections that the pods open."""
     return [
         {"to": _peers(flow.server.at, traffic.pods), "ports": [{"protocol": "TCP", "port": flow.server.port}]}
         for flow in traffic.egress
@@ -51,13 +51,13 @@ def _ingress(traffic: Traffic) -> list[NetworkPolicyIngressRuleArgsDict]:
 
 
 def _peers(end: End, pods: Pods) -> list[NetworkPolicyPeerArgsDict]:
-    """Return the peers of a rule of `pods`; an empty list means everyone."""
+    """Return the peers of a rule for `pods`; an empty list allows all peers."""
     if end is Place.ANYWHERE:
         return []
     if isinstance(end, Networks):
         return [{"ip_block": _block(cidr)} for cidr in end.cidrs]
     if not isinstance(end, Pods):
-        raise TypeError(f"a flow ends at {end}, which must be known before policies are made.")
+        raise TypeError(f"the end of a flow must be Pods, Networks or {Place.ANYWHERE}, got {end}.")
     peer: NetworkPolicyPeerArgsDict = {}
     if end.component:
         peer["pod_selector"] = {"match_labels": selector(end.component)}

@@ -1,4 +1,4 @@
-"""What a pod gets to reach the stores: its service account, its token for AWS, and the database's authorities."""
+"""Access of pods to AWS and the database: the service account, the token for AWS, and the database's CA."""
 
 from collections.abc import Sequence
 from typing import Final, cast
@@ -15,17 +15,17 @@ import contracts
 from infra.kube.pods import environment
 from infra.links import DatabaseAddress, Identity
 
-# The names that EKS's own webhook uses, which leaves a pod alone that has them:
+# The name that EKS's own webhook uses. The webhook doesn't change a pod that has such a volume:
 # https://github.com/aws/amazon-eks-pod-identity-webhook
 _TOKEN_VOLUME: Final = "aws-iam-token"  # noqa: S105 - a name
-# Seconds: what the webhook asks for. The kubelet renews it after four fifths of that.
+# Seconds, as the webhook requests. The kubelet renews the token after four fifths of that.
 _TOKEN_LIFETIME: Final = 86400
 
 
 def with_access(
     spec: PodSpecArgsDict, *, identity: Identity | None = None, database: DatabaseAddress | None = None
 ) -> PodSpecArgsDict:
-    """Return the pod `spec` as one that runs as `identity` and can check who the `database` is."""
+    """Return the pod `spec` with the service account, token and variables of `identity`, and the CA of `database`."""
     if database is not None and database.authorities is not None:
         folder, _, file = contracts.DATABASE_CA_PATH.rpartition("/")
         authorities: VolumeArgsDict = {
@@ -38,7 +38,8 @@ def with_access(
     spec = {**spec, "service_account_name": identity.service_account}
     if identity.role_arn is None:
         return spec
-    return _with_variables(mounted(spec, _aws_token(), contracts.AWS_TOKEN_FOLDER), identity)
+    spec = mounted(spec, _aws_token(), contracts.AWS_TOKEN_FOLDER)
+    return {**spec, "containers": [_with_variables(each, identity) for each in _containers(spec)]}
 
 
 def _aws_token() -> VolumeArgsDict:
@@ -59,7 +60,7 @@ def _aws_token() -> VolumeArgsDict:
 
 
 def mounted(spec: PodSpecArgsDict, volume: VolumeArgsDict, folder: str) -> PodSpecArgsDict:
-    """Return the pod `spec` with a volume that its containers read in a folder."""
+    """Return the pod `spec` with `volume`, mounted read-only at `folder` in all containers."""
     mount = cast("VolumeMountArgsDict", {"name": volume.get("name"), "mount_path": folder, "read_only": True})
     volumes = cast("Sequence[VolumeArgsDict]", spec.get("volumes", ()))
     containers: list[ContainerArgsDict] = [
@@ -69,13 +70,9 @@ def mounted(spec: PodSpecArgsDict, volume: VolumeArgsDict, folder: str) -> PodSp
     return {**spec, "volumes": [*volumes, volume], "containers": containers}
 
 
-def _with_variables(spec: PodSpecArgsDict, identity: Identity) -> PodSpecArgsDict:
-    return {**spec, "containers": [_told(each, identity) for each in _containers(spec)]}
-
-
-def _told(container: ContainerArgsDict, identity: Identity) -> ContainerArgsDict:
+def _with_variables(container: ContainerArgsDict, identity: Identity) -> ContainerArgsDict:
     own = cast("Sequence[EnvVarArgsDict]", container.get("env", ()))
-    # Each name once: the API server refuses a second one.
+    # The container's own variables win: the API server refuses a name that appears twice.
     names = {each.get("name") for each in own}
     added = [each for each in environment(identity.environment()) if each.get("name") not in names]
     return {**container, "env": [*own, *added]}

@@ -1,6 +1,6 @@
-"""The shape that every pod of the platform shares: Pod Security Standard `restricted`, no service links, sized.
+"""Pods and containers: Pod Security Standard `restricted`, no service links, and requests and limits for all resources.
 
-Pure functions that return the typed dictionaries of the Kubernetes SDK; components add what is their own.
+The functions return the typed dictionaries of the Kubernetes SDK, to which components add their own fields.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 import contracts
 from infra.limits.quantities import mebibytes
 
-# The user that the images of this repository run as; PostgreSQL's is Debian's `postgres`.
+# The user ID in the images of this repository, and that of Debian's user `postgres` in the image of PostgreSQL.
 WORKLOAD_UID: Final = 10001
 POSTGRES_UID: Final = 999
 
@@ -32,8 +32,8 @@ SHARED_MEMORY_MOUNT: Final[VolumeMountArgsDict] = {"name": "shared-memory", "mou
 # https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/
 GPU_RESOURCE: Final = "nvidia.com/gpu"
 
-# MiB of a node's disk that a container may fill beside its volumes: the root file system is read-only, and the kubelet
-# keeps 5 files of 10 MiB of its log, which a burst may exceed before they are turned.
+# MiB of the node's disk for a container, besides its volumes. With a read-only root file system only its log needs any:
+# the kubelet keeps 5 log files of 10 MiB, and a burst may exceed that before they are rotated.
 _LOG_MIB: Final = 64
 _MOST_LOG_MIB: Final = 128
 
@@ -44,7 +44,7 @@ NAME_LABEL: Final = "app.kubernetes.io/name"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """What a container asks for and may use, as Kubernetes quantities; GPUs are whole, and nobody else's meanwhile."""
+    """The requests and limits of a container, as Kubernetes quantities. GPUs are whole, and not shared."""
 
     cpu: str
     memory: str
@@ -53,7 +53,7 @@ class Resources:
     gpus: int = 0
 
     def as_dict(self) -> ResourceRequirementsArgsDict:
-        """Return the requirements as the container's `resources`."""
+        """Return them as the container's `resources`."""
         gpus = {GPU_RESOURCE: str(self.gpus)} if self.gpus else {}
         return {
             "requests": {"cpu": self.cpu, "memory": self.memory, _DISK: f"{_LOG_MIB}Mi", **gpus},
@@ -62,7 +62,7 @@ class Resources:
 
 
 def selector(component: str) -> dict[str, str]:
-    """Return the label that selects the pods of `component` and nothing else."""
+    """Return the label that selects exactly the pods of `component`."""
     return {NAME_LABEL: component}
 
 
@@ -84,7 +84,7 @@ def metadata(namespace: pulumi.Input[str], component: str, name: str | None = No
 
 
 def environment(values: Mapping[str, pulumi.Input[str]]) -> list[EnvVarArgsDict]:
-    """Return `values` as a container's `env`, in order: `$(NAME)` in a value sees the names before it."""
+    """Return `values` as a container's `env`, in order: `$(NAME)` in a value refers to an earlier name."""
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
@@ -109,7 +109,7 @@ def http_probe(path: str, port: int, *, period: int, failures: int, timeout: int
 
 
 def tcp_probe(port: int, *, period: int, failures: int, timeout: int = 5) -> ProbeArgsDict:
-    """Return a probe that connects and asks nothing: it tells a process that is there from one that is stuck."""
+    """Return a probe that fails only if the server accepts no connections; `period` and `timeout` are in seconds."""
     return {
         "tcp_socket": {"port": port},
         "period_seconds": period,
@@ -119,7 +119,7 @@ def tcp_probe(port: int, *, period: int, failures: int, timeout: int = 5) -> Pro
 
 
 def shared_memory(size: str) -> VolumeArgsDict:
-    """Return the volume of `SHARED_MEMORY_MOUNT`: memory of the pod's, up to `size`, where the runtime gives 64Mi."""
+    """Return the volume of `SHARED_MEMORY_MOUNT`: up to `size` of the pod's memory, instead of the runtime's 64Mi."""
     return {"name": "shared-memory", "empty_dir": {"medium": "Memory", "size_limit": size}}
 
 
@@ -134,9 +134,9 @@ def container(
     env_from: Sequence[EnvFromSourceArgsDict] = (),
     mounts: Sequence[VolumeMountArgsDict] = (),
 ) -> ContainerArgsDict:
-    """Return a container that satisfies `restricted`, with a read-only root and a writable /tmp.
+    """Return a container that satisfies `restricted`, with a read-only root file system and a writable /tmp.
 
-    `command` replaces the image's entry point where it's given; `args` are the entry point's arguments.
+    `command` replaces the image's entry point if it isn't empty; `args` are the arguments of the entry point.
     """
     spec: ContainerArgsDict = {
         "name": name,
@@ -155,7 +155,7 @@ def container(
     if command:
         spec["command"] = list(command)
     if args:
-        # Kubernetes would put variables in the place of what looks like one: `$$` is a plain dollar sign.
+        # Kubernetes would replace `$(NAME)` by a variable: `$$` is a plain dollar sign.
         spec["args"] = [each.replace("$", "$$") for each in args]
     return spec
 
@@ -169,21 +169,21 @@ def pod(
     service_account: pulumi.Input[str] | None = None,
     mount_token: bool = False,
 ) -> PodSpecArgsDict:
-    """Return the spec of a pod of one container that satisfies `restricted`."""
+    """Return the spec of a pod with one container, `main`, that satisfies `restricted`."""
     scratch: VolumeArgsDict = {"name": "tmp", "empty_dir": {"size_limit": tmp_size}}
     spec: PodSpecArgsDict = {
         "containers": [_with_disk(main, mebibytes(tmp_size))],
         "volumes": [scratch, *volumes],
         "automount_service_account_token": mount_token,
-        # Kubernetes would set MLFLOW_PORT=tcp://... for the service of that name, which MLflow reads as its own port.
+        # For the Service `mlflow` Kubernetes would set MLFLOW_PORT=tcp://..., which MLflow reads as its port number.
         "enable_service_links": False,
         "security_context": {
             "run_as_non_root": True,
             "run_as_user": uid,
             "run_as_group": uid,
-            # Volumes belong to the container's group, whatever the provisioner made of them.
+            # The group of the container owns the volumes, whatever owner the provisioner gave them.
             "fs_group": uid,
-            # Owned once, not at each start: a large volume would take minutes, and a server's own modes would be lost.
+            # Not at each start: that takes minutes for a large volume, and overwrites the modes that a server has set.
             "fs_group_change_policy": "OnRootMismatch",
             "seccomp_profile": {"type": "RuntimeDefault"},
         },
@@ -194,7 +194,7 @@ def pod(
 
 
 def _with_disk(main: ContainerArgsDict, scratch_mib: int) -> ContainerArgsDict:
-    """Return the container with a limit that leaves room for scratch volumes, which the kubelet counts, too."""
+    """Return the container with a disk limit that includes its scratch volume, because the kubelet counts that too."""
     resources = cast("ResourceRequirementsArgsDict", main.get("resources", {}))
     limits = cast("Mapping[str, str]", resources.get("limits", {}))
     return {**main, "resources": {**resources, "limits": {**limits, _DISK: f"{_MOST_LOG_MIB + scratch_mib}Mi"}}}

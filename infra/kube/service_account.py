@@ -1,4 +1,4 @@
-"""Service accounts of workloads: without rights in the cluster, and in AWS with a role that trusts them."""
+"""Service accounts of workloads, without permissions in the cluster; in AWS, an IAM role trusts them."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from infra.kube.pods import metadata
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkloadAccountArgs:
-    """Arguments of `WorkloadAccount`; `account` is its fixed name, which roles and policies contain."""
+    """Arguments of `WorkloadAccount`; `account` is the fixed name of the service account, which IAM roles contain."""
 
     namespace: pulumi.Input[str]
     account: str
@@ -19,21 +19,21 @@ class WorkloadAccountArgs:
 
 
 class WorkloadAccount(pulumi.ComponentResource):
-    """A service account whose token is not mounted: a pod that needs one projects it for the audience."""
+    """A service account whose token isn't mounted: a pod that needs a token projects one for its audience."""
 
     name: pulumi.Output[str]
 
     def __init__(self, name: str, args: WorkloadAccountArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:WorkloadAccount", name, {}, opts)
-        described = metadata(args.namespace, args.account, args.account)
+        account_metadata = metadata(args.namespace, args.account, args.account)
         if args.role_arn is not None:
-            # Tools read it; pods get their role without EKS's webhook, and so on any cluster.
-            described["annotations"] = {"eks.amazonaws.com/role-arn": args.role_arn}
-        account = ServiceAccount(
+            # For tools that read it. Pods get their role without EKS's webhook, so roles work on any cluster.
+            account_metadata["annotations"] = {"eks.amazonaws.com/role-arn": args.role_arn}
+        service_account = ServiceAccount(
             f"{name}-account",
-            metadata=described,
+            metadata=account_metadata,
             automount_service_account_token=False,
             opts=ResourceOptions(parent=self),
         )
-        self.name = account.metadata.name
+        self.name = service_account.metadata.name
         self.register_outputs({"name": self.name})

@@ -1,4 +1,4 @@
-"""Cluster-internal Services, and how Pulumi treats them."""
+"""Services inside the cluster, and their addresses."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ def internal_service(
     *,
     more_ports: Mapping[str, int] | None = None,
 ) -> Service:
-    """Make the ClusterIP Service `component` in front of the pods of that component; `more_ports` by their names."""
+    """Make the ClusterIP Service `component` for the pods of that component; `more_ports` are by name."""
     ports = {component: port, **(more_ports or {})}
     return _service(name, namespace, component, component, {"type": "ClusterIP", **_ports(ports)}, opts)
 
@@ -25,7 +25,7 @@ def internal_service(
 def headless_service(
     name: str, namespace: pulumi.Input[str], component: str, port: int, opts: pulumi.ResourceOptions
 ) -> Service:
-    """Make the Service `COMPONENT-pods` that gives each pod of a StatefulSet a DNS name, and has no address itself."""
+    """Make the headless Service `COMPONENT-pods`, which gives each pod of a StatefulSet a DNS name."""
     return _service(
         name,
         namespace,
@@ -54,7 +54,7 @@ def _service(
         name,
         metadata={
             **metadata(namespace, component, object_name),
-            # Pods refer to their Service; waiting here until it has endpoints would wait for pods that come after it.
+            # Pods refer to their Service and are made after it, so waiting for its endpoints would never end.
             "annotations": {"pulumi.com/skipAwait": "true"},
         },
         spec={**spec, "selector": selector(component)},
@@ -63,14 +63,14 @@ def _service(
 
 
 def cluster_ip(service: Service) -> pulumi.Output[str]:
-    """Return the service's cluster IP.
+    """Return the cluster IP of a Service.
 
-    It is unknown until the service exists, by way of its id: the preview of a new service has none, or one that the
-    API server made up for the dry run.
+    It depends on the Service's ID to stay unknown until the Service exists: the preview of a new Service has no cluster
+    IP, or one that the API server made up for the dry run.
     """
-    return pulumi.Output.all(service.id, service.spec.cluster_ip).apply(lambda known: known[1])
+    return pulumi.Output.all(service.id, service.spec.cluster_ip).apply(lambda outputs: outputs[1])
 
 
 def url(service: Service, port: int) -> pulumi.Output[str]:
-    """Return the service's address by its cluster IP: reachable from pods and from the cluster's nodes."""
+    """Return the URL of a Service by its cluster IP, which pods and the nodes of the cluster can reach."""
     return pulumi.Output.concat("http://", cluster_ip(service), f":{port}")

@@ -1,4 +1,4 @@
-"""Servers of one instance that keep their data on volumes."""
+"""Servers with a single instance that keep their data on volumes."""
 
 from collections.abc import Mapping
 
@@ -21,9 +21,10 @@ def single_instance(
     volumes: Mapping[str, str],
     parent: pulumi.Resource,
 ) -> StatefulSet:
-    """Make the StatefulSet `component` of one pod, with a claim for each of `volumes`, by name and size.
+    """Make the StatefulSet `component` with one pod, and a claim for each of `volumes`, which are sizes by name.
 
-    Beside the Service that clients use it has the headless one on `port` that Kubernetes names its pod by.
+    It also makes the headless Service on `port` that a StatefulSet needs for its pod's DNS name. The Service that
+    callers use is separate.
     """
     pods = headless_service(f"{name}-pods", namespace, component, port, pulumi.ResourceOptions(parent=parent))
     return StatefulSet(
@@ -32,13 +33,13 @@ def single_instance(
         spec={
             "service_name": pods.metadata.name,
             "replicas": 1,
-            # The other policy waits for a pod that can't get ready before it replaces it by one that could.
+            # OrderedReady never replaces a stuck pod.
             "pod_management_policy": "Parallel",
             "selector": {"match_labels": selector(component)},
             "template": {"metadata": {"labels": labels(component)}, "spec": pod},
             "volume_claim_templates": [_claim(volume, storage_class, size) for volume, size in volumes.items()],
         },
-        # The claims are named after it, and stay when it is replaced: the new one must bear its name to find them.
+        # The claims are named after the StatefulSet and outlive it. A replacement needs the same name to find them.
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
     )
 

@@ -1,4 +1,4 @@
-"""The class of encrypted gp3 volumes, made by the EBS CSI driver of an EKS cluster."""
+"""The StorageClass of encrypted gp3 volumes, which the EBS CSI driver of an EKS cluster makes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,9 +10,10 @@ from pulumi_kubernetes.storage.v1 import StorageClass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gp3StorageClassArgs:
-    """Arguments of `Gp3StorageClass`: what claims call it, the KMS key of the volumes, None for EBS's own, and tags.
+    """Arguments of `Gp3StorageClass`; `class_name` is the name that claims use, and `tags` are those of the volumes.
 
-    With a key of one's own, the CSI driver's role must be allowed to use it and to grant it.
+    `key_arn` is the KMS key of the volumes, None for EBS's own key. The CSI driver's IAM role must be allowed to use
+    the key and to create grants for it.
     """
 
     class_name: str
@@ -21,7 +22,7 @@ class Gp3StorageClassArgs:
 
 
 class Gp3StorageClass(pulumi.ComponentResource):
-    """The storage class."""
+    """The StorageClass; `name` is its name in Kubernetes."""
 
     name: pulumi.Output[str]
 
@@ -36,20 +37,20 @@ class Gp3StorageClass(pulumi.ComponentResource):
             metadata={"name": args.class_name},
             provisioner="ebs.csi.aws.com",
             parameters=parameters,
-            # A volume lives in one zone: it is made where the pod that waits for it can run.
+            # A volume is in one zone: it must be made in a zone in which its pod can run.
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
-            # A claim goes with its namespace, and the volume may be the only copy of a database: whoever wants its
-            # space back deletes the volume, too, and knows what it was.
+            # A claim is deleted with its namespace, but the volume may be the only copy of a database. To free the
+            # space, an administrator deletes the volume explicitly.
             reclaim_policy="Retain",
-            # A class can't be changed, and claims know it by its name; the volumes that it made stay as they are.
+            # A StorageClass can't be changed, and claims refer to its name. Existing volumes aren't affected.
             opts=ResourceOptions(parent=self, delete_before_replace=True),
         ).metadata.name
         self.register_outputs({"name": self.name})
 
 
 def tag_parameters(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the driver's parameters that put `tags` on each volume.
+    """Return the parameters of the driver that put `tags` on each volume.
 
     https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md
     """

@@ -1,4 +1,4 @@
-"""Web services: stateless pods behind a Service, scaled by load, spread over zones, and never all down at once."""
+"""Web services: stateless pods that are scaled by load, spread over zones, and never all down at once."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from infra.limits.flows import Traffic
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Autoscaling:
-    """The numbers of pods between which a service is scaled, and the targets in percent of the pods' requests."""
+    """The minimum and maximum number of pods, and the autoscaler's targets in percent of the pods' requests."""
 
     min_replicas: int
     max_replicas: int
@@ -26,7 +26,7 @@ class Autoscaling:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WebServiceArgs:
-    """Arguments of `web_service`; a drained node leaves `min_available` pods."""
+    """Arguments of `web_service`; draining nodes leaves at least `min_available` pods running."""
 
     namespace: pulumi.Input[str]
     component: str
@@ -37,9 +37,9 @@ class WebServiceArgs:
 
 
 def web_service(name: str, args: WebServiceArgs, parent: pulumi.Resource) -> Deployment:
-    """Make the Deployment, its autoscaler, its disruption budget and its network policy.
+    """Make the Deployment, its autoscaler, its disruption budget and its NetworkPolicy.
 
-    The Service is the caller's (`services.internal_service`), as pods often need its address.
+    The caller makes the Service (`services.internal_service`), because the pods often need its address.
     """
     child = ResourceOptions(parent=parent)
     allow(f"{name}-traffic", args.namespace, args.component, args.traffic, child)
@@ -71,7 +71,7 @@ def _deployment(name: str, args: WebServiceArgs, parent: pulumi.Resource) -> Dep
     return Deployment(
         f"{name}-server",
         metadata=metadata(args.namespace, args.component, args.component),
-        # No `replicas`: they are the autoscaler's, and setting them here would undo its work with every update.
+        # No `replicas`: the autoscaler sets them, and every update would overwrite its number.
         spec={
             "selector": {"match_labels": selector(args.component)},
             "strategy": {"type": "RollingUpdate", "rolling_update": {"max_surge": 1, "max_unavailable": 0}},
@@ -79,16 +79,16 @@ def _deployment(name: str, args: WebServiceArgs, parent: pulumi.Resource) -> Dep
         },
         opts=ResourceOptions(
             parent=parent,
-            # The autoscaler finds it by its name, so a replacement can't stand beside the old one.
+            # The autoscaler refers to the fixed name, so a replacement can't exist beside the old Deployment.
             delete_before_replace=True,
-            # Pods roll one at a time, and each may use all of its startup probe's minutes.
+            # Pods are replaced one at a time, and each may take all the minutes of its startup probe.
             custom_timeouts=pulumi.CustomTimeouts(create="15m", update="30m"),
         ),
     )
 
 
 def _spread(spec: PodSpecArgsDict, component: str) -> PodSpecArgsDict:
-    """Return the pod `spec`, spread over zones and nodes; a cluster of one node must still run two pods."""
+    """Return the pod `spec`, spread over zones and nodes where it can be: one node must still run two pods."""
     return {
         **spec,
         "topology_spread_constraints": [

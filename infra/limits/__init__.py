@@ -1,1 +1,1 @@
-"""Pure rules and numbers that settings and components share: each has its one home here, and no SDK is imported."""
+"""Rules and numbers that settings and components share, each in one place. No module here imports an SDK."""

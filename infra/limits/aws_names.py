@@ -1,4 +1,4 @@
-"""AWS's rules for names: the length and the characters of each kind of name that this program gives."""
+"""AWS's rules for names: the length and characters of each kind of name that this program assigns."""
 
 import re
 from dataclasses import dataclass
@@ -6,22 +6,23 @@ from typing import Final
 
 
 class RefusedNameError(ValueError):
-    """A name that AWS would refuse; `excess` is by how many characters it is too long, 0 where its form is wrong."""
+    """A name that AWS would refuse; `excess` is the number of characters above the limit, 0 if its form is wrong."""
 
     def __init__(self, kind: "Kind", name: str) -> None:
         self.kind, self.name = kind, name
         self.excess = max(0, len(name) - kind.longest)
-        wrong = (
-            f"has {len(name)} characters: allowed are {kind.longest}"
-            if self.excess
-            else f"is not valid: allowed are {kind.longest} characters, {kind.allowed}"
+        rule = f"the {kind.what} name must be at most {kind.longest} characters"
+        super().__init__(
+            f"{rule}, got {len(name)}: {name!r}." if self.excess else f"{rule}, {kind.allowed}, got {name!r}."
         )
-        super().__init__(f"the {kind.what} name {name!r} {wrong}.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """A kind of AWS resource and the rules for its name; `reserved` matches prefixes and suffixes that AWS reserves."""
+    """A kind of AWS resource and the rules for its name.
+
+    `allowed` describes `form` and `reserved`, which matches the prefixes and suffixes that AWS reserves.
+    """
 
     what: str
     longest: int
@@ -30,10 +31,10 @@ class Kind:
     reserved: re.Pattern[str] | None = None
 
     def checked(self, name: str) -> str:
-        """Return `name`.
+        """Return `name` unchanged.
 
         Raises:
-            RefusedNameError: AWS would refuse it.
+            RefusedNameError: AWS would refuse the name.
         """
         if not self.takes(name):
             raise RefusedNameError(self, name)
@@ -52,7 +53,7 @@ BUCKET: Final = Kind(
     longest=63,
     form=re.compile(r"[a-z0-9][a-z0-9-]+[a-z0-9]"),
     reserved=re.compile(r"^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3)$"),
-    allowed="lower-case letters, digits and inner hyphens, without what S3 reserves at either end, such as xn--",
+    allowed="lower-case letters, digits and inner hyphens, without a prefix or suffix that S3 reserves, such as xn--",
 )
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ROLE: Final = Kind(
@@ -78,5 +79,5 @@ ALIAS: Final = Kind(
     longest=256,
     form=re.compile(r"alias/[A-Za-z0-9/_-]+"),
     reserved=re.compile(r"^alias/aws/"),
-    allowed="letters, digits, and /_-, without the beginning alias/aws/",
+    allowed="letters, digits and /_-, not beginning with alias/aws/",
 )

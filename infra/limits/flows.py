@@ -1,7 +1,7 @@
-"""Flows between pods and servers: the one list from which the NetworkPolicies of both sides are made.
+"""Flows between pods and servers: one list, from which the NetworkPolicies of both sides are made.
 
-Each capability's section of the settings declares the flows of its own pods and servers. A flow that isn't declared,
-as its pods are switched off, is allowed on neither side.
+Each capability's section of the settings declares the flows of its own pods and servers. A section whose pods are
+switched off declares no flows for them, so neither side allows any.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ EVERYWHERE: Final = "0.0.0.0/0"
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """The pods of a component in a namespace; without a `component`, all pods of the namespace."""
+    """The pods of `component` in a namespace; all pods of the namespace if `component` is ""."""
 
     namespace: str
     component: str = ""
@@ -27,17 +27,17 @@ class Pods:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """IPv4 networks outside of the cluster."""
+    """IPv4 networks outside the cluster."""
 
     cidrs: tuple[str, ...]
 
 
 class Place(Enum):
-    """An end of a flow that is neither pods nor networks of the settings."""
+    """An end of a flow that is neither pods nor given networks."""
 
-    # Any address, in the cluster or outside of it.
+    # Any address, inside or outside the cluster.
     ANYWHERE = "anywhere"
-    # The networks of the cluster's VPC, which are known once the cluster was looked up.
+    # The networks of the cluster's VPC, which are known only after the cluster was looked up.
     VPC = "vpc"
 
 
@@ -46,7 +46,7 @@ End = Pods | Networks | Place
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Server:
-    """A server that pods talk to: the end of their flows, and its TCP port."""
+    """A server that pods connect to: the pods, networks or place where it is, and its TCP port."""
 
     at: End
     port: int
@@ -73,21 +73,22 @@ S3_PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "s3")
 S3: Final = Server(at=S3_PODS, port=contracts.S3_PORT)
 VAULT_PODS: Final = Pods(contracts.VAULT_NAMESPACE, "vault")
 VAULT: Final = Server(at=VAULT_PODS, port=contracts.VAULT_PORT)
-# PostgreSQL by RDS, in the VPC of the cluster.
+# PostgreSQL in RDS, in the VPC of the cluster.
 RDS: Final = Server(at=Place.VPC, port=contracts.POSTGRES_PORT)
 
 
 def outside(address: str, networks: Sequence[str]) -> Server:
-    """Return a server outside of the cluster by its URL, whose port defaults to 443, and the networks that hold it.
+    """Return a server outside the cluster, with the port of its URL `address`, 443 by default, in one of `networks`.
 
-    Without networks it may be anywhere but at link-local addresses, where a cloud's metadata service lends roles.
+    Without networks it may be anywhere except at link-local addresses, where a cloud's metadata service hands out
+    credentials.
     """
     return Server(at=Networks(tuple(networks) or (EVERYWHERE,)), port=urlsplit(address).port or _HTTPS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Traffic:
-    """What the NetworkPolicy of `pods` allows: the flows to them, and the flows that they open."""
+    """The traffic that the NetworkPolicy of `pods` allows: the flows to them, and the flows that they open."""
 
     pods: Pods
     ingress: tuple[Flow, ...] = ()
@@ -95,7 +96,7 @@ class Traffic:
 
 
 def traffic(flows: Iterable[Flow], pods: Pods) -> Traffic:
-    """Return the flows of `pods`. Ingress lists single components first, then whole namespaces, then networks."""
+    """Return the flows to and from `pods`; ingress lists single components first, then namespaces, then networks."""
     all_flows = tuple(flows)
     return Traffic(
         pods=pods,

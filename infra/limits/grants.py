@@ -1,6 +1,7 @@
-"""Grants: what each workload may do in AWS, declared beside the workload and made into its role's policy here.
+"""Grants: the permissions of workloads in AWS. Each capability declares those of its workloads.
 
-A grant applies where the environment has what it is about in AWS. A workload gets a role as soon as one applies.
+A grant applies if its store is in AWS. A workload gets an IAM role if at least one of its grants applies, and the
+policy of the role is made from these grants.
 """
 
 from collections.abc import Mapping
@@ -14,18 +15,21 @@ from infra.limits.statements import LIST, AdminSecret, DatabaseUser, Document, E
 
 
 class Store(Enum):
-    """Something in AWS that grants are about."""
+    """A store in AWS that grants refer to."""
 
     BUCKETS = "buckets"
-    # The tokens with which roles log in to RDS.
+    # Tokens with which IAM roles log in to RDS.
     DATABASE_LOGIN = "database login"
-    # The secret with the password of RDS's administrator.
+    # The secret with the password of the RDS administrator.
     DATABASE_SECRET = "database secret"  # noqa: S105 - a name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stores:
-    """The stores of an environment in AWS, with what is known only once they are made; None is what it doesn't have."""
+    """The stores of an environment in AWS, with the values that are known only after they are made.
+
+    A store that the environment doesn't have in AWS is None.
+    """
 
     account: Account
     buckets: Mapping[str, EncryptedBucket] | None = None
@@ -33,19 +37,19 @@ class Stores:
     secret: AdminSecret | None = None
 
     def bucket(self, name: str) -> EncryptedBucket:
-        """Return a bucket by the name under which the workloads know it.
+        """Return a bucket by the name that the workloads use for it.
 
         Raises:
             ValueError: The environment's buckets aren't in AWS.
         """
         if self.buckets is None:
-            raise ValueError(f"a grant on the bucket {name} needs buckets in AWS.")
+            raise ValueError(f"a grant for the bucket {name} requires buckets in AWS.")
         return self.buckets[name]
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """`actions` on the objects of a bucket below the folder `prefix`, "" for all of them."""
+    """Permission for `actions` on the objects of a bucket below the folder `prefix`, "" for all objects."""
 
     sid: str
     bucket: str
@@ -60,7 +64,7 @@ class Objects:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Listing a bucket below the folders `prefixes`."""
+    """Permission to list a bucket below the folders `prefixes`."""
 
     sid: str
     bucket: str
@@ -75,7 +79,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class WholeBucket:
-    """`actions` on a bucket itself."""
+    """Permission for `actions` on the bucket itself."""
 
     sid: str
     bucket: str
@@ -89,7 +93,7 @@ class WholeBucket:
 
 @dataclass(frozen=True, slots=True)
 class BucketKey:
-    """`actions` of S3 with the KMS key of a bucket, on the workload's behalf."""
+    """Permission for `actions` with the KMS key of a bucket, which S3 uses on the workload's behalf."""
 
     sid: str
     bucket: str
@@ -103,7 +107,7 @@ class BucketKey:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLogin:
-    """Logging in to MLflow's database with tokens of the role."""
+    """Permission to log in to MLflow's database with tokens of the role."""
 
     sid: str = "Database"
     store: Store = Store.DATABASE_LOGIN
@@ -111,13 +115,13 @@ class DatabaseLogin:
     def statement(self, stores: Stores) -> Statement:
         """Return the statement of the role's policy."""
         if stores.login is None:
-            raise ValueError("a grant to log in needs a database with database.auth iam.")
+            raise ValueError("a grant to log in to the database requires database.auth to be iam.")
         return statements.database_login(self.sid, stores.account, stores.login)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAdminSecret:
-    """Reading the password of RDS's administrator."""
+    """Permission to read the secret with the password of the RDS administrator."""
 
     sid: str = "AdminSecret"
     store: Store = Store.DATABASE_SECRET
@@ -129,7 +133,7 @@ class ReadAdminSecret:
 
 @dataclass(frozen=True, slots=True)
 class DecryptAdminSecret:
-    """Decrypting the secret of RDS's administrator through Secrets Manager."""
+    """Permission to decrypt that secret, through Secrets Manager."""
 
     sid: str = "AdminSecretKey"
     store: Store = Store.DATABASE_SECRET
@@ -144,9 +148,10 @@ Grant = Objects | Listing | WholeBucket | BucketKey | DatabaseLogin | ReadAdminS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workload:
-    """Pods with an identity: the name of their service account, its namespace, and what it may do in AWS.
+    """Pods with an identity: their service account, its namespace, and their grants in AWS.
 
-    `setting` is the key and the value of the setting in the name of its role, beside the environment's.
+    `setting` is the key and value of the setting to change if AWS refuses the name of the role, which contains the
+    value; None stands for the environment's name.
     """
 
     service_account: str
@@ -156,25 +161,25 @@ class Workload:
 
     @property
     def role_purpose(self) -> str:
-        """The part of its role's name that tells it from the other roles of the environment."""
+        """The part of the role's name that identifies the workload in the environment."""
         return f"{self.namespace}-{self.service_account}"
 
     def granted(self, stores: frozenset[Store]) -> tuple[Grant, ...]:
-        """Return the grants that apply in an environment that has these stores in AWS."""
+        """Return the grants that apply in an environment with these stores in AWS."""
         return tuple(grant for grant in self.grants if grant.store in stores)
 
     def policy(self, stores: Stores) -> Document:
-        """Return the policy of its role."""
-        there = {
+        """Return the policy of the workload's role."""
+        values = {
             Store.BUCKETS: stores.buckets,
             Store.DATABASE_LOGIN: stores.login,
             Store.DATABASE_SECRET: stores.secret,
         }
-        granted = self.granted(frozenset(store for store, value in there.items() if value is not None))
+        granted = self.granted(frozenset(store for store, value in values.items() if value is not None))
         return statements.document(*(grant.statement(stores) for grant in granted))
 
 
 def _secret(stores: Stores) -> AdminSecret:
     if stores.secret is None:
-        raise ValueError("a grant on the administrator's secret needs a database with kind rds.")
+        raise ValueError("a grant for the administrator's secret requires database.kind to be rds.")
     return stores.secret

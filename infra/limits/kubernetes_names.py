@@ -1,4 +1,4 @@
-"""Names of Kubernetes objects as policies of others contain them."""
+"""Names of Kubernetes objects in the policies of AWS and Vault."""
 
 import re
 from typing import Final
@@ -11,16 +11,16 @@ def subject(namespace: str, service_account: str) -> str:
     """Return the `sub` claim of the tokens of a service account.
 
     Raises:
-        ValueError: One of them is not a valid name in Kubernetes.
+        ValueError: A name isn't a DNS label.
     """
     return f"system:serviceaccount:{label('namespace', namespace)}:{label('service_account', service_account)}"
 
 
 def label(field: str, name: str) -> str:
-    """Return `name`, which is safe in a policy: it contains no wildcard and no separator.
+    """Return `name` unchanged, if it is safe in a policy: a DNS label has no wildcards or separators.
 
     Raises:
-        ValueError: It is not a DNS label.
+        ValueError: The name isn't a DNS label; the message calls it `field`.
     """
     if not _LABEL.fullmatch(name):
         raise ValueError(f"{field} must be 1 to 63 lower-case letters, digits and inner hyphens, got {name!r}.")

@@ -1,4 +1,4 @@
-"""Versions of PostgreSQL that a stack may name: the major version of the images' client, or a minor version of it."""
+"""Versions of PostgreSQL that a stack may use: the major version of the clients in the images, or a minor version."""
 
 import re
 from typing import Final
@@ -14,10 +14,10 @@ ALLOWED: Final = (
 
 
 def checked(version: str) -> str:
-    """Return `version`.
+    """Return `version` unchanged.
 
     Raises:
-        ValueError: The images have no client for it.
+        ValueError: The images have no PostgreSQL client for the version.
     """
     if _VERSION.fullmatch(version) is None:
         raise ValueError(f"the version must be {ALLOWED}, got {version!r}.")
@@ -25,10 +25,10 @@ def checked(version: str) -> str:
 
 
 def family(version: str) -> str:
-    """Return the parameter group family of RDS for a version."""
+    """Return the RDS parameter group family of a version."""
     return f"postgres{version.partition('.')[0]}"
 
 
 def is_pinned(version: str) -> bool:
-    """Return whether a version names a minor version, which RDS must then keep."""
+    """Return whether `version` names a minor version, which RDS must not upgrade."""
     return "." in version

@@ -1,4 +1,4 @@
-"""Kubernetes quantities, as far as this program needs them: sizes of memory and volumes."""
+"""Kubernetes quantities for the sizes of memory and volumes."""
 
 import re
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 # Binary suffixes, https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _MEBIBYTES: Final = {"Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
 _QUANTITY: Final = re.compile(r"([1-9][0-9]*)(Mi|Gi|Ti)")
-# A claim of more than 16 TiB fits no gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html
+# The largest gp3 volume is 16 TiB: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html
 MOST_VOLUME_GIB: Final = 16 * 1024
 
 
@@ -14,7 +14,7 @@ def mebibytes(quantity: str) -> int:
     """Return the size of `quantity`, such as `512Mi`, in MiB.
 
     Raises:
-        ValueError: It is not a whole number of Mi, Gi or Ti.
+        ValueError: The quantity isn't a whole number of Mi, Gi or Ti.
     """
     match = _QUANTITY.fullmatch(quantity)
     if match is None:

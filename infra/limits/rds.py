@@ -1,4 +1,4 @@
-"""Limits of RDS for PostgreSQL and of its logs in CloudWatch."""
+"""Limits of RDS for PostgreSQL, and of its logs in CloudWatch."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,9 +9,9 @@ MOST_STORAGE_GIB: Final = 65_536
 # Days of automated backups:
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithAutomatedBackups.BackupRetention.html
 MOST_BACKUP_DAYS: Final = 35
-# A mistake in a protected environment must still be recoverable after a long weekend.
+# In a protected environment, a mistake must still be recoverable after a long weekend.
 _LEAST_BACKUP_DAYS_PROTECTED: Final = 7
-# A subnet group spans two zones at least, even for a server in one:
+# A subnet group must cover at least two zones, even for a server in one zone:
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_VPC.WorkingWithRDSInstanceinaVPC.html
 LEAST_SUBNETS: Final = 2
 # CloudWatch accepts only these numbers of days:
@@ -22,7 +22,7 @@ LOG_RETENTION_DAYS: Final = (
 
 
 def least_max_storage(storage_gib: int) -> int:
-    """Return the smallest maximum, in whole GiB, up to which RDS lets a storage grow: 10 % above it.
+    """Return the least maximum, in whole GiB, that RDS accepts for growing storage: 10 % above its size.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
     """
@@ -30,10 +30,10 @@ def least_max_storage(storage_gib: int) -> int:
 
 
 def least_backup_days(*, protected: bool) -> int:
-    """Return the fewest days of automated backups of a server."""
+    """Return the fewest days for which a server must keep automated backups."""
     return _LEAST_BACKUP_DAYS_PROTECTED if protected else 1
 
 
 def enough_subnets(subnet_ids: Sequence[str]) -> bool:
-    """Return whether a subnet group can be made of these subnets."""
+    """Return whether there are enough different subnets for a subnet group."""
     return len(set(subnet_ids)) >= LEAST_SUBNETS

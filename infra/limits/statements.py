@@ -1,6 +1,6 @@
-"""Statements of the roles' policies: exact actions on exact resources, under conditions.
+"""Statements of IAM policies: exact actions on exact resources, under conditions.
 
-There are no denials: AWS refuses what no statement allows.
+There are no denials, because AWS denies everything that no statement allows.
 """
 
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ Document = dict[str, Any]
 
 READ: Final = ("s3:GetObject",)
 READ_VERSIONS: Final = ("s3:GetObject", "s3:GetObjectVersion")
-# Objects are uploaded in parts where they are large.
+# Large objects are uploaded in parts.
 WRITE: Final = ("s3:PutObject", "s3:AbortMultipartUpload")
-# In a versioned bucket it hides an object; its versions stay.
+# In a versioned bucket this hides an object but keeps its versions.
 DELETE: Final = ("s3:DeleteObject",)
 
 LIST: Final = ("s3:ListBucket",)
 LIST_VERSIONS: Final = ("s3:ListBucket", "s3:ListBucketVersions")
 
 DECRYPT: Final = ("kms:Decrypt",)
-# An upload in parts decrypts its own data key for each part.
+# An upload in parts has to decrypt its own data key for each part.
 ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncryptedBucket:
-    """A bucket in AWS and the KMS key of its objects."""
+    """A bucket in AWS, and the ARN of the KMS key of its objects."""
 
     name: str
     key_arn: str
@@ -36,7 +36,7 @@ class EncryptedBucket:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdminSecret:
-    """The secret with the password of RDS's administrator, and the KMS key that encrypts it."""
+    """The ARNs of the secret with the password of the RDS administrator and of the KMS key that encrypts it."""
 
     arn: str
     key_arn: str
@@ -44,19 +44,19 @@ class AdminSecret:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseUser:
-    """A database user of RDS, with the server's resource ID (`db-...`), which stays when the server is renamed."""
+    """A database user in RDS; `resource_id` is that of the server (`db-...`), which a rename doesn't change."""
 
     resource_id: str
     user: str
 
 
 def document(*statements: Statement) -> Document:
-    """Return a policy document."""
+    """Return the policy document of `statements`."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def objects(sid: str, account: Account, bucket: EncryptedBucket, prefix: str, actions: tuple[str, ...]) -> Statement:
-    """Allow `actions` on the objects of `bucket` below `prefix`, a folder or "" for all of them."""
+    """Allow `actions` on the objects of `bucket` below the folder `prefix`, "" for all objects."""
     return _allow(
         sid, actions, f"{account.bucket_arn(bucket.name)}/{_folder(prefix)}*", {"StringEquals": _own(account)}
     )
@@ -65,7 +65,7 @@ def objects(sid: str, account: Account, bucket: EncryptedBucket, prefix: str, ac
 def listing(
     sid: str, account: Account, bucket: EncryptedBucket, prefixes: tuple[str, ...], actions: tuple[str, ...] = LIST
 ) -> Statement:
-    """Allow listing `bucket` below `prefixes`."""
+    """Allow listing `bucket` below the folders `prefixes`."""
     below = {"StringLike": {"s3:prefix": [f"{_folder(prefix)}*" for prefix in prefixes]}}
     return _allow(sid, actions, account.bucket_arn(bucket.name), {"StringEquals": _own(account), **below})
 
@@ -76,7 +76,7 @@ def whole_bucket(sid: str, account: Account, bucket: EncryptedBucket, actions: t
 
 
 def bucket_key(sid: str, account: Account, bucket: EncryptedBucket, actions: tuple[str, ...]) -> Statement:
-    """Allow S3 to use the key of `bucket` on the caller's behalf, for that bucket alone.
+    """Allow S3 to use the KMS key of `bucket` on the caller's behalf, for that bucket only.
 
     With an S3 bucket key the encryption context is the bucket's ARN instead of the object's:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html#bucket-key-changes
@@ -89,7 +89,7 @@ def bucket_key(sid: str, account: Account, bucket: EncryptedBucket, actions: tup
 
 
 def database_login(sid: str, account: Account, database: DatabaseUser) -> Statement:
-    """Allow login tokens for one user of one database.
+    """Allow login tokens for one user of one database server.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
     """
@@ -99,7 +99,7 @@ def database_login(sid: str, account: Account, database: DatabaseUser) -> Statem
 
 
 def secret(sid: str, arn: str) -> Statement:
-    """Allow reading a secret of Secrets Manager."""
+    """Allow reading one secret in Secrets Manager."""
     return _allow(sid, ("secretsmanager:GetSecretValue",), arn, None)
 
 
@@ -121,7 +121,8 @@ def _allow(sid: str, actions: tuple[str, ...], resource: str, condition: dict[st
 
 
 def _own(account: Account) -> dict[str, str]:
-    # A bucket's ARN names no account: another account that took a deleted bucket's name would get our objects.
+    # The ARN of a bucket contains no account. Without this condition, another account that took the name of a deleted
+    # bucket would receive our objects.
     return {"s3:ResourceAccount": account.account_id}
 
 

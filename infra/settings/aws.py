@@ -12,7 +12,7 @@ from infra.settings.names import Region, Tag
 from infra.settings.section import Network, Section
 
 # It is part of the names of S3 buckets, IAM roles, repositories and RDS instances, so it must satisfy all of their
-# rules. `aws_names` checks its length by checking those names.
+# rules. `names_in_aws` checks its length by checking those names.
 _NAME: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 # By the prefix of a region's name. All other regions are in the partition `aws`:
 # https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html

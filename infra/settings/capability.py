@@ -1,8 +1,9 @@
-"""The base of a capability's section of the stack file: its checks, network flows and workloads."""
+"""The base of a capability's section of the stack file: its checks, network flows, workloads and alerts."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from infra.limits.alerts import Alert
 from infra.limits.flows import Flow
 from infra.limits.grants import Workload
 from infra.settings.section import Section
@@ -24,6 +25,10 @@ class Capability(Section):
 
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - for overrides
         """Yield the capability's workloads that have an identity."""
+        yield from ()
+
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - for overrides
+        """Yield the alerts on the capability's pods and Jobs that the settings switch on."""
         yield from ()
 
 

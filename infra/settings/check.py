@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Final
 
-from infra.settings import aws_names
+from infra.settings import names_in_aws
 from infra.settings.aws import partition
 from infra.settings.model import Settings
 
@@ -96,7 +96,7 @@ def _teams(settings: Settings) -> Iterator[str]:
 
 def _names(settings: Settings, project: str) -> Iterator[str]:
     if settings.environment is not None and settings.aws is not None:
-        yield from aws_names.problems(settings, settings.aws.account(project, settings.environment))
+        yield from names_in_aws.problems(settings, settings.aws.account(project, settings.environment))
 
 
 def _camel(name: str) -> str:

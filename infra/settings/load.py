@@ -63,10 +63,11 @@ def _read(namespace: str) -> dict[str, Any]:
     # pulumi.Config only looks up known keys. Unknown ones show only in the whole map.
     config = pulumi.Config(namespace)
     keys = [key.removeprefix(f"{namespace}:") for key in CONFIG.get() if key.startswith(f"{namespace}:")]
-    return {key: _value(config.require(key)) for key in keys}
+    return {key: decode(config.require(key)) for key in keys}
 
 
-def _value(text: str) -> Any:  # noqa: ANN401 - a setting can be anything until it is checked
+def decode(text: str) -> Any:  # noqa: ANN401 - a setting can be anything until it is checked
+    """Return a section as the engine or a stack file has it: JSON, or else plain text."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -14,6 +14,7 @@ from infra.capabilities.signing.settings import Vault
 from infra.capabilities.teams.settings import Team
 from infra.capabilities.tracking.settings import Mlflow
 from infra.capabilities.training.settings import Trainer
+from infra.limits.alerts import Alert
 from infra.limits.flows import Flow
 from infra.limits.grants import Store, Workload
 from infra.settings.aws import Aws, Egress, Environment
@@ -70,10 +71,7 @@ class Settings(Section):
     def capabilities(self) -> Iterator[Capability]:
         """Yield the section of each capability."""
         for name in type(self).model_fields:
-            value = getattr(self, name)
-            yield from (
-                each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Capability)
-            )
+            yield from self._capabilities(name)
 
     def flows(self) -> tuple[Flow, ...]:
         """Return every network flow between the platform's pods and servers."""
@@ -82,3 +80,17 @@ class Settings(Section):
     def identities(self) -> tuple[Workload, ...]:
         """Return every workload with an identity."""
         return tuple(workload for capability in self.capabilities() for workload in capability.identities(self))
+
+    def alerts(self) -> dict[str, tuple[Alert, ...]]:
+        """Return the alerts of each capability that has any, by the key of its section."""
+        alerts = {
+            field.alias or name: tuple(
+                alert for capability in self._capabilities(name) for alert in capability.alerts(self)
+            )
+            for name, field in type(self).model_fields.items()
+        }
+        return {section: of_section for section, of_section in alerts.items() if of_section}
+
+    def _capabilities(self, name: str) -> Iterator[Capability]:
+        value = getattr(self, name)
+        yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Capability))

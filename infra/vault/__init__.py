@@ -1,1 +1,1 @@
-"""Vault: the server of an environment that has none, the signing key, and who may use it."""
+"""Components in Vault: the signing key, the login of the signer, and the audit log."""

@@ -1,6 +1,6 @@
-"""What was asked of a Vault of ours, by whom: each request and its answer, in the log of the server's pod.
+"""The audit log of the stack's own Vault server: each request and its response, in the log of the server's pod.
 
-A Vault that others keep has an audit device of theirs.
+An external Vault server has the audit devices of its operators.
 """
 
 import pulumi
@@ -9,11 +9,11 @@ from pulumi_vault import Audit
 
 
 class AuditLog(pulumi.ComponentResource):
-    """An audit device that writes JSON lines to the server's standard output; tokens and values in them are hashed."""
+    """An audit device that writes JSON lines to the Vault server's standard output, with tokens and values hashed."""
 
     def __init__(self, name: str, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:vault:AuditLog", name, {}, opts)
-        # Not a file of the volume: a full disk would stop Vault, which refuses what it can't write down.
+        # Not a file on the volume: Vault refuses requests that it can't log, so a full disk would stop it.
         Audit(
             f"{name}-device",
             path="stdout",

@@ -1,4 +1,4 @@
-"""Logins of a signer's pod to Vault: the auth method, the role that it logs in to, and the policy that lets it sign."""
+"""The login of the signer's pod to Vault: the auth method, its role, and the policy that allows signing."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,13 +13,13 @@ from pulumi_vault.kubernetes import AuthBackendRole as KubernetesRole
 
 import contracts
 
-# Seconds: a release signs within minutes of its login.
+# Seconds: a release signs within minutes after its login.
 _TOKEN_TTL: Final = 900
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignerAccessArgs:
-    """Arguments of `SignerAccess`: the key, the service account that may use it, and the cluster's API server."""
+    """Arguments of `SignerAccess`: the key, the service account that may use it, and the URL of the API server."""
 
     mount: pulumi.Input[str]
     key: pulumi.Input[str]
@@ -30,7 +30,7 @@ class SignerAccessArgs:
 
 
 class SignerAccess(pulumi.ComponentResource):
-    """A login to a Vault in the cluster, which asks the API server whether a pod's token is genuine."""
+    """The login to a Vault server in the cluster, which has the API server review the pod's token."""
 
     role: pulumi.Output[str]
 
@@ -39,7 +39,7 @@ class SignerAccess(pulumi.ComponentResource):
         child = ResourceOptions(parent=self)
         policy = _policy(name, contracts.SIGNER_ROLE, args.mount, args.key, child)
         method = AuthBackend(f"{name}-method", type="kubernetes", path=args.auth_mount, opts=child)
-        # Vault reviews tokens with its own pod's service account and the cluster's CA, both mounted into the pod.
+        # Vault calls the API server with the service account and the cluster CA that are mounted into its own pod.
         AuthBackendConfig(f"{name}-cluster", backend=method.path, kubernetes_host=args.kubernetes_host, opts=child)
         self.role = KubernetesRole(
             f"{name}-role",
@@ -56,9 +56,10 @@ class SignerAccess(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignerTrustArgs:
-    """Arguments of `SignerTrust`: the key, the subject of the tokens that may use it, and their issuer.
+    """Arguments of `SignerTrust`: the key, and the issuer and subject of the tokens that may use it.
 
-    `auth_mount` is the path of the auth method to make, and `role` the name of the policy, both in a shared Vault.
+    The Vault server may be shared: `auth_mount` is the path of the auth method to make, and `role` the name of the
+    policy.
     """
 
     mount: pulumi.Input[str]
@@ -70,9 +71,9 @@ class SignerTrustArgs:
 
 
 class SignerTrust(pulumi.ComponentResource):
-    """A login to a Vault outside of the cluster, by the public keys of the cluster's issuer.
+    """The login to a Vault server outside the cluster, which verifies pods' tokens with the issuer's public keys.
 
-    Vault needs neither a service account in the cluster nor a route to its API server.
+    Such a Vault server needs neither a service account in the cluster nor a route to the API server.
     """
 
     role: pulumi.Output[str]
@@ -92,7 +93,7 @@ class SignerTrust(pulumi.ComponentResource):
         )
         self.role = JwtRole(
             f"{name}-role",
-            # The SDK's type allows for a method without a path, which this one has.
+            # The SDK's type allows None, but this method has a path.
             backend=method.path.apply(lambda path: path or ""),
             role_name=contracts.SIGNER_ROLE,
             role_type="jwt",
@@ -109,7 +110,7 @@ def signer_policy(mount: str, key: str) -> str:
     """Return the Vault policy of a signer: sign prehashed digests with `key`, and read its public half."""
     rules = {
         f"{mount}/sign/{key}": "update",
-        # The hash may also stand in the path.
+        # Vault also accepts the hash algorithm in the path.
         f"{mount}/sign/{key}/sha2-256": "update",
         f"{mount}/keys/{key}": "read",
     }
@@ -124,7 +125,7 @@ def _policy(
 
 
 def _token(policy: Policy) -> dict[str, Any]:
-    """Return the arguments of the tokens of a login: this policy, without what `default` allows, and for minutes."""
+    """Return the arguments for the tokens of a login: only `policy`, without `default`, and short-lived."""
     return {
         "token_policies": [policy.name],
         "token_no_default_policy": True,

@@ -1,4 +1,4 @@
-"""The signing key: in Vault's transit engine, so that it signs without ever leaving Vault."""
+"""The signing key, in Vault's transit engine: it signs without ever leaving Vault."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ import contracts
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SigningKeyArgs:
-    """Arguments of `SigningKey`: whether destroying the stack may delete the key, and with it every proof of origin.
+    """Arguments of `SigningKey`; with `deletion_allowed` a destroy of the stack deletes the key for good.
 
-    `mount` is the path of the engine, which no other stack may use, and `key` the key's name in it.
+    `mount` is the path of the transit engine, which no other stack may use, and `key` the name of the key in it.
     """
 
     deletion_allowed: bool = False
@@ -23,14 +23,14 @@ class SigningKeyArgs:
 
 
 class SigningKey(pulumi.ComponentResource):
-    """The ECDSA P-256 key that signs releases, which can be neither exported nor, by default, deleted."""
+    """The ECDSA P-256 key that signs releases. It can't be exported or, by default, deleted."""
 
     mount: pulumi.Output[str]
     key: pulumi.Output[str]
 
     def __init__(self, name: str, args: SigningKeyArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:vault:SigningKey", name, {}, opts)
-        # Unmounting the engine deletes its keys whatever they allow, so Pulumi must refuse both.
+        # Unmounting the engine deletes its keys even if they don't allow deletion, so both are protected.
         child = ResourceOptions(parent=self, protect=not args.deletion_allowed)
         engine = Mount(
             f"{name}-engine",

@@ -1,8 +1,8 @@
-"""Prints the status and the beginning of an answer, or `unreachable`; a curl where there is none.
+"""Print the status and the beginning of an answer, or `unreachable`: a replacement for curl in pods.
 
-As with curl, the status is 000 where a server takes the connection and then says something that isn't HTTP.
+As with curl, the status is 000 if a server accepts the connection but doesn't answer in HTTP.
 
-usage: ask.py URL METHOD SECONDS BODY HEADER...   (the body of a POST)
+usage: ask.py URL METHOD SECONDS BODY HEADER...   (BODY is sent with POST only)
 """
 
 import sys
@@ -13,7 +13,7 @@ from http.client import HTTPException
 
 def main() -> int:
     url, method, seconds, body, *headers = sys.argv[1:]
-    request = urllib.request.Request(url, method=method, data=body.encode() if method == "POST" else None)  # noqa: S310 - the test names it
+    request = urllib.request.Request(url, method=method, data=body.encode() if method == "POST" else None)  # noqa: S310 - the test sets the URL
     for header in headers:
         name, _, value = header.partition(": ")
         request.add_header(name, value)

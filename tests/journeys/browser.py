@@ -1,6 +1,6 @@
-"""A person's browser: Debian's Chromium without a screen, driven by chromedriver's W3C WebDriver protocol.
+"""A user's browser: Debian's Chromium in headless mode, controlled through chromedriver.
 
-https://www.w3.org/TR/webdriver2/; the log of the network is Chromium's own addition,
+The protocol is W3C WebDriver, https://www.w3.org/TR/webdriver2/; the network log is Chromium's own addition,
 https://developer.chrome.com/docs/chromedriver/logging/performance-log.
 """
 
@@ -25,19 +25,19 @@ _TEXT = "return document.body ? document.body.innerText : ''"
 
 
 class Browser:
-    """One window."""
+    """One browser window."""
 
     def __init__(self, session: str) -> None:
         self._session = session
 
     def open(self, url: str) -> None:
-        """Open a page anew, though only the part behind the `#` differs."""
+        """Load a page, even if only its fragment (after the `#`) differs from the current page's."""
         self._post("/url", url="about:blank")
         self._get("/log")
         self._post("/url", url=url)
 
     def text(self) -> str:
-        """Return what is to be read on the page."""
+        """Return the visible text of the page."""
         return self._post("/execute/sync", script=_TEXT, args=[])
 
     def until(self, *words: str) -> str:
@@ -47,32 +47,32 @@ class Browser:
             text = self.text()
             if all(word in text for word in words):
                 return text
-            assert time.monotonic() < deadline, f"{words} are not all on the page:\n{text[:2000]}"
+            assert time.monotonic() < deadline, f"the page must contain all of {words}:\n{text[:2000]}"
             time.sleep(0.3)
 
     def until_drawn(self, shape: str) -> None:
-        """Wait until the page has drawn something that a CSS selector finds."""
+        """Wait until the page has an element that matches a CSS selector."""
         deadline = time.monotonic() + SECONDS
         while not self._post(
             "/execute/sync", script="return document.querySelectorAll(arguments[0]).length", args=[shape]
         ):
-            assert time.monotonic() < deadline, f"nothing of {shape} is drawn:\n{self.text()[:2000]}"
+            assert time.monotonic() < deadline, f"the page has no {shape}:\n{self.text()[:2000]}"
             time.sleep(0.3)
 
     def failures(self) -> list[str]:
-        """Return the requests of the page that were answered with an error."""
+        """Return the page's requests that were answered with an error."""
         messages = [json.loads(entry["message"])["message"] for entry in self._get("/log")]
         answers = [each["params"]["response"] for each in messages if each["method"] == "Network.responseReceived"]
         failed = [f"{answer['status']} {answer['url']}" for answer in answers if answer["status"] >= 400]
-        # The page asks each server whether it has users, and one without answers 404.
+        # The page asks whether the server has user accounts; without them, the answer is 404.
         return [each for each in failed if not each.endswith("/mlflow/users/current")]
 
     def picture(self, file: Path) -> None:
-        """Keep what the window shows."""
+        """Save a screenshot of the window."""
         file.write_bytes(base64.b64decode(requests.get(f"{self._session}/screenshot", timeout=60).json()["value"]))
 
     def _get(self, path: str) -> Any:
-        # The log is read by POST, and each entry only once.
+        # The log is read by POST, which returns each entry only once.
         return self._post(f"/se{path}", type="performance")
 
     def _post(self, path: str, **body: Any) -> Any:
@@ -83,33 +83,34 @@ class Browser:
 
 @contextmanager
 def browser(folder: Path, names: Mapping[str, str]) -> Iterator[Browser]:
-    """Give a browser that finds `names` at these addresses, and trusts every certificate."""
+    """Start a browser that resolves `names` to their addresses and trusts every certificate."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     rules = ",".join(f"MAP {name} {address}" for name, address in names.items())
     flags = [*_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--host-resolver-rules={rules}"]
-    wanted = {
+    capabilities = {
         "acceptInsecureCerts": True,
         "goog:chromeOptions": {"args": flags},
         "goog:loggingPrefs": {"performance": "ALL"},
     }
     with subprocess.Popen(["chromedriver", f"--port={port}", f"--log-path={folder / 'chromedriver.log'}"]) as driver:
         try:
-            session = _session(f"http://127.0.0.1:{port}", wanted)
+            session = _session(f"http://127.0.0.1:{port}", capabilities)
             yield Browser(session)
             requests.delete(session, timeout=30)
         finally:
             driver.terminate()
 
 
-def _session(driver: str, wanted: Mapping[str, Any]) -> str:
+def _session(driver: str, capabilities: Mapping[str, Any]) -> str:
     for _ in range(100):
         try:
             requests.get(f"{driver}/status", timeout=5)
             break
         except requests.ConnectionError:
             time.sleep(0.1)
-    answer = requests.post(f"{driver}/session", json={"capabilities": {"alwaysMatch": wanted}}, timeout=120).json()
+    body = {"capabilities": {"alwaysMatch": capabilities}}
+    answer = requests.post(f"{driver}/session", json=body, timeout=120).json()
     assert "sessionId" in answer["value"], answer["value"]
     return f"{driver}/session/{answer['value']['sessionId']}"

@@ -1,8 +1,8 @@
-"""What a data scientist does with MLflow's client, as one script that runs wherever a client may be.
+"""A data scientist's actions with the MLflow client, as one script that runs at any of the client's places.
 
-usage: client.py ACTION...   (MLFLOW_TRACKING_URI names the server)
-Prints a line of JSON for each action: its name, the seconds that it took, and why it failed if it did. It holds nothing
-of this repository, so that it runs in any environment that has mlflow.
+usage: client.py ACTION...   (MLFLOW_TRACKING_URI is the address of the tracking server)
+Prints a line of JSON for each action: its name, its duration in seconds, and the reason if it failed. The script
+imports nothing of this repository, so that it runs in any environment with mlflow.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ DIRECT = {
     "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "1000",
 }
 MODEL = "journeys-model"
-# A model from code: nothing of it is pickled, and it needs no other package.
+# A model from code: without pickled objects or other packages.
 CODE = """
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
@@ -54,7 +54,7 @@ def log() -> None:
 def search() -> None:
     run = _run()
     found = mlflow.search_runs([_experiment()], filter_string=f"attributes.run_id = '{run}'", output_format="list")
-    _expect([each.info.run_id for each in found] == [run], "the run isn't found")
+    _expect([each.info.run_id for each in found] == [run], "the run is not found")
 
 
 def small_file() -> None:
@@ -66,7 +66,7 @@ def large_file() -> None:
 
 
 def told_to_go_past_the_server() -> None:
-    """Some set these everywhere, as they are right on other platforms."""
+    """Transfer a file with the variables that some users set everywhere because other platforms need them."""
     with patch.dict(os.environ, DIRECT):
         _transfer(2000)
 
@@ -81,13 +81,13 @@ def load() -> None:
         code.write_text(CODE)
         mlflow.set_experiment(EXPERIMENT)
         with mlflow.start_run():
-            made = mlflow.pyfunc.log_model(name="model", python_model=str(code), pip_requirements=[])
-    version = mlflow.register_model(made.model_uri, MODEL).version
+            logged = mlflow.pyfunc.log_model(name="model", python_model=str(code), pip_requirements=[])
+    version = mlflow.register_model(logged.model_uri, MODEL).version
     client = MlflowClient()
     client.set_registered_model_alias(MODEL, "journey", version)
-    _expect(client.get_model_version_by_alias(MODEL, "journey").version == version, "the alias is another version's")
+    _expect(client.get_model_version_by_alias(MODEL, "journey").version == version, "the alias names another version")
     answer = mlflow.pyfunc.load_model(f"models:/{MODEL}@journey").predict([1.5])
-    _expect(list(answer) == [3.0], f"the model answers {answer}")
+    _expect(list(answer) == [3.0], f"the model returned {answer}")
 
 
 def _transfer(size: int) -> None:
@@ -100,7 +100,7 @@ def _transfer(size: int) -> None:
                 file.write(block)
         MlflowClient().log_artifact(run, str(sent))
         received = Path(download_artifacts(run_id=run, artifact_path="sent.bin", dst_path=f"{folder}/in"))
-        _expect(_digest(sent) == _digest(received), "other bytes came back")
+        _expect(_digest(sent) == _digest(received), "the downloaded file differs")
 
 
 def _digest(file: Path) -> str:
@@ -117,9 +117,9 @@ def _run() -> str:
     return MlflowClient().create_run(_experiment(), run_name=f"journey-{uuid.uuid4().hex[:8]}").info.run_id
 
 
-def _expect(truth: bool, otherwise: str) -> None:
-    if not truth:
-        raise AssertionError(otherwise)
+def _expect(condition: bool, failure: str) -> None:
+    if not condition:
+        raise AssertionError(failure)
 
 
 ACTIONS = {
@@ -134,7 +134,7 @@ def main() -> int:
         reason = None
         try:
             ACTIONS[name]()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the row tells
+        except Exception as error:  # noqa: BLE001 - the test reports any failure
             reason = f"{type(error).__name__}: {error}"[:500]
         print(json.dumps({"action": name, "seconds": round(time.monotonic() - began, 1), "reason": reason}), flush=True)
     return 0

@@ -1,4 +1,4 @@
-"""The running platform of the stack `local`, and everybody who stands around it."""
+"""Fixtures of the journeys: the running stack `local`, and its users at their places."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.journeys.table import Place
 
 @pytest.fixture(scope="session")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """The host that sees the public name alone, behind the proxy that has it."""
+    """A host that reaches only the platform's public name, through the proxy."""
     debian.install(debian.missing_packages(tests=True))
     with front.outside(tmp_path_factory.mktemp("front")) as host:
         yield host
@@ -39,7 +39,7 @@ def window(outside: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def by_hand() -> Iterator[dict[str, str]]:
-    """The environment of somebody who has evaluated `make env`; the database of their drill is dropped at the end."""
+    """Return the environment variables after `make env`; drop the database of the restore drill at the end."""
     environment = places.by_hand()
     yield environment
     keys = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
@@ -50,7 +50,7 @@ def by_hand() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the windows are kept as pictures, for who wants to look: AEGIS_PICTURES, or a temporary folder."""
+    """The folder for screenshots, for inspection after the tests: AEGIS_PICTURES, or a temporary folder."""
     folder = Path(os.environ.get("AEGIS_PICTURES") or tmp_path_factory.mktemp("pictures"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -58,14 +58,14 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shown(standpoints: dict[Place, Standpoint]) -> dict[str, str]:
-    """What there is to see: an experiment of two runs with curves and a file, and a version of a model."""
+    """Log an experiment of two runs with curves and a file, and return the names to look for in the browser."""
     printed = standpoints[Place.MACHINE].python(places.HERE / "exhibit.py")
     return json.loads(printed.splitlines()[-1])
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model's folder; what is signed of it lies beside it."""
+    """Create a model folder; the commands put its archive and signatures beside it."""
     folder = tmp_path_factory.mktemp("commands") / "model"
     folder.mkdir()
     (folder / "weights.bin").write_bytes(bytes(range(256)) * 1000)

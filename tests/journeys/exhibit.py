@@ -1,4 +1,4 @@
-"""Logs what the browser looks at, and prints its names: two runs with curves and a text file."""
+"""Log two runs with curves and a text file, for the browser, and print their names."""
 
 import json
 import os
@@ -31,8 +31,8 @@ def main() -> int:
             client.log_artifact(run, str(note))
         client.set_terminated(run)
         runs[name] = run
-    seen = {"experiment": experiment, "experiment_name": client.get_experiment(experiment).name, "note": NOTE}
-    print(json.dumps({**seen, **runs}))
+    names = {"experiment": experiment, "experiment_name": client.get_experiment(experiment).name, "note": NOTE}
+    print(json.dumps({**names, **runs}))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What stands outside of the cluster: a TLS proxy at a public name, like an ingress, and a host that sees only it."""
+"""The outside of the cluster: a TLS proxy at a public name, like an ingress, and a host that reaches only the proxy."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ from local import env, stacks
 from tests.journeys.places import PUBLIC_NAME, Host, run
 from tests.support.tls import self_signed
 
-# Of a network that is nowhere (RFC 5737).
+# Addresses of a documentation network (RFC 5737), which exists nowhere.
 PROXY = "198.51.100.1"
 OUTSIDER = "198.51.100.2"
 NAMESPACE = "aegis-journey"
@@ -50,7 +50,7 @@ http {{
 
 @contextmanager
 def outside(folder: Path) -> Iterator[Host]:
-    """Give a host that reaches the proxy and nothing else."""
+    """Start the proxy and return a host that reaches nothing else."""
     authority, _ = self_signed(folder, PUBLIC_NAME)
     configuration, port = folder / "nginx.conf", stacks.read(env.STACK).ports["mlflow"]
     configuration.write_text(_CONFIGURATION.format(folder=folder, address=PROXY, name=PUBLIC_NAME, port=port))
@@ -73,14 +73,14 @@ def _wait(host: Host) -> None:
         if not host.ask(f"https://{PUBLIC_NAME}/health").startswith("unreachable"):
             return
         time.sleep(0.2)
-    raise AssertionError("the proxy takes no connection")
+    raise AssertionError("the proxy accepts no connection")
 
 
 @contextmanager
 def _network() -> Iterator[None]:
-    """Make the other host, whose only neighbour is the proxy and whose only names are in its own file."""
+    """Create the other host, which reaches only the proxy and resolves only the names in its own hosts file."""
     files = Path("/etc/netns") / NAMESPACE
-    _forget(files)
+    _remove(files)
     files.mkdir(parents=True)
     (files / "hosts").write_text(f"127.0.0.1 localhost\n{PROXY} {PUBLIC_NAME}\n")
     (files / "resolv.conf").write_text(f"nameserver {PROXY}\noptions timeout:1 attempts:1\n")
@@ -99,10 +99,10 @@ def _network() -> Iterator[None]:
             assert done.returncode == 0, f"ip {step}: {done.stderr}"
         yield
     finally:
-        _forget(files)
+        _remove(files)
 
 
-def _forget(files: Path) -> None:
+def _remove(files: Path) -> None:
     run(["ip", "netns", "delete", NAMESPACE])
     run(["ip", "link", "delete", LINK])
     for name in ("hosts", "resolv.conf"):

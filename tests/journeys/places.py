@@ -1,4 +1,4 @@
-"""The places of the table: how a script or a request runs in each, and by which address it finds the servers."""
+"""The places of the table: how a script or a request runs in each, and the addresses of the servers there."""
 
 import json
 import os
@@ -23,23 +23,23 @@ ELSEWHERE_NAMESPACE = "journeys-elsewhere"
 POD = "journeys"
 HEALTH = "/v1/sys/health"
 DRILL_DATABASE = "journeys_drill"
-# What a POST asks for: one experiment.
+# The body of a POST: a search for one experiment.
 BODY = '{"max_results": 1}'
-# Seconds that a whole script may take, and a single request.
+# Seconds for a whole script, and for a single request.
 PATIENCE = 400
 REQUEST_PATIENCE = 8
 
 
 class Standpoint(Protocol):
-    """A place as a test uses it."""
+    """A place from which a test runs scripts and requests."""
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """Where it finds each server."""
+        """The address of each server, as seen from the place."""
         ...
 
     def python(self, script: Path, *arguments: str) -> str:
-        """Run a script of this folder with MLflow's client in reach, and return what it printed."""
+        """Run a script of this folder in an environment with the MLflow client, and return its output."""
         ...
 
     def ask(self, url: str, *headers: str, method: str = "GET") -> str:
@@ -47,7 +47,7 @@ class Standpoint(Protocol):
         ...
 
     def command(self, module: str, *arguments: str, variables: Mapping[str, str], folder: Path) -> str:
-        """Run a command of the workloads in a folder with a model, and return `exit CODE: ` and its last line."""
+        """Run a workload command in a folder with a model, and return `exit CODE: ` and its last line."""
         ...
 
 
@@ -57,7 +57,7 @@ def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Host:
-    """A machine, with what its commands begin with: nothing, or `ip netns exec` of another host."""
+    """A machine; `prefix` starts its commands: empty on this machine, `ip netns exec` for another host."""
 
     addresses: Mapping[str, str]
     prefix: tuple[str, ...] = ()
@@ -67,14 +67,14 @@ class Host:
         variables = {"MLFLOW_TRACKING_URI": self.addresses["mlflow"], "PYTHONWARNINGS": "ignore"}
         if self.authority:
             variables["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(self.authority)
-        # Nothing of the platform's own environment: a user has none of it.
+        # Without the platform's environment variables, which a user doesn't have.
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | variables
         done = run([*self.prefix, sys.executable, str(script), *arguments], env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def ask(self, url: str, *headers: str, method: str = "GET") -> str:
-        named = [part for header in headers for part in ("--header", header)]
+        header_options = [part for header in headers for part in ("--header", header)]
         trusted = ["--cacert", str(self.authority)] if self.authority else []
         body = ["--data", BODY] if method == "POST" else []
         options = [
@@ -86,7 +86,7 @@ class Host:
             "--request",
             method,
         ]
-        done = run([*self.prefix, "curl", *options, *trusted, *named, *body, url])
+        done = run([*self.prefix, "curl", *options, *trusted, *header_options, *body, url])
         text, _, numbers = done.stdout.rpartition("\n")
         status, connections = numbers.split()
         return f"{status} {text[:300]}" if int(connections) else "unreachable"
@@ -102,7 +102,7 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pod:
-    """A pod of the workloads' image."""
+    """A pod with the workloads' image."""
 
     addresses: Mapping[str, str]
     kubectl: Kubectl
@@ -117,25 +117,25 @@ class Pod:
         settings = {"MLFLOW_TRACKING_URI": self.addresses["mlflow"], **variables}
         environment = [f"{name}={value}" for name, value in settings.items()]
         command = ["env", *environment, "sh", "-c", _IN_A_POD, "sh", module, *arguments]
-        said, _, code = self.kubectl("exec", POD, "--", *command).strip().rpartition("\n")
-        return _outcome(int(code), said)
+        output, _, code = self.kubectl("exec", POD, "--", *command).strip().rpartition("\n")
+        return _outcome(int(code), output)
 
     def _execute(self, script: str, *arguments: str) -> str:
         setting = f"MLFLOW_TRACKING_URI={self.addresses['mlflow']}"
         return self.kubectl("exec", "--stdin", POD, "--", "env", setting, "python", "-", *arguments, stdin=script)
 
 
-# The image has the commands, and a pod of ours no model.
+# The pod's image has the commands, but no model.
 _IN_A_POD = 'cd "$(mktemp -d)" && mkdir model && echo 1 > model/weights.bin; python -m "$@" 2>&1; echo "\n$?"'
 
 
-def _outcome(code: int, said: str) -> str:
-    return f"exit {code}: {said.strip().splitlines()[-1] if said.strip() else ''}"
+def _outcome(code: int, output: str) -> str:
+    return f"exit {code}: {output.strip().splitlines()[-1] if output.strip() else ''}"
 
 
 @contextmanager
 def standpoints(public: Host) -> Iterator[dict[Place, Standpoint]]:
-    """Give every place of the table, and take its pods away at the end."""
+    """Set up every place of the table, and delete their pods at the end."""
     local = {server: f"http://localhost:{port}" for server, port in stacks.read(env.STACK).ports.items()}
     local["vault"] += HEALTH
     remote = {
@@ -148,7 +148,7 @@ def standpoints(public: Host) -> Iterator[dict[Place, Standpoint]]:
     elsewhere.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ELSEWHERE_NAMESPACE}})
     pods = {
         Place.TEAM: (Kubectl(TEAM_NAMESPACE), "journeys", remote),
-        # What a trainer may, its label says.
+        # Its label gives it the trainer's network access.
         Place.PLATFORM: (Kubectl(contracts.MLFLOW_NAMESPACE), "trainer", remote | {"mlflow": "http://mlflow:5000"}),
         Place.ELSEWHERE: (elsewhere, "journeys", remote),
     }
@@ -169,15 +169,15 @@ def standpoints(public: Host) -> Iterator[dict[Place, Standpoint]]:
 
 
 def in_the_cluster(server: str) -> str:
-    """Return the address of a server that only the cluster and its nodes have a way to."""
+    """Return the address of a server that is reachable only from the cluster and its nodes."""
     namespace, service, port = contracts.SERVERS[server]
     address = Kubectl(namespace).json("get", "service", service)["spec"]["clusterIP"]
     return f"http://{address}:{port}"
 
 
-def guessed(here: Standpoint) -> dict[str, str]:
-    """Return what somebody would set who knows where the servers are and has the wrong keys."""
-    at = {server: here.addresses.get(server) or in_the_cluster(server) for server in ("vault", "s3", "postgres")}
+def guessed(standpoint: Standpoint) -> dict[str, str]:
+    """Return the environment variables of a user who knows the servers' addresses and has the wrong keys."""
+    at = {server: standpoint.addresses.get(server) or in_the_cluster(server) for server in ("vault", "s3", "postgres")}
     keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": env.DEFAULT_REGION}
     database = {"PGUSER": "mlflow", "PGDATABASE": "mlflow", "PGPASSWORD": "none"}
     return {
@@ -192,7 +192,7 @@ def guessed(here: Standpoint) -> dict[str, str]:
 
 
 def by_hand() -> dict[str, str]:
-    """Return the environment after `eval "$(make -s env)"`."""
+    """Return the environment variables after `eval "$(make -s env)"`."""
     done = run([sys.executable, "-m", "local.env", "--json"], cwd=paths.REPOSITORY)
     assert done.returncode == 0, done.stderr
     return {**env.engine_environment(), **json.loads(done.stdout)}

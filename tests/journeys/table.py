@@ -1,6 +1,6 @@
-"""Who does what from where, and what comes of it: the one table of the journeys. A new capability adds rows.
+"""The table of the journeys: each row is an action, its place, and the expected outcome. A new capability adds rows.
 
-A row that is refused names the words of the refusal; docs/operations.md ("Who reaches what") gives the reasons.
+A refused row has the words of the refusal; docs/operations.md ("Who reaches what") gives the reasons.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Place(StrEnum):
-    """Where somebody stands."""
+    """The place of a user."""
 
     MACHINE = "the machine, by localhost"
     PUBLIC = "a host that resolves nothing of the cluster, by the public name, with TLS"
@@ -19,7 +19,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One journey: `within` is the seconds that it may take, `refused` the words of its refusal."""
+    """One journey: `within` is its time limit in seconds, `refused` the words of its refusal."""
 
     where: Place
     what: str
@@ -30,7 +30,7 @@ class Row:
         return f"{self.what} from {self.where}"
 
 
-# The actions of client.py, by MLflow's own client. The seconds are what a person bears on a machine of two busy cores.
+# The actions of client.py, with the MLflow client. The time limits are what a user tolerates on two busy cores.
 CLIENT = (
     *(Row(where=place, what=what) for place in (Place.MACHINE, Place.PUBLIC, Place.TEAM, Place.PLATFORM)
       for what in ("log", "search", "small_file")),
@@ -40,7 +40,7 @@ CLIENT = (
     Row(where=Place.PUBLIC, what="missing_file", refused="Failed to download artifacts"),
 )  # fmt: skip
 
-# Requests by curl: the target, and the status and words of the answer; `unreachable` where nothing takes a connection.
+# Requests by curl: the target, and the status and words of a refusal; `unreachable` if nothing accepts the connection.
 HTTP = (
     Row(where=Place.MACHINE, what="mlflow"),
     Row(where=Place.MACHINE, what="s3"),
@@ -73,12 +73,12 @@ HTTP = (
     *(Row(where=Place.ELSEWHERE, what=what, refused="unreachable") for what in ("mlflow", "s3", "vault", "postgres")),
 )
 
-# What a person sees in a browser, page by page.
+# The pages that a user opens in a browser.
 PAGES = ("experiments", "runs", "charts of runs", "run", "charts", "compare", "artifact", "models", "model version")
 BROWSER = tuple(Row(where=place, what=page) for place in (Place.MACHINE, Place.PUBLIC) for page in PAGES)
 
-# The workloads' commands, on the machine after `eval "$(make -s env)"`, elsewhere with the variables that one might set
-# there; in the order in which one needs another.
+# The workloads' commands: on the machine after `eval "$(make -s env)"`, elsewhere with variables that a user might set
+# there. Later commands depend on earlier ones.
 COMMANDS = (
     *(Row(where=place, what="select") for place in (Place.MACHINE, Place.PUBLIC, Place.TEAM)),
     Row(where=Place.MACHINE, what="package and sign"),
@@ -86,7 +86,7 @@ COMMANDS = (
         Row(where=place, what="package and sign", refused="exit 5: error: Vault at")
         for place in (Place.PUBLIC, Place.TEAM)
     ),
-    # With the archive and a public key, anybody can.
+    # Verification needs only the archive and a public key.
     *(Row(where=place, what="verify") for place in (Place.MACHINE, Place.PUBLIC)),
     Row(where=Place.MACHINE, what="back up", within=60),
     *(

@@ -1,4 +1,4 @@
-"""Each row of the table, by the one who makes the journey."""
+"""The rows of the table, grouped by the user who makes the journey."""
 
 import json
 import re
@@ -34,23 +34,23 @@ def test_somebody_with_curl(row: Row, standpoints: Standpoints) -> None:
         assert re.match(r"200 |403 .*AccessDenied", answer, re.DOTALL), answer
 
 
-def _ask(row: Row, here: Standpoint) -> str:
+def _ask(row: Row, standpoint: Standpoint) -> str:
     server, _, way = row.what.partition(" as ")
-    mlflow = here.addresses["mlflow"]
+    mlflow = standpoint.addresses["mlflow"]
     search = f"{mlflow}/ajax-api/2.0/mlflow/experiments/search"
     origins = {"another page": "https://evil.example.com", "its own page": mlflow}
     json_body = "Content-Type: application/json"
     if way in origins:
-        return here.ask(search, f"Origin: {origins[way]}", json_body, method="POST")
+        return standpoint.ask(search, f"Origin: {origins[way]}", json_body, method="POST")
     if way == "another host":
-        return here.ask(mlflow, "Host: evil.example.com")
+        return standpoint.ask(mlflow, "Host: evil.example.com")
     if server == "a presigned address":
-        return here.ask(f"{mlflow}/api/2.0/mlflow-artifacts/presigned/1/file")
+        return standpoint.ask(f"{mlflow}/api/2.0/mlflow-artifacts/presigned/1/file")
     if server == "a missing file":
-        return here.ask(f"{mlflow}/api/2.0/mlflow-artifacts/artifacts/1/nothing.bin")
+        return standpoint.ask(f"{mlflow}/api/2.0/mlflow-artifacts/artifacts/1/nothing.bin")
     if server == "the assistant":
-        return here.ask(f"{mlflow}/ajax-api/3.0/mlflow/assistant/providers/ollama/health")
-    return here.ask(here.addresses.get(server) or places.in_the_cluster(server))
+        return standpoint.ask(f"{mlflow}/ajax-api/3.0/mlflow/assistant/providers/ollama/health")
+    return standpoint.ask(standpoint.addresses.get(server) or places.in_the_cluster(server))
 
 
 PAGES: dict[str, Callable[[dict[str, str]], tuple[str, tuple[str, ...]]]] = {
@@ -73,7 +73,7 @@ PAGES: dict[str, Callable[[dict[str, str]], tuple[str, tuple[str, ...]]]] = {
 }
 
 
-# What of a page is drawn and not written: the lines of a chart.
+# CSS selectors of page content without text: the lines of a chart.
 LINE = ".js-plotly-plot .scatterlayer .js-line"
 DRAWN = {"charts of runs": LINE, "charts": LINE, "compare": ".js-plotly-plot .parcoords"}
 
@@ -102,7 +102,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "list backups": ("workloads.backup.list",),
     "restore": ("workloads.backup.restore", "latest", "--force"),
 }
-# A drill restores into a database of its own.
+# A restore drill uses a separate database.
 DRILL = {"restore": {"PGDATABASE": places.DRILL_DATABASE}}
 
 
@@ -110,9 +110,11 @@ DRILL = {"restore": {"PGDATABASE": places.DRILL_DATABASE}}
 def test_a_platform_engineer_with_the_commands(
     row: Row, by_hand: dict[str, str], standpoints: Standpoints, model: Path
 ) -> None:
-    here = standpoints[row.where]
-    variables = by_hand if row.where is Place.MACHINE else places.guessed(here)
+    standpoint = standpoints[row.where]
+    variables = by_hand if row.where is Place.MACHINE else places.guessed(standpoint)
     began = time.monotonic()
-    outcome = here.command(*COMMANDS[row.what], variables=variables | DRILL.get(row.what, {}), folder=model.parent)
+    outcome = standpoint.command(
+        *COMMANDS[row.what], variables=variables | DRILL.get(row.what, {}), folder=model.parent
+    )
     assert outcome.startswith(row.refused or "exit 0: ")
     assert time.monotonic() - began <= row.within

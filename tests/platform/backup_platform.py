@@ -1,4 +1,4 @@
-"""What the backup tests do with the two servers: run commands, ask SQL, and fill and read MLflow as a team would."""
+"""Helpers of the backup tests: run commands and SQL on the two servers, and fill and read MLflow as a team would."""
 
 import json
 import os
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """The two servers, and the commands run against them as the CronJob runs them."""
+    """The PostgreSQL server and the S3 server, and the backup commands, run as the CronJob runs them."""
 
     variables: dict[str, str]
 
@@ -66,7 +66,7 @@ class Platform:
 
 
 def fill(client: MlflowClient) -> None:
-    """Log what a team has: experiments, runs, metrics, awkward text, and versions of a model."""
+    """Log a team's data: experiments, runs, metrics, text that needs escaping, and versions of a model."""
     client.create_registered_model("digits", description="of 10 numbers")
     for name in ("digits", "cifar10"):
         experiment = client.create_experiment(name, tags={"team": "vision"})
@@ -81,7 +81,7 @@ def fill(client: MlflowClient) -> None:
 
 
 def contents(client: MlflowClient) -> dict[str, Any]:
-    """Return everything that a user sees, in a form that compares."""
+    """Return everything that a user sees, as comparable values."""
     experiments = client.search_experiments()
     runs = client.search_runs([one.experiment_id for one in experiments])
     return {

@@ -1,4 +1,4 @@
-"""A real PostgreSQL and a real S3 server on loopback, for the backup tests: made in seconds, gone with their folder."""
+"""A real PostgreSQL server and a real S3 server on loopback, for tests: started in seconds, removed at the end."""
 
 import os
 import pwd
@@ -25,7 +25,7 @@ WAIT_SECONDS = 60
 
 @contextmanager
 def postgres(superuser: str = "mlflow") -> Iterator[dict[str, str]]:
-    """Run PostgreSQL 15 and give libpq's variables of its superuser; its log is beside its data directory."""
+    """Run PostgreSQL 15 and return libpq's variables for its superuser; its log is beside its data directory."""
     binaries = Path("/usr/lib/postgresql/15/bin")
     assert binaries.is_dir(), "install the Debian package postgresql-15"
     with _folder() as folder:
@@ -51,7 +51,7 @@ def postgres(superuser: str = "mlflow") -> Iterator[dict[str, str]]:
 
 @contextmanager
 def object_store() -> Iterator[dict[str, str]]:
-    """Run the platform's S3 server and give the variables that reach it."""
+    """Run the platform's S3 server and return the environment variables for its clients."""
     server = toolchain.ensure("versitygw")["versitygw"]
     with _folder() as folder:
         data, metadata = folder / "data", folder / "metadata"
@@ -82,14 +82,14 @@ def _unprivileged(folder: Path) -> int | None:
     # PostgreSQL refuses to run as root.
     if os.geteuid() != 0:
         return None
-    account = pwd.getpwnam("postgres")
-    os.chown(folder, account.pw_uid, account.pw_gid)
-    return account.pw_uid
+    user = pwd.getpwnam("postgres")
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return user.pw_uid
 
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    # pytest's own folders are closed to other users, and PostgreSQL runs as one.
+    # Not a folder of pytest's, which is closed to other users: PostgreSQL runs as another user.
     folder = Path(tempfile.mkdtemp(prefix="aegis-backup-"))
     try:
         yield folder
@@ -106,7 +106,7 @@ def _process(
         try:
             yield
         finally:
-            # PostgreSQL's fast shutdown: SIGTERM would wait for its clients to leave.
+            # PostgreSQL's fast shutdown: SIGTERM would wait for its clients to disconnect.
             process.send_signal(signal.SIGINT)
             process.wait(timeout=WAIT_SECONDS)
 

@@ -1,4 +1,4 @@
-"""The cluster that the platform's tests run on: brought up if it isn't, and left as it is."""
+"""The cluster for the platform tests: brought up if necessary, and left running."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ NAMESPACE = "aegis-test"
 
 
 def up() -> str:
-    """Bring the cluster up, or repair it, and return what was printed."""
+    """Bring the cluster up, or repair it, and return the output."""
     command = [sys.executable, "-m", "local.up", "--cluster-only"]
     result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False, timeout=600)
     assert result.returncode == 0, result.stderr
@@ -27,7 +27,7 @@ def cluster() -> None:
 
 @pytest.fixture(scope="session")
 def kubectl(cluster: None) -> Iterator[Kubectl]:
-    """kubectl in a namespace of the tests' own, restricted as the stack's are."""
+    """Return kubectl for a namespace of the tests, restricted like the stack's."""
     run = Kubectl(NAMESPACE)
     run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
     run.apply(

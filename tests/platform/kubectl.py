@@ -1,4 +1,4 @@
-"""The cluster as its administrator reaches it, and pods to try it with."""
+"""kubectl with the administrator's kubeconfig, and pods for tests."""
 
 import json
 import subprocess
@@ -20,14 +20,14 @@ class Kubectl:
         self.image: str = json.loads(paths.images_file().read_text())["base"]
 
     def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
-        """Run kubectl and return what it printed."""
+        """Run kubectl and return its output."""
         command = [self._program, f"--kubeconfig={paths.kubeconfig()}", f"--namespace={self.namespace}", *arguments]
         result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=150)
         assert not check or result.returncode == 0, f"kubectl {arguments}: {result.stdout}{result.stderr}"
         return result.stdout
 
     def json(self, *arguments: str) -> dict[str, Any]:
-        """Run kubectl and return the object that it printed."""
+        """Run kubectl and return the object in its output."""
         return json.loads(self(*arguments, "--output=json"))
 
     def apply(self, *objects: dict[str, Any]) -> None:
@@ -39,7 +39,7 @@ class Kubectl:
         self("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=120s")
 
     def python(self, pod: str, program: str, *, check: bool = True) -> str:
-        """Run a Python program in a pod and return what it printed."""
+        """Run a Python program in a pod and return its output."""
         return self("exec", pod, "--", "python3", "-c", program, check=check).strip()
 
     def pod(self, name: str, program: str = "import time; time.sleep(3600)", **spec: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Kubectl:
 
 
 def eventually(ask: Callable[[], T | None], *, seconds: float = 60) -> T:
-    """Return the first answer that is neither None nor empty, and fail when there is none in time."""
+    """Call `ask` until its answer is true, return it, and fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         assert time.monotonic() < deadline, f"no answer within {seconds} s"

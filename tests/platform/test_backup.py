@@ -1,4 +1,4 @@
-"""Backups of a real MLflow schema in a real PostgreSQL, to the platform's own S3 server."""
+"""Backups of a real MLflow schema in a real PostgreSQL server, to the platform's own S3 server."""
 
 import json
 import threading
@@ -35,13 +35,13 @@ def servers() -> Iterator[Platform]:
 
 @pytest.fixture
 def platform(servers: Platform, request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """A filled MLflow database, and an empty set of backups, for each test."""
+    """Create a filled MLflow database and an empty bucket for each test."""
     yield from copy(servers, "filled", request.node.name)
 
 
 @pytest.fixture(scope="module")
 def large_template(servers: Platform) -> Iterator[str]:
-    """A database whose dump takes several parts: what it holds can't be compressed."""
+    """Create a database whose dump is uploaded in several parts: its content can't be compressed."""
     servers.sql("CREATE DATABASE large TEMPLATE filled")
     servers.sql("CREATE TABLE large AS SELECT sha512(n::text::bytea) FROM generate_series(1, 1600000) n", "large")
     yield "large"
@@ -50,7 +50,7 @@ def large_template(servers: Platform) -> Iterator[str]:
 
 @pytest.fixture
 def large(servers: Platform, large_template: str, request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """A large database of its own, and an empty set of backups, for each test."""
+    """Create a large database and an empty bucket for each test."""
     yield from copy(servers, large_template, request.node.name)
 
 

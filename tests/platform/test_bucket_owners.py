@@ -1,4 +1,4 @@
-"""The platform's own S3 server, prepared as the stack's Job does: each account sees its own bucket and no other."""
+"""The platform's own S3 server, prepared as by the stack's Job: each S3 user can use its own bucket only."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def refusal(call: object, **arguments: object) -> str:
     return refused.value.response["Error"]["Code"]
 
 
-def test_each_account_works_in_its_own_bucket_and_no_other(endpoint: str) -> None:
+def test_each_user_can_use_its_own_bucket_only(endpoint: str) -> None:
     done = prepare(endpoint)
     assert done.returncode == Exit.OK, done.stderr
     assert "key-of" not in done.stdout + done.stderr
@@ -82,7 +82,7 @@ def test_each_account_works_in_its_own_bucket_and_no_other(endpoint: str) -> Non
     backup.put_object(Bucket="mlflow-backups", Key="dump", Body=b"rows")
 
 
-def test_a_second_time_keeps_the_objects_and_takes_a_new_key(endpoint: str) -> None:
+def test_a_second_run_keeps_the_objects_and_sets_a_new_key(endpoint: str) -> None:
     assert prepare(endpoint).returncode == Exit.OK
     client(endpoint, OWNERS["mlflow-artifacts"]).put_object(Bucket="mlflow-artifacts", Key="kept", Body=b"kept")
     renewed = {"mlflow-artifacts": ("mlflow", "a-new-key")}
@@ -92,7 +92,7 @@ def test_a_second_time_keeps_the_objects_and_takes_a_new_key(endpoint: str) -> N
     assert prepare(endpoint).returncode == Exit.OK
 
 
-def test_an_account_that_is_no_administrator_prepares_nothing(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_that_is_not_the_administrator_is_refused(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert prepare(endpoint).returncode == Exit.OK
     monkeypatch.setattr("tests.platform.test_bucket_owners.ROOT_KEYS", OWNERS["mlflow-artifacts"])
     refused = prepare(endpoint, {"stolen": OWNERS["mlflow-artifacts"]})

@@ -1,6 +1,6 @@
-"""The shape of AWS on an emulated AWS: roles instead of keys, tokens instead of passwords, and data that outlives it.
+"""The AWS shape on an emulated AWS: roles instead of keys, tokens instead of passwords, and data that survives a kill.
 
-Runs by itself, with the stack `ci` up in the place of `local`.
+Runs alone, with the stack `ci` up in place of `local`.
 """
 
 import base64
@@ -41,7 +41,7 @@ except urllib.error.HTTPError as error:
 
 @pytest.fixture(scope="module")
 def summary() -> dict[str, Any]:
-    """What a `make up` says that finds the emulated AWS killed."""
+    """Kill the emulated AWS, run `make up`, and return its summary."""
     running = processes.running(embedded.NAME)
     assert running, "the stack ci is not up: `make up STACK=ci` brings it up"
     os.kill(running.pid, signal.SIGKILL)
@@ -53,7 +53,7 @@ def summary() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def session(summary: dict[str, Any]) -> boto3.Session:
-    """The account's administrator."""
+    """A session of the AWS account's administrator."""
     assert summary["stack"] == "ci"
     described = account.read(paths.config() / "aws.json")
     return boto3.Session(described.access_key, described.secret_key, region_name=described.region)
@@ -74,7 +74,7 @@ def environment_of(pod: Mapping[str, Any]) -> dict[str, str]:
     return {each["name"]: each.get("value", "") for each in pod["spec"]["containers"][0].get("env", ())}
 
 
-def test_a_killed_emulator_is_repaired_with_its_state(summary: dict[str, Any]) -> None:
+def test_a_killed_emulator_is_restarted_with_its_state(summary: dict[str, Any]) -> None:
     assert summary["changed_resources"] == 0
 
 
@@ -100,12 +100,12 @@ def test_a_preview_shows_no_change(summary: dict[str, Any]) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_a_run_is_logged_and_its_artifact_lies_in_the_bucket(
+def test_a_run_is_logged_and_its_artifacts_are_in_the_bucket(
     summary: dict[str, Any], session: boto3.Session, endpoint: str
 ) -> None:
     release = summary["release"]
     assert release["verified"] is True
-    # None of them is a default.
+    # None of these is a default.
     assert (release["key"], release["model"], release["experiment"]) == ("aegis-ci-models", "ci-digits", "ci digits")
     s3 = session.client("s3", endpoint_url=endpoint)
     bucket, _, key = release["archive"].removeprefix("s3://").partition("/")
@@ -125,12 +125,11 @@ def test_no_pod_and_no_secret_holds_an_aws_key(mlflow: Kubectl) -> None:
         for variable in environment_of(pod)
         if variable in KEY_VARIABLES
     ]
-    kept = mlflow.json("get", "secrets,configmaps", "--all-namespaces")["items"]
-    for thing in kept:
-        values = thing.get("data", {}).values()
-        secret = thing["kind"] == "Secret"
+    for item in mlflow.json("get", "secrets,configmaps", "--all-namespaces")["items"]:
+        values = item.get("data", {}).values()
+        secret = item["kind"] == "Secret"
         text = "\n".join(base64.b64decode(value).decode(errors="replace") if secret else value for value in values)
-        assert not ACCESS_KEY.search(text), f"{thing['kind']} {thing['metadata']['name']} holds an AWS access key"
+        assert not ACCESS_KEY.search(text), f"{item['kind']} {item['metadata']['name']} contains an AWS access key"
 
 
 def test_mlflow_reaches_its_database_over_tls_without_a_password(mlflow: Kubectl) -> None:
@@ -167,11 +166,11 @@ def test_a_pod_with_another_service_account_is_refused_the_role(
     )
     pod["spec"]["containers"][0]["env"] = [{"name": "ROLE", "value": role}, {"name": "ENDPOINT", "value": endpoint}]
     kubectl.apply(pod)
-    said = eventually(lambda: kubectl("logs", "other", check=False).strip())
+    answer = eventually(lambda: kubectl("logs", "other", check=False).strip())
     kubectl("delete", "pod", "other")
-    assert said.startswith("403 ")
-    assert "AccessDenied" in said
-    # The same request with the role's own service account is granted, so it is the account that was refused.
+    assert answer.startswith("403 ")
+    assert "AccessDenied" in answer
+    # The same request with the role's own service account succeeds, so the service account was the reason.
     own = mlflow("create", "token", contracts.MLFLOW_SERVICE_ACCOUNT, f"--audience={contracts.AWS_TOKEN_AUDIENCE}")
     granted = session.client("sts", endpoint_url=endpoint).assume_role_with_web_identity(
         RoleArn=role, RoleSessionName="own", WebIdentityToken=own.strip()
@@ -179,7 +178,7 @@ def test_a_pod_with_another_service_account_is_refused_the_role(
     assert granted["Credentials"]["AccessKeyId"].startswith("ASIA")
 
 
-def test_a_backup_is_made_and_verified_with_the_role_of_backups(mlflow: Kubectl) -> None:
+def test_a_backup_is_created_and_verified_with_the_backup_role(mlflow: Kubectl) -> None:
     (cron_job,) = mlflow.json("get", "cronjob")["items"]
     mlflow("delete", "job", "by-hand", "--ignore-not-found")
     mlflow("create", "job", "by-hand", f"--from=cronjob/{cron_job['metadata']['name']}")

@@ -1,4 +1,4 @@
-"""The embedded cluster does what a stack needs of one: pods, names, Services, volumes, policies, figures, safety."""
+"""The embedded cluster's features that a stack needs: pods, DNS, Services, volumes, policies, metrics and security."""
 
 import ssl
 import urllib.error
@@ -22,7 +22,7 @@ FETCH = "import urllib.request; print(urllib.request.urlopen({url!r}, timeout=3)
 
 @pytest.fixture(scope="module")
 def server(kubectl: Kubectl) -> Iterator[str]:
-    """A web server behind the Service `web`; the address of the Service."""
+    """Run a web server behind the Service `web` and return the Service's address."""
     tmp = {"volumes": [{"name": "tmp", "emptyDir": {}}], "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]}
     service = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": PORT}]}
     kubectl.apply(
@@ -50,7 +50,7 @@ def test_a_pod_reaches_itself_through_its_service(kubectl: Kubectl, server: str)
     assert eventually(lambda: kubectl.python("web", FETCH.format(url=f"http://{server}/"), check=False)) == "hello"
 
 
-def test_a_network_policy_blocks_whom_it_does_not_name(kubectl: Kubectl, server: str) -> None:
+def test_a_network_policy_blocks_pods_that_it_does_not_allow(kubectl: Kubectl, server: str) -> None:
     fetch = FETCH.format(url=f"http://{server}/")
     policy = {
         "apiVersion": "networking.k8s.io/v1",
@@ -66,7 +66,7 @@ def test_a_network_policy_blocks_whom_it_does_not_name(kubectl: Kubectl, server:
     kubectl.apply(policy)
     try:
         eventually(lambda: kubectl.python("client", fetch, check=False) == "")
-        assert _fetch(f"http://{server}/") == "hello", "the node itself, and so its probes, must still get through"
+        assert _fetch(f"http://{server}/") == "hello", "the node, and so its probes, must still get through"
         kubectl("label", "pod", "client", "allowed=yes")
         assert eventually(lambda: kubectl.python("client", fetch, check=False)) == "hello"
     finally:
@@ -74,7 +74,7 @@ def test_a_network_policy_blocks_whom_it_does_not_name(kubectl: Kubectl, server:
         kubectl("label", "pod", "client", "allowed-")
 
 
-def test_a_pod_without_rights_is_refused_by_the_restricted_namespace(kubectl: Kubectl) -> None:
+def test_a_root_pod_is_refused_by_the_restricted_namespace(kubectl: Kubectl) -> None:
     pod = kubectl.pod("root")
     pod["spec"]["securityContext"]["runAsUser"] = 0
     pod["spec"]["securityContext"]["runAsNonRoot"] = False
@@ -106,7 +106,7 @@ def test_a_volume_belongs_to_the_group_of_its_pod_and_outlives_it(kubectl: Kubec
     eventually(lambda: not list(paths.volumes().glob(f"*_{kubectl.namespace}_data")))
 
 
-def test_the_autoscaler_gets_real_figures(kubectl: Kubectl) -> None:
+def test_the_autoscaler_gets_real_metrics(kubectl: Kubectl) -> None:
     busy = kubectl.pod("busy", "while True: pass")["spec"]
     busy["containers"][0]["resources"] = {"requests": {"cpu": "50m"}, "limits": {"cpu": "100m"}}
     labels = {"app": "busy"}
@@ -132,7 +132,7 @@ def test_the_autoscaler_gets_real_figures(kubectl: Kubectl) -> None:
 @pytest.mark.parametrize(
     "url", ["https://{node}:6443/version", "https://{node}:10250/pods", "https://127.0.0.1:10257/metrics"]
 )
-def test_nobody_is_answered_without_a_certificate(kubectl: Kubectl, url: str) -> None:
+def test_a_request_without_a_certificate_is_refused(kubectl: Kubectl, url: str) -> None:
     node = kubectl.json("get", "node", "aegis")["status"]["addresses"][0]["address"]
     context = ssl.create_default_context(cafile=str(pki.certificate(pki.CLUSTER_CA)))
     with pytest.raises(urllib.error.HTTPError) as refused:
@@ -148,7 +148,7 @@ def test_a_secret_is_encrypted_in_etcd(kubectl: Kubectl) -> None:
     kubectl("delete", "secret", "hidden")
 
 
-def test_keys_are_readable_by_their_owner_alone(kubectl: Kubectl) -> None:
+def test_only_their_owner_can_read_private_keys(kubectl: Kubectl) -> None:
     private = [*paths.pki().glob("*.key"), paths.kubeconfig(), *(paths.home() / "config").glob("*.kubeconfig")]
     assert len(private) > 10
     assert {oct(file.stat().st_mode & 0o777) for file in private} == {"0o600"}

@@ -1,6 +1,6 @@
-"""The set-up of a managed database on a real PostgreSQL, whose administrator is no superuser, as RDS's is none.
+"""The set-up of a managed database on a real PostgreSQL server, whose administrator isn't a superuser, as on RDS.
 
-The server routes the members of `rds_iam`, and the members of those, away from passwords, as RDS does.
+Like RDS, the server rejects passwords of direct and indirect members of `rds_iam`.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.platform import backup_servers as servers
 from workloads.cli import WorkloadError
 from workloads.database import ownership
 from workloads.database.address import Address
-from workloads.database.auth import Auth
+from workloads.database.login import Auth
 from workloads.database.ownership import Ownership
 
 PASSWORD = "owner's password"
@@ -38,7 +38,7 @@ def superuser() -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def administrator(superuser: psycopg.Connection) -> Iterator[Address]:
-    """An administrator as RDS makes it, on a server with RDS's role and nothing else."""
+    """Create an administrator as RDS does, on a server with only RDS's role."""
     superuser.execute("CREATE ROLE rds_iam NOLOGIN")
     superuser.execute("CREATE ROLE administrator LOGIN CREATEDB CREATEROLE PASSWORD 'administrator'")
     yield login(superuser, "administrator", "administrator")
@@ -58,9 +58,9 @@ def login(superuser: psycopg.Connection, user: str, password: str, name: str = "
     return Address(host=info.host, port=info.port, user=user, name=name, password=lambda: password)
 
 
-def establish(administrator: Address, wanted: Ownership) -> list[str]:
+def establish(administrator: Address, requested: Ownership) -> list[str]:
     with administrator.connect(attempts=1) as connection:
-        return ownership.establish(connection, wanted)
+        return ownership.establish(connection, requested)
 
 
 def refused(address: Address) -> str:
@@ -78,12 +78,12 @@ def test_the_owner_logs_in_by_its_password_and_owns_its_database(
         connection.execute("CREATE DATABASE restored")
 
 
-def test_a_second_run_finds_nothing_to_do(administrator: Address) -> None:
+def test_a_second_run_changes_nothing(administrator: Address) -> None:
     assert establish(administrator, BY_TOKEN) != []
     assert establish(administrator, BY_TOKEN) == []
 
 
-def test_the_administrator_is_left_without_a_membership_and_keeps_its_login(
+def test_the_administrator_keeps_no_membership_and_its_own_login(
     superuser: psycopg.Connection, administrator: Address
 ) -> None:
     establish(administrator, BY_TOKEN)
@@ -93,14 +93,14 @@ def test_the_administrator_is_left_without_a_membership_and_keeps_its_login(
         pass
 
 
-def test_nobody_else_can_connect_to_the_database(superuser: psycopg.Connection, administrator: Address) -> None:
+def test_other_roles_cannot_connect_to_the_database(superuser: psycopg.Connection, administrator: Address) -> None:
     establish(administrator, BY_PASSWORD)
     superuser.execute("CREATE ROLE other LOGIN PASSWORD 'other'")
     assert "permission denied for database" in refused(login(superuser, "other", "other", "mlflow_data"))
     assert "permission denied for database" in refused(replace(administrator, name="mlflow_data"))
 
 
-def test_a_switch_to_tokens_ends_the_login_by_password_and_a_switch_back_opens_it(
+def test_a_switch_to_tokens_disables_the_password_and_a_switch_back_enables_it(
     superuser: psycopg.Connection, administrator: Address
 ) -> None:
     owner = login(superuser, "mlflow", PASSWORD, "mlflow_data")
@@ -112,9 +112,7 @@ def test_a_switch_to_tokens_ends_the_login_by_password_and_a_switch_back_opens_i
         pass
 
 
-def test_a_database_that_a_killed_set_up_left_is_finished(
-    superuser: psycopg.Connection, administrator: Address
-) -> None:
+def test_the_database_of_a_killed_set_up_is_completed(superuser: psycopg.Connection, administrator: Address) -> None:
     with administrator.connect(attempts=1) as connection:
         connection.execute("CREATE DATABASE mlflow_data")
     establish(administrator, BY_PASSWORD)
@@ -122,7 +120,7 @@ def test_a_database_that_a_killed_set_up_left_is_finished(
     assert superuser.execute(owner).fetchone() == ("mlflow",)
 
 
-def test_an_administrator_that_would_lose_its_login_is_warned_and_keeps_it(
+def test_an_administrator_that_would_lose_its_login_is_refused(
     superuser: psycopg.Connection, administrator: Address
 ) -> None:
     establish(administrator, BY_PASSWORD)
@@ -134,13 +132,13 @@ def test_an_administrator_that_would_lose_its_login_is_warned_and_keeps_it(
         pass
 
 
-def test_a_server_without_iam_authentication_is_told_so(superuser: psycopg.Connection, administrator: Address) -> None:
+def test_a_server_without_iam_authentication_is_refused(superuser: psycopg.Connection, administrator: Address) -> None:
     superuser.execute("DROP ROLE rds_iam")
     with pytest.raises(WorkloadError, match="no role rds_iam"):
         establish(administrator, BY_TOKEN)
 
 
-def test_no_password_gets_into_the_log_of_the_server(superuser: psycopg.Connection, administrator: Address) -> None:
+def test_no_password_is_in_the_log_of_the_server(superuser: psycopg.Connection, administrator: Address) -> None:
     establish(administrator, BY_PASSWORD)
     log = (Path(setting(superuser, "data_directory")).parent / "log").read_text()
     assert 'ALTER ROLE "mlflow" PASSWORD' in log

@@ -1,7 +1,8 @@
-"""The commands of the README and the guides, run as they are written and in their order, as a reader would.
+"""The commands of the README and the guides, run as written and in their order, as a reader would.
 
-They run in copies of the checkout: on the stack `local` that `make up` has made, or in the empty AWS account of
-`make preview`. Which runs where, and what is put in for what differs by machine: tests/support/document_claims.py.
+They run in copies of the checkout: on the stack `local` of `make up`, or in the empty AWS account of `make preview`.
+tests/support/document_claims.py assigns each command to one of these, with replacements for values that differ by
+machine.
 """
 
 import os
@@ -22,21 +23,21 @@ from tests.support.document_claims import Name, Run, World, claims_on
 from tests.support.documents import Command
 
 LEFT_OUT = (".git", ".venv", "node_modules", "__pycache__", ".*_cache", ".hypothesis")
-# What the README has its reader do before the guides.
+# The README's first step, which the guides assume.
 ENVIRONMENT = 'eval "$(make -s env)"'
 COMMANDS = [command for document in documents.documents() for command in documents.commands(document)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where commands run: a copy of the checkout, and the variables of a shell in it."""
+    """A copy of the checkout in which commands run, and their environment variables."""
 
     folder: Path
     variables: dict[str, str]
 
 
 class Shell:
-    """One bash, which keeps what a command leaves in it for the next: variables, functions, the folder."""
+    """A bash process that keeps variables, functions and the working folder from one command to the next."""
 
     def __init__(self, place: Place) -> None:
         self._log = place.folder.with_name("output.log")
@@ -52,7 +53,7 @@ class Shell:
         self.run("set -o pipefail")
 
     def run(self, text: str) -> tuple[str, str]:
-        """Run a text and return its exit code, empty if it ended the shell, and what it printed."""
+        """Run a command and return its exit code, "" if it ended the shell, and its output."""
         assert self._bash.stdin
         assert self._bash.stdout
         self._bash.stdin.write(f"{{\n{text}\n}} >'{self._log}' 2>&1 </dev/null; echo $?\n")
@@ -60,17 +61,17 @@ class Shell:
         return self._bash.stdout.readline().strip(), self._log.read_text()
 
     def close(self) -> None:
-        """End the shell and whatever still runs in it."""
+        """Kill the shell and all its processes."""
         os.killpg(self._bash.pid, signal.SIGKILL)
         self._bash.communicate()
 
 
 def copy_of_the_checkout(folder: Path) -> Path:
-    """Return a copy in which commands may write, with the Python environment of the checkout."""
+    """Return a writable copy, with the Python environment of the checkout."""
     copy = folder / "aegis"
     shutil.copytree(documents.ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
     for file in copy.rglob("*"):
-        # Older than the environment, which `make` would make again.
+        # Older than the environment, or `make` would create it again.
         os.utime(file, (0, 0))
     (copy / ".venv").symlink_to((documents.ROOT / ".venv").resolve())
     return copy
@@ -81,12 +82,14 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[World, Pla
     assert program.is_up("local"), "the stack local is not up: `make up` comes first"
     toolchain.ensure("cosign", "vault")
     tools = toolchain.ensure(*program.TOOLS, *preview.SERVERS)
-    shells_own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    variables_of_a_shell = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
     folders = {world: copy_of_the_checkout(tmp_path_factory.mktemp(world)) for world in ("platform", "account")}
     with preview.stand_ins(stacks.read("prod"), tmp_path_factory.mktemp("stand-ins"), tools) as variables:
-        platform = Place(folder=folders["platform"], variables=shells_own)
+        platform = Place(folder=folders["platform"], variables=variables_of_a_shell)
         shell = Shell(platform)
-        # As `make up` leaves it.
+        # `make up` leaves this stack selected.
         assert shell.run(f"{ENVIRONMENT} && pulumi stack select local")[0] == "0"
         shell.close()
         yield {"platform": platform, "account": Place(folder=folders["account"], variables=variables)}
@@ -103,10 +106,10 @@ def shells(places: dict[World, Place]) -> Iterator[dict[World, Shell]]:
 
 
 def trouble(shell: Shell, command: Command, claim: Run) -> str:
-    """Run a command between the claim's own lines and return what went wrong; nothing if nothing did."""
+    """Run a command between the claim's own lines and return a description of its failure, "" if it succeeds."""
     text = command.text
-    for written, put_in in claim.instead.items():
-        text = text.replace(written, put_in)
+    for written, replacement in claim.instead.items():
+        text = text.replace(written, replacement)
     for part, answers in ((claim.before, ()), (text, claim.answers), (claim.after, ())):
         code, output = shell.run(part) if part else ("0", "")
         if code != "0":
@@ -118,20 +121,20 @@ def trouble(shell: Shell, command: Command, claim: Run) -> str:
 
 
 def runs() -> dict[str, list[tuple[Command, Run]]]:
-    """Return what is run of each document: each command once, and in a block rather than in a sentence."""
-    where: dict[str, Command] = {}
+    """Return the commands to run by document: each command once, from a code block rather than from a sentence."""
+    chosen: dict[str, Command] = {}
     for command in sorted(COMMANDS, key=lambda command: command.in_text):
-        where.setdefault(command.key, command)
+        chosen.setdefault(command.key, command)
     found: dict[str, list[tuple[Command, Run]]] = {}
     for command in COMMANDS:
         (claim,) = claims_on(command)
-        if isinstance(claim, Run) and where[command.key] is command:
+        if isinstance(claim, Run) and chosen[command.key] is command:
             found.setdefault(command.document, []).append((command, claim))
     return found
 
 
 @pytest.mark.parametrize("document", runs())
-def test_what_a_document_has_its_reader_type_works_as_written(document: str, shells: dict[World, Shell]) -> None:
+def test_the_commands_of_a_document_work_as_written(document: str, shells: dict[World, Shell]) -> None:
     if document != documents.README.name:
         assert shells["platform"].run(ENVIRONMENT) == ("0", "")
     found = [trouble(shells[claim.world], command, claim) for command, claim in runs()[document]]
@@ -139,12 +142,12 @@ def test_what_a_document_has_its_reader_type_works_as_written(document: str, she
 
 
 def names() -> dict[str, Command]:
-    """Return the commands that a sentence only names, each once."""
+    """Return the commands that are only named in a sentence, each once."""
     found = {command.key: command for command in reversed(COMMANDS)}
     return {key: command for key, command in found.items() if isinstance(claims_on(command)[0], Name)}
 
 
-def test_what_a_sentence_names_is_a_command_with_that_option(shells: dict[World, Shell]) -> None:
+def test_commands_and_options_named_in_a_sentence_exist(shells: dict[World, Shell]) -> None:
     shell = shells["platform"]
     shell.run(ENVIRONMENT)
     for command in names().values():

@@ -1,4 +1,4 @@
-"""The cluster as one that is there already: a user with a kubeconfig and no root brings images to it by a registry."""
+"""An existing cluster: a user with a kubeconfig and without root brings images to it through a registry."""
 
 import json
 import os
@@ -22,13 +22,13 @@ from tests.platform.kubectl import Kubectl, eventually
 from tests.support.guest import Guest, guest
 
 CONTEXT = "elsewhere"
-# The tools that `python -m local.images s3` and `make status` need, and building which is not what is tried here.
+# The tools that `python -m local.images s3` and `make status` need; building them isn't tested here.
 TOOLS = ("kubectl", "versitygw", "pulumi", "pulumi-language-python", "pulumi-language-python-exec")
 
 
 @pytest.fixture(scope="module")
 def registry() -> Iterator[str]:
-    """A registry of this machine, which is the cluster's one node, too."""
+    """Run a registry on this machine, which is also the cluster's only node."""
     program = toolchain.ensure("registry")["registry"]
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -56,7 +56,7 @@ def registry() -> Iterator[str]:
 
 
 def _forget_images(prefix: str) -> None:
-    """Delete what the node has pulled: the kubelet never does here."""
+    """Delete the images that the node has pulled: the kubelet never does on this machine."""
     listed = subprocess.run([*node.ctr(), "images", "ls", "--quiet"], capture_output=True, text=True, check=True)
     if pulled := [name for name in listed.stdout.split() if name.startswith(prefix)]:
         subprocess.run([*node.ctr(), "images", "rm", *pulled], capture_output=True, check=True)
@@ -76,7 +76,7 @@ def _wait_for(address: str) -> None:
 
 @pytest.fixture(scope="module")
 def user(registry: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    """Who has the cluster's kubeconfig, the tools, and the registry with a Debian to build on."""
+    """A user with the cluster's kubeconfig, the tools, and the registry with a Debian image to build on."""
     debian.install(debian.missing_packages(tests=True))
     base = f"{registry}/library/debian:bookworm-slim"
     log = tmp_path_factory.mktemp("base") / "log"
@@ -133,14 +133,14 @@ def test_an_image_that_a_user_without_root_built_and_pushed_runs_on_the_cluster(
         ),
     ],
 )
-def test_what_is_missing_is_told_before_anything_is_built(user: Guest, settings: dict[str, str], told: str) -> None:
+def test_a_missing_part_is_reported_before_anything_is_built(user: Guest, settings: dict[str, str], told: str) -> None:
     refused = user.run("-m", "local.up", **settings)
     assert refused.returncode == 1
     assert f"error: {told.format(home=user.home)}" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
 
 
-def test_a_cluster_that_does_not_answer_is_told_before_anything_is_built(user: Guest) -> None:
+def test_a_cluster_that_does_not_answer_is_reported_before_anything_is_built(user: Guest) -> None:
     file = user.home / "unreachable"
     kubeconfig = json.loads((user.home / ".kube" / "config").read_text())
     kubeconfig["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
@@ -151,7 +151,7 @@ def test_a_cluster_that_does_not_answer_is_told_before_anything_is_built(user: G
     assert "refused" in refused.stderr
 
 
-def test_the_stack_that_runs_on_the_cluster_is_seen_and_the_clients_are_pointed_at_it(user: Guest) -> None:
+def test_status_shows_the_cluster_s_stack_and_env_points_clients_at_it(user: Guest) -> None:
     seen = user.run("-m", "local.status", "--json")
     names = {part["name"] for part in json.loads(seen.stdout)["parts"]}
     assert {"StatefulSet vault/vault", "StatefulSet mlflow/postgres"} <= names
@@ -160,7 +160,7 @@ def test_the_stack_that_runs_on_the_cluster_is_seen_and_the_clients_are_pointed_
     assert exported["AEGIS_CONTEXT"] == CONTEXT
 
 
-def test_nothing_of_the_users_is_stopped_by_down(user: Guest) -> None:
+def test_down_stops_nothing_of_the_user_s_cluster(user: Guest) -> None:
     stopped = user.run("-m", "local.down")
     assert stopped.returncode == 0, stopped.stderr
     assert "is yours and stays up" in stopped.stderr

@@ -1,4 +1,4 @@
-"""The schema step on a real PostgreSQL: one migrator at a time, from nothing, and again without effect."""
+"""The schema migration on a real PostgreSQL server: one at a time, from an empty database."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def server() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def database(server: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
-    """An empty database of the test's own."""
+    """Create an empty database for each test."""
     name = f"mlflow_{abs(hash(request.node.name))}"
     with psycopg.connect(servers.dsn(server | {"PGDATABASE": "postgres"}), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -46,7 +46,7 @@ def upgrade(database: dict[str, str], *arguments: str) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
-def test_two_migrators_at_once_make_one_schema(database: dict[str, str]) -> None:
+def test_two_concurrent_migrations_create_one_schema(database: dict[str, str]) -> None:
     results: list[subprocess.CompletedProcess[str]] = []
     threads = [threading.Thread(target=lambda: results.append(upgrade(database))) for _ in range(2)]
     for thread in threads:
@@ -60,7 +60,7 @@ def test_two_migrators_at_once_make_one_schema(database: dict[str, str]) -> None
     assert servers.PASSWORD not in "".join(each.stdout + each.stderr for each in results)
 
 
-def test_a_lock_that_nobody_gives_back_ends_the_wait_with_one_line(database: dict[str, str]) -> None:
+def test_a_lock_that_is_not_released_ends_the_wait_with_one_line(database: dict[str, str]) -> None:
     with psycopg.connect(servers.dsn(database), autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
         refused = upgrade(database, "--lock-timeout", "1")

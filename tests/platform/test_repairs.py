@@ -1,4 +1,4 @@
-"""Whatever of the platform is killed, `make up` repairs it; what is stopped leaves nothing behind but its data."""
+"""Repairs of the platform by `make up` after a kill, and a `make down` that leaves nothing but data."""
 
 import json
 import os
@@ -26,7 +26,7 @@ time.sleep(3600)
 
 @pytest.fixture(scope="module")
 def keeper(kubectl: Kubectl) -> Iterator[str]:
-    """A pod that notes on its volume each time that it starts."""
+    """Run a pod that records each of its starts on its volume."""
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
     kubectl.apply(
         {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "kept"}, "spec": claim},
@@ -44,12 +44,12 @@ def keeper(kubectl: Kubectl) -> Iterator[str]:
 
 
 def starts(kubectl: Kubectl) -> int:
-    """How often the keeper has started, by what its volume holds; 0 while it can't be asked."""
+    """Return the number of the keeper's starts, as recorded on its volume, or 0 while it can't be read."""
     return len(kubectl.python("keeper", "print(open('/data/starts').read())", check=False))
 
 
 def status() -> tuple[int, dict[str, str]]:
-    """The exit code of `make status`, and the state of each part."""
+    """Return the exit code of `make status` and the state of each part."""
     command = [sys.executable, "-m", "local.status", "--json"]
     result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False)
     return result.returncode, {part["name"]: part["state"] for part in json.loads(result.stdout)["parts"]}
@@ -62,7 +62,9 @@ def kill(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", cluster.names())
-def test_a_killed_part_is_told_and_repaired_and_pods_run_on(kubectl: Kubectl, keeper: str, name: str) -> None:
+def test_a_killed_part_is_reported_and_restarted_while_pods_keep_running(
+    kubectl: Kubectl, keeper: str, name: str
+) -> None:
     before = starts(kubectl)
     others = {other: processes.running(other) for other in cluster.names() if other != name}
     kill(name)
@@ -70,11 +72,11 @@ def test_a_killed_part_is_told_and_repaired_and_pods_run_on(kubectl: Kubectl, ke
     up()
     code, states = status()
     assert (code, set(states.values())) == (0, {State.RUNNING})
-    assert {other: processes.running(other) for other in others} == others, "the other parts must be left alone"
+    assert {other: processes.running(other) for other in others} == others, "the other parts must not be restarted"
     assert eventually(lambda: starts(kubectl)) == before
 
 
-def test_a_killed_shim_costs_its_pod_a_restart_and_nothing_else(kubectl: Kubectl, keeper: str) -> None:
+def test_a_killed_shim_only_restarts_its_pod(kubectl: Kubectl, keeper: str) -> None:
     before = starts(kubectl)
     container = kubectl.json("get", "pod", keeper)["status"]["containerStatuses"][0]["containerID"].split("//")[1]
     pid = next(pid for pid in containers.members() if container in Path(f"/proc/{pid}/cgroup").read_text())
@@ -83,7 +85,7 @@ def test_a_killed_shim_costs_its_pod_a_restart_and_nothing_else(kubectl: Kubectl
     assert eventually(lambda: starts(kubectl) == before + 1, seconds=120)
 
 
-def test_down_leaves_no_process_mount_link_or_rule_and_up_finds_the_data(kubectl: Kubectl, keeper: str) -> None:
+def test_down_leaves_no_process_mount_link_or_rule_and_up_restores_the_data(kubectl: Kubectl, keeper: str) -> None:
     before = eventually(lambda: starts(kubectl))
     subprocess.run([sys.executable, "-m", "local.down"], cwd=paths.REPOSITORY, check=True, capture_output=True)
     assert containers.members() == []
@@ -96,27 +98,31 @@ def test_down_leaves_no_process_mount_link_or_rule_and_up_finds_the_data(kubectl
     links = subprocess.run(["ip", "-json", "link"], capture_output=True, text=True, check=True).stdout
     assert layout.NODE_LINK not in {link["ifname"] for link in json.loads(links)}
     up()
-    assert eventually(lambda: starts(kubectl), seconds=120) == before + 1
+    # At first the API server reports what it knew before the reboot.
+    eventually(lambda: starts(kubectl) > before, seconds=300)
+    assert starts(kubectl) == before + 1
 
 
-def test_a_second_up_is_done_in_seconds_and_starts_nothing(kubectl: Kubectl) -> None:
+def test_a_second_up_starts_nothing(kubectl: Kubectl) -> None:
     before = {name: processes.running(name) for name in cluster.names()}
     up()
     assert {name: processes.running(name) for name in cluster.names()} == before
 
 
-def test_what_a_reboot_takes_is_made_again(kubectl: Kubectl, keeper: str) -> None:
-    """A reboot ends every process without a word, and leaves neither links, rules, mounts nor /run."""
+def test_up_recovers_from_a_reboot(kubectl: Kubectl, keeper: str) -> None:
+    """A reboot kills every process, and removes links, rules, mounts and /run."""
     before = eventually(lambda: starts(kubectl))
     for name in cluster.names():
         kill(name)
     cluster.forget_runtime()
     up()
-    assert eventually(lambda: starts(kubectl), seconds=120) == before + 1
+    # At first the API server reports what it knew before the reboot.
+    eventually(lambda: starts(kubectl) > before, seconds=300)
+    assert starts(kubectl) == before + 1
 
 
 @pytest.fixture(scope="module", autouse=True)
 def leave_it_running() -> Iterator[None]:
-    """Whatever a test left, the next one finds the platform up."""
+    """Bring the platform up after the tests, for the next ones."""
     yield
     up()

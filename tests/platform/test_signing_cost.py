@@ -1,4 +1,4 @@
-"""What packaging and signing weights costs, as the benchmark measures it; smaller, so that it takes seconds."""
+"""The time and memory of packaging and signing, by the benchmark with fewer weights, so that it takes seconds."""
 
 import json
 import os
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# The promise is 1.5 for 4 GiB on an idle machine; here the start of Python counts more, and tests may run beside.
+# The promise is 1.5 for 4 GiB on an idle machine. With less data, the start of Python weighs more, and other tests may
+# run at the same time.
 MOST_RATIO = 3
 MOST_RSS = 200_000_000
 

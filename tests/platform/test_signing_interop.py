@@ -1,4 +1,4 @@
-"""What was signed with a real Vault, given to the tools that people verify with: cosign, openssl and model-signing."""
+"""Signatures of a real Vault server, verified by the usual tools: cosign, openssl and model-signing."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from tests.support.dev_vault import DevVault, dev_vault
 from workloads.signing.layout import Layout
 
 ROOT = Path(__file__).parents[2]
-# Where cosign would ask the public Sigstore for certificates: nothing may be fetched to verify with a key.
+# Where cosign would fetch certificates of the public Sigstore: verification with a key must not fetch anything.
 NOWHERE = {"TUF_MIRROR": "http://127.0.0.1:1"}
 
 
@@ -78,7 +78,7 @@ def public_key(layout: Layout, version: int | None = None) -> Path:
 
 
 def cosign_bundle(cosign: Path, layout: Layout) -> list[str | Path]:
-    # Before 3.0.4 cosign wants to know which certificates are trusted, although the key makes them needless: none.
+    # Before 3.0.4, cosign asks for trusted certificates although it doesn't need any with a key: give it an empty list.
     root = layout.archive.with_name("no-certificates.json")
     run([cosign, "trusted-root", "create", "--out", root])
     options = ["--bundle", layout.bundle, "--new-bundle-format", "--trusted-root", root, "--insecure-ignore-tlog=true"]
@@ -138,7 +138,7 @@ def test_model_signing_accepts_the_directory_and_refuses_a_changed_byte(
     assert not accepts(model_signing(signed, copy))
 
 
-def test_model_signing_accepts_what_was_extracted(signed: Layout, tmp_path: Path) -> None:
+def test_model_signing_accepts_an_extracted_archive(signed: Layout, tmp_path: Path) -> None:
     extracted = tmp_path / "extracted"
     argv = [sys.executable, "-m", "workloads.signing.verify", signed.archive, "--key", public_key(signed)]
     run([*argv, "--extract", extracted])
@@ -154,14 +154,14 @@ def test_standard_tar_extracts_the_archive(signed: Layout, model_dir: Path, tmp_
     run(["diff", "-r", model_dir, target])
 
 
-def test_verification_here_accepts_and_refuses_a_changed_byte(signed: Layout) -> None:
+def test_our_verification_accepts_and_refuses_a_changed_byte(signed: Layout) -> None:
     argv = [sys.executable, "-m", "workloads.signing.verify", signed.archive, "--key", public_key(signed)]
     run(argv)
     change_a_byte(signed.archive)
     assert "weights.bin in the archive is not what was signed" in run(argv, code=Exit.NOT_VERIFIED).stderr
 
 
-def test_what_was_signed_before_a_rotation_stays_good(
+def test_signatures_from_before_a_key_rotation_stay_valid(
     vault: DevVault, cosign: Path, signed: Layout, model_dir: Path
 ) -> None:
     before = public_key(signed)
@@ -181,7 +181,7 @@ def test_the_signer_can_do_nothing_but_sign(vault: DevVault, model_dir: Path, tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dead_vault_leaves_nothing_behind(vault: DevVault, model_dir: Path, tmp_path: Path) -> None:
+def test_a_dead_vault_leaves_no_files_behind(vault: DevVault, model_dir: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.tar.gz"
     address = {"VAULT_ADDR": "http://127.0.0.1:1"}
     argv = [sys.executable, "-m", "workloads.signing.package_and_sign", model_dir, out]

@@ -1,4 +1,4 @@
-"""The stack that `make up` brings up: in service, released, unchanged by a preview, and backed up by hand."""
+"""The stack that `make up` brings up: its release, its autoscaler, a preview without changes, and a manual backup."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.platform.kubectl import Kubectl
 
 @pytest.fixture(scope="module")
 def summary() -> dict[str, Any]:
-    """What a second `make up` says."""
+    """Run `make up` again and return its summary."""
     command = [sys.executable, "-m", "local.up", "--json"]
     result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False, timeout=580)
     assert result.returncode == 0, result.stderr
@@ -56,7 +56,7 @@ def test_the_registered_version_refers_to_its_signature(summary: dict[str, Any])
     assert tags["aegis.key.name"] == contracts.TRANSIT_KEY
 
 
-def test_the_autoscaler_sees_real_figures_and_rests_at_two_pods(mlflow_pods: Kubectl) -> None:
+def test_the_autoscaler_keeps_two_to_ten_pods_by_cpu_and_memory(mlflow_pods: Kubectl) -> None:
     autoscaler = mlflow_pods.json("get", "hpa", "mlflow")
     assert (autoscaler["spec"]["minReplicas"], autoscaler["spec"]["maxReplicas"]) == (2, 10)
     targets = {
@@ -66,7 +66,7 @@ def test_the_autoscaler_sees_real_figures_and_rests_at_two_pods(mlflow_pods: Kub
     assert targets == {"cpu": 70, "memory": 80}
 
 
-def test_a_backup_is_made_and_verified_by_hand(mlflow_pods: Kubectl) -> None:
+def test_a_manual_backup_is_created_and_verified(mlflow_pods: Kubectl) -> None:
     (cron_job,) = mlflow_pods.json("get", "cronjob")["items"]
     name = cron_job["metadata"]["name"]
     assert cron_job["spec"]["concurrencyPolicy"] == "Forbid"

@@ -39,7 +39,7 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """An MLflow server with a database in a file; kill -9 takes all of its processes."""
+    """An MLflow server with a SQLite database; `kill` ends all its processes at once."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -78,7 +78,7 @@ class Server:
 
 @dataclass
 class Trainer:
-    """A trainer that was started; its output goes to files, so that waiting for a line never blocks it."""
+    """A running trainer; its output goes to files, so that waiting for a line never blocks it."""
 
     out_dir: Path
     process: subprocess.Popen[bytes]
@@ -127,20 +127,20 @@ def no_trainer_outlives_its_test() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("mlflow"))
-    made.start()
-    yield made
-    made.kill()
+    mlflow = Server(tmp_path_factory.mktemp("mlflow"))
+    mlflow.start()
+    yield mlflow
+    mlflow.kill()
 
 
 @pytest.fixture(scope="module")
 def trained(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A complete training by one process, with its folder and its result."""
+    """Complete a training in one process and return its folder and result."""
     out_dir = tmp_path_factory.mktemp("trained") / "out"
     return out_dir, train(out_dir, "--register", "digits-under-test", uri=server.uri).result()
 
 
-def test_a_training_reaches_its_accuracy_and_is_logged_in_full(
+def test_a_training_reaches_its_accuracy_and_is_logged_completely(
     server: Server, trained: tuple[Path, dict[str, Any]]
 ) -> None:
     _, result = trained
@@ -159,7 +159,7 @@ def test_a_training_reaches_its_accuracy_and_is_logged_in_full(
     assert client.get_model_version("digits-under-test", result["model_version"]).run_id == run.info.run_id
 
 
-def test_the_model_loads_where_the_trainers_code_is_not_and_classifies_plain_pixels(
+def test_the_model_loads_without_the_trainers_code_and_classifies_plain_pixels(
     server: Server, trained: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     pixels, labels = load_digits(return_X_y=True)
@@ -180,14 +180,14 @@ def test_the_model_loads_where_the_trainers_code_is_not_and_classifies_plain_pix
         assert (np.load(tmp_path / f"logits-{number}.npy").argmax(axis=1) == labels).mean() > 0.97
 
 
-def test_a_training_told_to_stop_goes_on_in_the_same_run_and_ends_as_if_it_had_not(
+def test_a_stopped_training_resumes_in_the_same_run_with_the_same_result(
     server: Server, trained: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     stopped = train(tmp_path / "out", uri=server.uri)
     stopped.wait_for("epoch 1/")
     stopped.process.send_signal(signal.SIGTERM)
     assert stopped.end() == Exit.INTERRUPTED
-    assert "goes on from there" in stopped.stderr
+    assert "resumes from there" in stopped.stderr
     run_id = json.loads((tmp_path / "out" / "run.json").read_text())["run_id"]
     assert MlflowClient(server.uri).get_run(run_id).info.status == "KILLED"
     assert len(logged_steps(server.uri, run_id)) < STEPS
@@ -198,7 +198,7 @@ def test_a_training_told_to_stop_goes_on_in_the_same_run_and_ends_as_if_it_had_n
     assert result["val/loss"] == trained[1]["val/loss"]
 
 
-def test_two_processes_with_zero_stop_together_and_go_on(server: Server, tmp_path: Path) -> None:
+def test_two_processes_with_zero_stop_and_resume_together(server: Server, tmp_path: Path) -> None:
     options = ("--zero-stage", "2")
     stopped = train(tmp_path / "out", *options, uri=server.uri, launcher=TWO_PROCESSES)
     stopped.wait_for("epoch 2/")
@@ -213,7 +213,7 @@ def test_two_processes_with_zero_stop_together_and_go_on(server: Server, tmp_pat
     assert MlflowClient(server.uri).get_run(run_id).info.status == "FINISHED"
 
 
-def test_a_server_killed_while_a_training_logs_costs_no_metric(server: Server, tmp_path: Path) -> None:
+def test_no_metric_is_lost_when_the_server_is_killed_during_a_training(server: Server, tmp_path: Path) -> None:
     trainer = train(tmp_path / "out", uri=server.uri)
     trainer.wait_for("epoch 1/")
     server.kill()
@@ -224,7 +224,7 @@ def test_a_server_killed_while_a_training_logs_costs_no_metric(server: Server, t
     assert MlflowClient(server.uri).get_run(result["run_id"]).info.status == "FINISHED"
 
 
-def test_a_dead_server_ends_a_training_before_it_begins(tmp_path: Path) -> None:
+def test_a_dead_server_ends_a_training_before_its_first_step(tmp_path: Path) -> None:
     trainer = train(tmp_path / "out", uri=f"http://127.0.0.1:{free_port()}")
     assert trainer.end() == Exit.MLFLOW
     assert "does not answer after 5 attempts: [Errno 111] Connection refused" in trainer.stderr.splitlines()[-1]

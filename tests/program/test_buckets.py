@@ -302,5 +302,5 @@ def test_a_replica_in_the_same_region_is_refused() -> None:
 
 
 def test_an_environment_whose_buckets_names_are_too_long_is_refused() -> None:
-    with pytest.raises(ValueError, match="allowed are 63"):
+    with pytest.raises(ValueError, match="must be at most 63 characters"):
         build(account=replace(ACCOUNT, environment="experiments-of-the-second-floor"))

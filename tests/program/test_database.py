@@ -259,7 +259,7 @@ def test_the_first_preview_runs_although_nothing_is_known(graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"instance_class": "db.m7g.big"}, "instance class is 'db.m7g.big'"),
+        ({"instance_class": "db.m7g.big"}, "instance class must be db.FAMILY.SIZE .*, got 'db.m7g.big'"),
         ({"storage_gib": 19}, "storage_gib must be 20 to 65536, got 19"),
         ({"storage_gib": 65537, "max_storage_gib": 0}, "storage_gib must be 20 to 65536, got 65537"),
         ({"max_storage_gib": 54}, r"max_storage_gib must be 0, or 55 \(110 % of storage_gib\) to 65536, got 54"),
@@ -272,12 +272,15 @@ def test_the_first_preview_runs_although_nothing_is_known(graph: Graph) -> None:
         ({"subnet_ids": ("subnet-a", "subnet-a")}, "subnet_ids must be 2 subnets or more, in two zones, got"),
         ({"log_days": 0}, "log_days must be one of 1, 3, 5, 7, 14, 30, 60, 90,.*, got 0"),
         ({"engine_version": "16"}, "version must be \"15\", or with RDS one of its minor versions.*, got '16'"),
-        ({"account": replace(ACCOUNT, environment="p" * 60)}, "'aegis-p+-mlflow' has 73 characters: allowed are 63"),
+        (
+            {"account": replace(ACCOUNT, environment="p" * 60)},
+            "name must be at most 63 characters, got 73: 'aegis-p+-mlflow'",
+        ),
         (
             {"account": replace(ACCOUNT, environment="prod--eu")},
-            "name 'aegis-prod--eu-mlflow' is not valid",
+            "name must be at most 63 characters, lower-case letters, .*, got 'aegis-prod--eu-mlflow'",
         ),
-        ({"account": replace(ACCOUNT, project="1st")}, "RDS instance name '1st-prod-mlflow' is not valid"),
+        ({"account": replace(ACCOUNT, project="1st")}, "RDS instance name must be .*, got '1st-prod-mlflow'"),
     ],
 )
 def test_arguments_that_rds_would_refuse_are_refused_before_anything_is_created(

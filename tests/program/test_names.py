@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings.aws_names import names
 from infra.settings.load import parse
+from infra.settings.names_in_aws import names
 from tests.program.conftest import stack_graph, surround
 from tests.support.engine import ROOT, Graph, run_program, stack_config
 

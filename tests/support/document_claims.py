@@ -119,6 +119,7 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"python -m review (preview|drift) --stack prod( .*)?", world="account", before=_PROD),
     Run(pattern=r"python -m review comment \S+( --json)?", world="account", answers=("prod",)),
     NotHere(pattern=r"pulumi login s3://\S+", reason="needs a bucket of AWS"),
+    Run(pattern=r"python -m infra\.alerts \w+ > alerts\.yaml", after="grep -q 'alert: ' alerts.yaml"),
     # Workloads, by hand.
     Run(pattern=r"python -m workloads\.training\.train_deepspeed --out-dir out( .*)?", after="test -d out/model"),
     Run(pattern=r"python -m workloads\.registry\.select_best_run .*", answers=(r"^[0-9a-f]{32}$",)),
@@ -160,7 +161,7 @@ CLAIMS: Sequence[Claim] = (
     Run(pattern=r"until kubectl -n mlflow logs -f job/restore; do .*", answers=(r"restored \d+ tables",)),
     Run(
         pattern=r"kubectl -n mlflow rollout restart deployment/mlflow",
-        after="kubectl -n mlflow rollout status deployment/mlflow --timeout=180s",
+        after="kubectl -n mlflow rollout status deployment/mlflow --timeout=600s",
     ),
     Run(pattern=r"kubectl -n mlflow delete job restore"),
     Run(pattern=r"kubectl -n mlflow get (pods|jobs)"),
@@ -175,7 +176,7 @@ CLAIMS: Sequence[Claim] = (
     # Commands that a sentence mentions.
     Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
     Name(pattern=r"pulumi (up --refresh|preview --json|refresh --preview-only --expect-no-changes)"),
-    Name(pattern=r"python -m review"),
+    Name(pattern=r"python -m (review|infra\.alerts \w+)"),
     Name(pattern=r"kubectl (patch|create -f \S+)"),
     Name(pattern=r"mlflow (gc|server)"),
     Name(pattern=r"cosign verify-blob --(bundle|signature)"),

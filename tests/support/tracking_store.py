@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-from workloads.tracking_server import Tracking
+from workloads.mlflow_client import Tracking
 
 _names = itertools.count(1)
 _directories: list[tempfile.TemporaryDirectory[str]] = []

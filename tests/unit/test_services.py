@@ -1,4 +1,4 @@
-"""What may work later is told from what never will, in one line that gives the root of it."""
+"""Transient and permanent failures of services, reported in one line with their root cause."""
 
 import pytest
 from boto3.exceptions import S3UploadFailedError
@@ -25,7 +25,7 @@ def failing(error: Exception, cause: Exception | None = None) -> None:
         EndpointConnectionError(endpoint_url="http://s3"),
     ],
 )
-def test_a_service_that_is_away_is_asked_again_and_then_named(error: Exception) -> None:
+def test_a_service_that_does_not_answer_is_retried_and_then_named(error: Exception) -> None:
     with pytest.raises(services.UnavailableError):
         services.once(lambda: failing(error))
     with pytest.raises(WorkloadError, match="MLflow at http://m does not answer after 1 attempts") as failure:
@@ -34,20 +34,20 @@ def test_a_service_that_is_away_is_asked_again_and_then_named(error: Exception) 
 
 
 @pytest.mark.parametrize("code", ["INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"])
-def test_a_refusal_is_told_at_once(code: str) -> None:
-    asked: list[int] = []
+def test_a_refusal_is_reported_at_once(code: str) -> None:
+    calls: list[int] = []
 
     def action() -> None:
-        asked.append(1)
+        calls.append(1)
         raise RestException({"error_code": code, "message": "no"})
 
     with pytest.raises(WorkloadError, match=f"the store refuses: {code}: no") as failure:
         services.patiently(action, service="the store", code=Exit.OBJECT_STORE)
     assert failure.value.code == Exit.OBJECT_STORE
-    assert len(asked) == 1
+    assert len(calls) == 1
 
 
-def test_a_permission_that_the_role_lacks_is_told_at_once() -> None:
+def test_a_missing_permission_is_reported_at_once() -> None:
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
     with pytest.raises(WorkloadError, match="the store refuses: PutObject is refused: AccessDenied: no") as failure:
         services.patiently(
@@ -68,15 +68,13 @@ def test_the_reason_is_the_root_cause_in_one_line() -> None:
 @pytest.mark.parametrize(
     "error", [ValueError("no port"), KeyError("run"), ParseError("no message"), RecursionError("deep")]
 )
-def test_an_answer_without_sense_is_told_at_once_in_one_line(error: Exception) -> None:
-    with pytest.raises(
-        WorkloadError, match="MLflow at http://m refuses: there was no sense in what came back"
-    ) as failure:
+def test_a_response_that_cannot_be_parsed_is_reported_at_once_in_one_line(error: Exception) -> None:
+    with pytest.raises(WorkloadError, match="MLflow at http://m refuses: its response can't be parsed") as failure:
         services.patiently(lambda: failing(error), service="MLflow at http://m", code=Exit.MLFLOW)
     assert failure.value.code == Exit.MLFLOW
 
 
-def test_no_credential_is_in_what_a_service_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credential_of_a_service_s_message_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the+secret/key")
     error = RestException({"error_code": "INTERNAL_ERROR", "message": "the+secret/key: http://me:hush@m/\nis none"})
     with pytest.raises(WorkloadError) as failure:

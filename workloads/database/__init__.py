@@ -1,1 +1,1 @@
-"""MLflow's database: where it is, how its users log in, and the set-up of one that AWS manages."""
+"""MLflow's database: its address, logins, connection pool, and the set-up of a database that AWS manages."""

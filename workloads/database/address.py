@@ -1,4 +1,4 @@
-"""The address of a database in libpq's variables, and connections to it that are tried a limited number of times."""
+"""The address of a database from libpq's environment variables, and connections to it with limited retries."""
 
 import functools
 import os
@@ -14,28 +14,29 @@ import psycopg
 from contracts import POSTGRES_PORT, Exit
 from workloads import retry
 from workloads.cli import WorkloadError, require_env
-from workloads.database import auth, tokens
-from workloads.database.auth import Auth
+from workloads.database import login
+from workloads.database.login import Auth
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
-# A session that waits for hours, as while a dump is made, outlives the idle limits of AWS (350 s) and of firewalls.
+# A session may be idle for hours, for example during a dump: longer than the idle limits of AWS (350 s) and firewalls.
 KEEPALIVE_SECONDS: Final = 60
 # In bytes: https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
 NAME_LIMIT: Final = 63
 _LAST_PORT: Final = 65535
-# A migration that holds a table for longer than this is itself the problem.
+# A migration that locks a table for longer than this has a problem itself.
 LOCK_TIMEOUT_SECONDS: Final = 300
 
 
 class _UnreachableError(Exception):
-    """The server gave no answer, or one that will change by itself."""
+    """The server did not answer, or is starting up or shutting down."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """Where a database is and who logs in; `password` gives one for each login, without it libpq's PGPASSWORD counts.
+    """A database and the user that logs in to it.
 
-    All else, such as PGSSLMODE and PGSSLROOTCERT, stays in libpq's own variables.
+    `password` returns the password of each login; without it, libpq reads PGPASSWORD. Everything else, such as
+    PGSSLMODE and PGSSLROOTCERT, stays in libpq's own environment variables.
     """
 
     host: str
@@ -46,40 +47,39 @@ class Address:
 
     @classmethod
     def from_env(cls) -> Self:
-        """Read libpq's variables PGHOST, PGPORT, PGUSER and PGDATABASE, and whether a token is the password.
+        """Read PGHOST, PGPORT, PGUSER and PGDATABASE, and the way to log in.
 
         Raises:
-            WorkloadError: One is missing or wrong, or a token could reach a server that isn't the database's.
+            WorkloadError: A variable is missing or invalid, or a token could reach another server than the database's.
         """
         host, port = server_from_env()
-        user = identifier_from_env("PGUSER", "the database role")
+        user = identifier_from_env("PGUSER", "the database user")
         name = identifier_from_env("PGDATABASE", "the name of MLflow's database")
         require_plain("PGPASSWORD")
-        if auth.from_env() is Auth.PASSWORD:
+        if login.auth_from_env() is Auth.PASSWORD:
             return cls(host=host, port=port, user=user, name=name)
-        tokens.require_checked_server(os.environ.get("PGSSLMODE", ""), "PGSSLMODE")
-        password = functools.partial(tokens.token, host, port, user)
+        login.require_checked_server(os.environ.get("PGSSLMODE", ""), "PGSSLMODE")
+        password = functools.partial(login.token, host, port, user)
         return cls(host=host, port=port, user=user, name=name, password=password)
 
     def __str__(self) -> str:
         return f"PostgreSQL at {self.host}:{self.port}, database {self.name}"
 
     def of(self, name: str) -> Self:
-        """Return the address of another database of the same server."""
+        """Return the address of another database on the same server."""
         return replace(self, name=name)
 
     def libpq(self) -> dict[str, str]:
-        """Return the variables with which a program of PostgreSQL that starts now logs in."""
+        """Return the environment variables for a PostgreSQL program that starts now."""
         variables = {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.name}
         return variables | ({"PGPASSWORD": self.password()} if self.password else {})
 
     @contextmanager
     def connect(self, attempts: int = retry.ATTEMPTS) -> Iterator[psycopg.Connection]:
-        """Connect in autocommit mode, in at most `attempts`.
+        """Connect in autocommit mode, within at most `attempts`.
 
         Raises:
-            WorkloadError: The server doesn't answer or refuses, here or at a later statement; exits with
-                `Exit.DATABASE`.
+            WorkloadError: The server doesn't answer or refuses, now or at a later statement (`Exit.DATABASE`).
         """
         connection = retry.call(
             self._connect,
@@ -101,7 +101,7 @@ class Address:
             )  # fmt: skip
         except psycopg.OperationalError as error:
             reason = _first_line(error)
-            # "FATAL" is the server's own answer, such as a wrong password: asking again won't change it.
+            # "FATAL" is an answer of the server, such as a wrong password: a retry won't change it.
             if "FATAL" in reason and "starting up" not in reason and "shutting down" not in reason:
                 raise WorkloadError(f"{self} refused the connection: {reason}", Exit.DATABASE) from error
             raise _UnreachableError(reason) from error
@@ -115,44 +115,42 @@ class Address:
 
 
 def server_from_env() -> tuple[str, int]:
-    """Return the host and the port in libpq's variables PGHOST and PGPORT.
+    """Return the host and port from libpq's environment variables PGHOST and PGPORT.
 
     Raises:
-        WorkloadError: There is no host, or the port is no number.
+        WorkloadError: The host is missing or invalid, or the port is invalid.
     """
     port = os.environ.get("PGPORT") or str(POSTGRES_PORT)
     if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) <= _LAST_PORT:
-        raise WorkloadError(f"PGPORT is {port!r}, not a port number.", Exit.USAGE)
-    host = require_env("PGHOST", "the database server's address")
+        raise WorkloadError(f"PGPORT must be a port number from 1 to {_LAST_PORT}, got {port!r}.", Exit.USAGE)
+    host = require_env("PGHOST", "the PostgreSQL server's address")
     if not _is_text(host):
-        raise WorkloadError(f"PGHOST is {host!r}, not the name or address of a server.", Exit.USAGE)
+        raise WorkloadError(f"PGHOST must be the name or address of a server, got {host!r}.", Exit.USAGE)
     return host, int(port)
 
 
 def identifier_from_env(name: str, purpose: str) -> str:
-    """Return the name of a role or a database in the variable `name`.
+    """Return the name of a role or a database from the environment variable `name`.
 
     Raises:
-        WorkloadError: It isn't set, or PostgreSQL couldn't hold it.
+        WorkloadError: It is not set, or is not a name that PostgreSQL allows.
     """
     value = require_env(name, purpose)
     if not _is_text(value) or len(value.encode()) > NAME_LIMIT:
         raise WorkloadError(
-            f"{name} is {value!r}: at most {NAME_LIMIT} bytes without control characters are allowed.", Exit.USAGE
+            f"{name} must be at most {NAME_LIMIT} bytes without control characters, got {value!r}.", Exit.USAGE
         )
     return value
 
 
 def require_plain(name: str) -> None:
-    """Refuse a password in the variable `name` that holds a line break, as `echo` and editors leave at its end.
+    """Refuse a password with a line break, which `echo` and editors leave at its end, in the variable `name`.
 
     Raises:
-        WorkloadError: It does; the message doesn't show it.
+        WorkloadError: The password contains a control character; the message doesn't show the password.
     """
     if not _is_text(os.environ.get(name, "")):
-        raise WorkloadError(
-            f"{name} holds a line break or another control character: write it without one.", Exit.USAGE
-        )
+        raise WorkloadError(f"{name} contains a line break or another control character: remove it.", Exit.USAGE)
 
 
 def _is_text(value: str) -> bool:

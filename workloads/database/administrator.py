@@ -1,4 +1,4 @@
-"""The administrator of a managed database: RDS keeps its password in a secret of Secrets Manager, and changes it there.
+"""The administrator of a managed database, whose password RDS keeps and rotates in Secrets Manager.
 
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
 """
@@ -15,34 +15,34 @@ from contracts import Env, Exit
 from workloads import aws, retry
 from workloads.cli import WorkloadError
 
-# A role that was made a moment ago is denied at first: these attempts give it half a minute to be known everywhere.
+# AWS denies a new role at first: these attempts give it half a minute to become known everywhere.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 _ATTEMPTS: Final = 7
 _ARN = re.compile(r"arn:[^:]+:secretsmanager:(?P<region>[^:]+):\d+:secret:.+")
 
 
 class _UnavailableError(Exception):
-    """The secret could not be had now, and may later."""
+    """A transient failure to read the secret."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Administrator:
-    """Who may make roles and databases."""
+    """The login of the role that may create roles and databases."""
 
     user: str
     password: str = field(repr=False)
 
 
 def read(arn: str) -> Administrator:
-    """Return the administrator that is in the secret `arn`.
+    """Return the administrator from the secret `arn`.
 
     Raises:
-        WorkloadError: That is no secret's ARN (`Exit.USAGE`), or it can't be read, or holds no user and password
-            (`Exit.DATABASE`).
+        WorkloadError: `arn` is not a secret's ARN (`Exit.USAGE`), or the secret can't be read or has no user and
+            password (`Exit.DATABASE`).
     """
     match = _ARN.fullmatch(arn)
     if match is None:
-        raise WorkloadError(f"{Env.DATABASE_ADMIN_SECRET} is {arn!r}, not the ARN of a secret.", Exit.USAGE)
+        raise WorkloadError(f"{Env.DATABASE_ADMIN_SECRET} must be the ARN of a secret, got {arn!r}.", Exit.USAGE)
     text = retry.call(
         lambda: _text(arn, match["region"]),
         service=f"The administrator's secret {arn}",
@@ -57,8 +57,8 @@ def read(arn: str) -> Administrator:
             raise TypeError
         return Administrator(user=user, password=password)
     except (ValueError, KeyError, TypeError, RecursionError):
-        # Not the cause: it would show the secret's text.
-        raise WorkloadError(f"The secret {arn} is no JSON with username and password.", Exit.DATABASE) from None
+        # Without the cause, which would show the secret's text.
+        raise WorkloadError(f"The secret {arn} must be JSON with username and password.", Exit.DATABASE) from None
 
 
 def _text(arn: str, region: str) -> str:

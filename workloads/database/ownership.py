@@ -1,7 +1,7 @@
-"""A role and the database that it owns, made by an administrator who is no superuser, as RDS's is none.
+"""Creation of a role and the database that it owns, by an administrator that isn't a superuser, as on RDS.
 
-Each step looks first, so that a second run changes nothing but a password. PostgreSQL 15 lets a role with CREATEROLE
-manage every other role; since 16 it must have ADMIN on that role, which it has on those that it made itself.
+Each step checks first, so that a second run changes nothing but a password. PostgreSQL 15 lets a role with CREATEROLE
+manage every other role; since 16 it needs ADMIN on that role, which it has on the roles that it created.
 https://www.postgresql.org/docs/16/role-attributes.html
 """
 
@@ -13,16 +13,16 @@ from psycopg import sql
 
 from contracts import Exit
 from workloads.cli import WorkloadError
-from workloads.database.auth import Auth
+from workloads.database.login import Auth
 
-# RDS's own role: its members, and the members of those, log in by token and by nothing else.
+# RDS's own role: its direct and indirect members can log in by token only.
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
 IAM_ROLE: Final = "rds_iam"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ownership:
-    """The role `owner`, which logs in by `auth`, and its `database`; `password` is for `Auth.PASSWORD` only."""
+    """The role `owner`, which logs in by `auth`, and its `database`; `password` is set for `Auth.PASSWORD` only."""
 
     owner: str
     database: str
@@ -30,88 +30,89 @@ class Ownership:
     password: str | None = field(default=None, repr=False)
 
 
-def establish(connection: psycopg.Connection, wanted: Ownership) -> list[str]:
-    """Make what is `wanted` on the server of `connection`, and return what was changed, one line each.
+def establish(connection: psycopg.Connection, ownership: Ownership) -> list[str]:
+    """Establish `ownership` on the server of `connection`, and return the changes, one line each.
 
     Raises:
-        WorkloadError: The server can't do it, or the administrator would lose its own login.
-        psycopg.Error: The administrator may not.
+        WorkloadError: The server doesn't support it, or the administrator would lose its own login.
+        psycopg.Error: The administrator lacks a permission.
     """
-    steps = (_role, _database, _owner, _token_login if wanted.auth is Auth.IAM else _password_login)
-    return [change for step in steps if (change := step(connection, wanted))]
+    steps = (_role, _database, _owner, _token_login if ownership.auth is Auth.IAM else _password_login)
+    return [change for step in steps if (change := step(connection, ownership))]
 
 
-def _role(connection: psycopg.Connection, wanted: Ownership) -> str | None:
-    found = _value(connection, "SELECT rolcanlogin AND rolcreatedb FROM pg_roles WHERE rolname = %s", wanted.owner)
+def _role(connection: psycopg.Connection, ownership: Ownership) -> str | None:
+    found = _value(connection, "SELECT rolcanlogin AND rolcreatedb FROM pg_roles WHERE rolname = %s", ownership.owner)
     if found is True:
         return None
-    # CREATEDB: a restore fills a database beside the live one, and then swaps them.
+    # CREATEDB: a restore fills a second database and then swaps it with the live one.
     statement = "CREATE ROLE {} LOGIN CREATEDB" if found is None else "ALTER ROLE {} LOGIN CREATEDB"
-    _run(connection, statement, wanted.owner)
-    return f"role {wanted.owner} {'made' if found is None else 'may log in and make databases'}"
+    _run(connection, statement, ownership.owner)
+    return f"role {ownership.owner} {'created' if found is None else 'may log in and create databases'}"
 
 
-def _database(connection: psycopg.Connection, wanted: Ownership) -> str | None:
-    if _value(connection, "SELECT true FROM pg_database WHERE datname = %s", wanted.database):
+def _database(connection: psycopg.Connection, ownership: Ownership) -> str | None:
+    if _value(connection, "SELECT true FROM pg_database WHERE datname = %s", ownership.database):
         return None
-    _run(connection, "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", wanted.database)
-    return f"database {wanted.database} made"
+    _run(connection, "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", ownership.database)
+    return f"database {ownership.database} created"
 
 
-def _owner(connection: psycopg.Connection, wanted: Ownership) -> str | None:
-    """Give the database to its owner and close it to all others."""
+def _owner(connection: psycopg.Connection, ownership: Ownership) -> str | None:
+    """Give the database to its owner and close it to all other roles."""
     right = _value(
         connection,
         "SELECT pg_get_userbyid(datdba) = %s AND NOT EXISTS ("
         " SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE grantee = 0"
         ") FROM pg_database WHERE datname = %s",
-        wanted.owner,
-        wanted.database,
+        ownership.owner,
+        ownership.database,
     )
     if right:
         return None
-    # Only a member of the owner may do this, and a member of a role that logs in by token can't log in by password any
-    # more: the membership ends with the transaction that it begins in, so that nobody, killed or not, is left with it.
+    # Only a member of the owner may do this, but a member of a role that logs in by token can't log in by password. So
+    # the membership lasts for this transaction only, and a killed process leaves none behind.
     with connection.transaction():
-        _run(connection, "GRANT {} TO CURRENT_USER", wanted.owner)
-        _run(connection, "ALTER DATABASE {} OWNER TO {}", wanted.database, wanted.owner)
-        _run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", wanted.database)
-        _run(connection, "REVOKE {} FROM CURRENT_USER", wanted.owner)
-    return f"database {wanted.database} belongs to {wanted.owner}, closed to PUBLIC"
+        _run(connection, "GRANT {} TO CURRENT_USER", ownership.owner)
+        _run(connection, "ALTER DATABASE {} OWNER TO {}", ownership.database, ownership.owner)
+        _run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", ownership.database)
+        _run(connection, "REVOKE {} FROM CURRENT_USER", ownership.owner)
+    return f"database {ownership.database} belongs to {ownership.owner}, closed to PUBLIC"
 
 
-def _token_login(connection: psycopg.Connection, wanted: Ownership) -> str | None:
+def _token_login(connection: psycopg.Connection, ownership: Ownership) -> str | None:
     if _value(connection, "SELECT true FROM pg_roles WHERE rolname = %s", IAM_ROLE) is None:
         raise WorkloadError(
-            f"The server has no role {IAM_ROLE}: only RDS has it, with IAM authentication switched on.", Exit.DATABASE
+            f"The server has no role {IAM_ROLE}: only RDS has it, with IAM authentication enabled.", Exit.DATABASE
         )
-    if _value(connection, "SELECT pg_has_role(%s, %s, 'MEMBER')", wanted.owner, IAM_ROLE):
+    if _value(connection, "SELECT pg_has_role(%s, %s, 'MEMBER')", ownership.owner, IAM_ROLE):
         return None
     inherits = "SELECT NOT rolsuper AND pg_has_role(oid, %s, 'USAGE') FROM pg_roles WHERE rolname = CURRENT_USER"
-    if _value(connection, inherits, wanted.owner):
+    if _value(connection, inherits, ownership.owner):
         raise WorkloadError(
-            f"The administrator {connection.info.user} is a member of {wanted.owner}: with {IAM_ROLE} granted to that"
-            f' role, it could no longer log in by password. REVOKE "{wanted.owner}" FROM it first.', Exit.DATABASE,
-        )  # fmt: skip
+            f"The administrator {connection.info.user} is a member of {ownership.owner}: with {IAM_ROLE} granted to "
+            f'that role, it could no longer log in by password. REVOKE "{ownership.owner}" FROM it first.',
+            Exit.DATABASE,
+        )
     with connection.transaction():
-        _run(connection, "ALTER ROLE {} PASSWORD NULL", wanted.owner)
-        _run(connection, "GRANT {} TO {}", IAM_ROLE, wanted.owner)
-    return f"role {wanted.owner} logs in by token"
+        _run(connection, "ALTER ROLE {} PASSWORD NULL", ownership.owner)
+        _run(connection, "GRANT {} TO {}", IAM_ROLE, ownership.owner)
+    return f"role {ownership.owner} logs in by token"
 
 
-def _password_login(connection: psycopg.Connection, wanted: Ownership) -> str | None:
-    # The server's log may show the statement: it gets what the server would keep, not the password.
+def _password_login(connection: psycopg.Connection, ownership: Ownership) -> str | None:
+    # The server may log the statement: it contains the verifier that the server stores, not the password.
     verifier = connection.pgconn.encrypt_password(
-        (wanted.password or "").encode(), wanted.owner.encode(), b"scram-sha-256"
+        (ownership.password or "").encode(), ownership.owner.encode(), b"scram-sha-256"
     )
     members = "SELECT pg_has_role(%s, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s"
     with connection.transaction():
-        if _value(connection, members, wanted.owner, IAM_ROLE):
-            _run(connection, "REVOKE {} FROM {}", IAM_ROLE, wanted.owner)
+        if _value(connection, members, ownership.owner, IAM_ROLE):
+            _run(connection, "REVOKE {} FROM {}", IAM_ROLE, ownership.owner)
         connection.execute(
-            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(wanted.owner), sql.Literal(verifier.decode()))
+            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(ownership.owner), sql.Literal(verifier.decode()))
         )
-    return f"role {wanted.owner} logs in by its password"
+    return f"role {ownership.owner} logs in by its password"
 
 
 def _run(connection: psycopg.Connection, statement: LiteralString, *names: str) -> None:

@@ -1,8 +1,8 @@
-"""A pool in which requests wait for a connection instead of failing, whatever the number of clients.
+"""A connection pool in which requests wait instead of failing, whatever the number of clients.
 
-MLflow answers some requests, log-batch among them, with one connection held while it asks for a second. When every
-connection is held by a request that waits for its second one, all of them fail after 30 seconds with a 400 that no
-client retries. Here a thread waits before its first connection, so that those that hold one always get their second.
+For some requests, such as log-batch, MLflow holds one connection and asks for a second. When each connection is held by
+a request that waits for its second one, all these requests fail after 30 seconds with a 400, which clients don't retry.
+In this pool a thread waits before its first connection, so that a thread with a connection always gets its second one.
 """
 
 import asyncio
@@ -13,33 +13,31 @@ from psycopg import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-# Seconds that a request waits for its turn. MLflow's clients wait for an answer for 120, and are so told to come back
-# before they give up.
+# Seconds that a request waits for its turn: fewer than the 120 s after which MLflow's clients give up, so that they get
+# the answer that tells them to retry.
 PATIENCE: Final = 80
-
-
-# Seconds that a thread with an event loop waits: all that its process serves stands still meanwhile, probes included.
+# Seconds that a thread with an event loop waits: meanwhile its process serves nothing, not even probes.
 LOOP_PATIENCE: Final = 5
 
 
 class _Turn:
-    """The time in which a thread holds connections, or asks for its first one."""
+    """The period in which a thread holds connections or asks for its first one."""
 
     def __init__(self) -> None:
         self.connections = 1
 
 
 class QueueingPool(QueuePool):
-    """A `QueuePool` of `pool_size + max_overflow` connections that serves one thread fewer than that at a time.
+    """A `QueuePool` of `pool_size + max_overflow` connections that serves at most one thread fewer at a time.
 
-    One connection is kept for second ones: as no thread asks for a third, no two threads ever wait for each other.
+    One connection is reserved for second requests. As no thread asks for a third one, threads can't deadlock.
     """
 
     def __init__(self, creator: Any, pool_size: int = 5, max_overflow: int = 10, **options: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own signature
         super().__init__(creator, pool_size=pool_size, max_overflow=max_overflow, **options)
         self._free_turns = max(1, pool_size + max_overflow - 1)
-        # Its lock can be taken twice by one thread: a session that is collected as garbage returns its connection in
-        # the middle of whatever its thread does, this class's own code included.
+        # A reentrant lock: a garbage-collected session returns its connection in the middle of whatever its thread
+        # runs, including this class's code.
         self._turn_over = threading.Condition(threading.RLock())
         self._thread = threading.local()
         self._holders: dict[ConnectionPoolEntry, _Turn] = {}
@@ -50,7 +48,7 @@ class QueueingPool(QueuePool):
         Raises:
             OperationalError: There was no turn within `PATIENCE`; MLflow answers "temporarily unavailable".
         """
-        # `QueuePool` calls this method again where another thread took the connection that it had seen.
+        # `QueuePool` calls this method recursively when another thread takes the connection that it had found.
         if getattr(self._thread, "asks", False):
             return super()._do_get()
         turn = self._join()
@@ -65,7 +63,7 @@ class QueueingPool(QueuePool):
             raise
         finally:
             self._thread.asks = False
-        # A connection may be returned by another thread: the turn goes with it.
+        # Another thread may return the connection, so the turn is kept with it.
         self._holders[entry] = turn
         return entry
 
@@ -77,7 +75,7 @@ class QueueingPool(QueuePool):
             self._leave(turn)
 
     def _join(self) -> _Turn:
-        """Return the thread's turn, in which it now counts one connection more, or a new one."""
+        """Return the thread's current turn with one more connection, or a new turn."""
         turn: _Turn | None = getattr(self._thread, "turn", None)
         with self._turn_over:
             if turn is not None and turn.connections:

@@ -1,1 +1,1 @@
-"""The schema of MLflow's database: made, upgraded and checked before the servers roll."""
+"""Creation, upgrade and check of the schema of MLflow's database, before the tracking servers are rolled out."""

@@ -1,4 +1,4 @@
-"""Which schema a database has, which one this MLflow wants, and the lock under which the one becomes the other."""
+"""The schema revisions of a database and of the installed MLflow, and the lock that a migration holds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from contracts import Exit
 from workloads import retry
 from workloads.cli import WorkloadError
 
-# The same for everyone who migrates MLflow's database: the bytes of "aegis", an arbitrary 64-bit number.
+# Shared by all migrations of MLflow's database: an arbitrary 64-bit number, the bytes of "aegis".
 LOCK_KEY = 0x6165676973
 _SCRIPTS = Path(mlflow.__file__).parent / "store" / "db_migrations"
 
@@ -25,7 +25,7 @@ def scripts() -> ScriptDirectory:
 
 
 def current(engine: sqlalchemy.Engine) -> str | None:
-    """Return the schema revision of the database, None where it has none yet."""
+    """Return the schema revision of the database, or None if it has no schema yet."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
@@ -34,17 +34,17 @@ def connect(uri: str) -> sqlalchemy.Engine:
     """Return an engine for `uri` once the database answers.
 
     Raises:
-        WorkloadError: The URI can't be read, or the database doesn't answer after some retries.
+        WorkloadError: The URI is invalid, or the database doesn't answer after the retries.
     """
     try:
         engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
     except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
-        # Never the URI itself, nor what the error says of it: it holds the password.
+        # Without the URI and the error's text: both may contain the password.
         raise WorkloadError(f"The database's URI can't be used: {type(error).__name__}.", Exit.USAGE) from None
     if engine.dialect.name != "sqlite" and uri.count("@") > 1:
-        # What comes after the first @ would be taken for the host, and shown.
-        raise WorkloadError("The database's URI has an @ too many: in a password it is written %40.", Exit.USAGE)
-    # A password can be in the query, too.
+        # Messages would show the text after the first @ as the host.
+        raise WorkloadError("The database's URI has more than one @: write it as %40 in a password.", Exit.USAGE)
+    # The query can contain a password, too.
     shown = engine.url.set(query={}).render_as_string(hide_password=True)
     retry.call(
         lambda: _connect_once(engine, shown),
@@ -67,12 +67,12 @@ def _connect_once(engine: sqlalchemy.Engine, shown: str) -> None:
 
 @contextmanager
 def advisory_lock(engine: sqlalchemy.Engine, timeout_seconds: int) -> Iterator[None]:
-    """Hold PostgreSQL's advisory lock of the schema; it goes with the connection, so a killed process leaves none.
+    """Hold the schema's advisory lock; it ends with the connection, so a killed process leaves none.
 
-    Databases without one, such as a SQLite file, have no second migrator either.
+    Only PostgreSQL has advisory locks. The other databases, such as a SQLite file, have no second migrator.
 
     Raises:
-        WorkloadError: Someone else held it for longer than `timeout_seconds`.
+        WorkloadError: Another session held the lock for longer than `timeout_seconds`.
     """
     if engine.dialect.name != "postgresql":
         yield

@@ -1,4 +1,4 @@
-"""Command: bring MLflow's database to the schema of the installed MLflow, one process at a time."""
+"""The command that upgrades MLflow's database to the schema of the installed MLflow, one process at a time."""
 
 import argparse
 import json
@@ -22,9 +22,9 @@ EPILOG = f"""examples:
   {Env.BACKEND_STORE_URI}=postgresql+psycopg://user:password@host/mlflow python -m workloads.migration.upgrade
 
 environment:
-  {Env.BACKEND_STORE_URI}  SQLAlchemy's URI of the database; never an argument, as it holds the password
+  {Env.BACKEND_STORE_URI}  SQLAlchemy URI of the database; not an argument, because it contains the password
 
-Take a backup first: a migration can't be undone, and an older server refuses a newer schema.
+Create a backup first: a migration can't be undone, and an older MLflow refuses a newer schema.
 
 exit codes:
   {Exit.USAGE:d} bad input, {Exit.DATABASE:d} the database is dead, locked, or newer than this MLflow
@@ -33,19 +33,19 @@ exit codes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """The schema revision before and after; `before` is None where the database was empty."""
+    """The schema revisions before and after; `before` is None if the database was empty."""
 
     before: str | None
     after: str
 
     @property
     def changed(self) -> bool:
-        """Whether there was anything to do."""
+        """Whether the schema was changed."""
         return self.before != self.after
 
 
 def upgrade(uri: str, lock_timeout_seconds: int) -> Outcome:
-    """Upgrade the database at `uri` and check that it has the schema that the installed MLflow wants.
+    """Upgrade the database at `uri` and check that it has the schema of the installed MLflow.
 
     Raises:
         WorkloadError: The database is dead, locked, newer than this MLflow, or the migration failed.
@@ -60,19 +60,19 @@ def upgrade(uri: str, lock_timeout_seconds: int) -> Outcome:
             _migrate(uri)
         after = schema.current(engine)
     if after is None or after != head:
-        raise WorkloadError(f"The schema is at {after} after the migration, and MLflow wants {head}.", Exit.DATABASE)
+        raise WorkloadError(f"The schema is at {after} after the migration, but MLflow needs {head}.", Exit.DATABASE)
     return Outcome(before=before, after=after)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = cli.parser("workloads.migration.upgrade", "Make or upgrade the schema of MLflow's database.", EPILOG)
+    parser = cli.parser("workloads.migration.upgrade", "Create or upgrade the schema of MLflow's database.", EPILOG)
     parser.add_argument("--lock-timeout", type=_seconds, default=600, metavar="S", help="seconds to wait for the lock")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    given = parser.parse_args(argv)
-    uri = require_env(Env.BACKEND_STORE_URI, "the address of MLflow's database")
-    outcome = upgrade(uri, given.lock_timeout)
-    if given.json:
+    args = parser.parse_args(argv)
+    uri = require_env(Env.BACKEND_STORE_URI, "the URI of MLflow's database")
+    outcome = upgrade(uri, args.lock_timeout)
+    if args.json:
         print(json.dumps(asdict(outcome) | {"changed": outcome.changed}))
     elif outcome.changed:
         print(f"schema upgraded from {outcome.before or 'an empty database'} to {outcome.after}")
@@ -88,8 +88,8 @@ def _refuse_newer(scripts: ScriptDirectory, revision: str | None) -> None:
         scripts.get_revision(revision)
     except CommandError:
         raise WorkloadError(
-            f"The schema is at {revision}, which this MLflow doesn't know: a newer one has upgraded it. Run that "
-            "version, or restore a backup that was made before the upgrade.",
+            f"The schema is at {revision}, which this MLflow doesn't know: a newer MLflow upgraded it. Run that "
+            "version, or restore a backup from before the upgrade.",
             Exit.DATABASE,
         ) from None
 
@@ -103,7 +103,7 @@ def _migrate(uri: str) -> None:
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """Make what the database, Alembic and MLflow raise into one line."""
+    """Turn errors of the database, Alembic and MLflow into one line."""
     try:
         yield
     except (SQLAlchemyError, CommandError, MlflowException) as error:
@@ -113,9 +113,7 @@ def _failures() -> Iterator[None]:
 
 def _seconds(text: str) -> int:
     if not re.fullmatch("0*[1-9][0-9]{0,5}", text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of seconds: allowed are whole numbers from 1 to 999999"
-        )
+        raise argparse.ArgumentTypeError(f"must be a whole number of seconds from 1 to 999999, got {text!r}")
     return int(text)
 
 

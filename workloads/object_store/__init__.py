@@ -1,1 +1,1 @@
-"""The S3 server of an environment without S3: its buckets and their owners."""
+"""The platform's own S3 server, for environments without AWS S3: its client, its buckets and their owners."""

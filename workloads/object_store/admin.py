@@ -1,6 +1,6 @@
-"""The administration of versitygw, the S3 server of an environment without S3: accounts, and buckets that they own.
+"""The administration API of versitygw, the S3 server of environments without AWS S3: S3 users and their buckets.
 
-Its requests are PATCHes signed like S3's own, on S3's port (versitygw v1.8, `s3api/admin-router.go`).
+Its requests are PATCHes on the S3 port, signed like S3's own (versitygw v1.8, `s3api/admin-router.go`).
 """
 
 from http import HTTPStatus
@@ -17,14 +17,14 @@ from contracts import Exit
 from workloads import retry
 from workloads.cli import WorkloadError
 
-# May use the buckets that it owns, and make none.
+# An S3 user that may use the buckets that it owns, but not create any.
 _ROLE = "user"
 
 
 class Admin:
-    """The administrator's view of the S3 server at `endpoint`.
+    """A client of the administration API of the S3 server at `endpoint`.
 
-    Every method raises `WorkloadError` with `Exit.OBJECT_STORE` where the server is dead or refuses.
+    Its methods raise `WorkloadError` with `Exit.OBJECT_STORE` if the S3 server doesn't answer or refuses.
     """
 
     def __init__(self, endpoint: str, region: str, credentials: Credentials) -> None:
@@ -33,23 +33,23 @@ class Admin:
         self._credentials = credentials
         self._session = URLLib3Session(timeout=30)
 
-    def ensure_account(self, access_key: str, secret_key: str) -> None:
-        """Make the account, or give it this secret key where it is there already."""
-        account = _xml("Account", Access=access_key, Secret=secret_key, Role=_ROLE, UserID="0", GroupID="0")
-        if self._patch("/create-user", body=account):
+    def ensure_user(self, access_key: str, secret_key: str) -> None:
+        """Create the S3 user, or set its secret key if it exists."""
+        user = _xml("Account", Access=access_key, Secret=secret_key, Role=_ROLE, UserID="0", GroupID="0")
+        if self._patch("/create-user", body=user):
             return
         query = urlencode({"access": access_key})
         self._patch(f"/update-user?{query}", body=_xml("MutableProps", Secret=secret_key))
 
     def ensure_bucket(self, bucket: str, owner: str) -> None:
-        """Make the bucket, or give it to `owner` where it is there already; its objects stay."""
+        """Create the bucket, or give it to `owner` if it exists; its objects stay."""
         if self._patch(f"/{bucket}/create", headers={"x-vgw-owner": owner}):
             return
         query = urlencode({"bucket": bucket, "owner": owner})
         self._patch(f"/change-bucket-owner?{query}")
 
     def _patch(self, path: str, *, body: bytes = b"", headers: dict[str, str] | None = None) -> bool:
-        """Send a request; return False where what it would make exists."""
+        """Send a request; return False if the thing to create exists."""
         response = retry.call(
             lambda: self._session.send(self._signed(path, body, headers or {})),
             service=f"The object store at {self._endpoint}",
@@ -80,7 +80,7 @@ def _xml(root: str, **fields: str) -> bytes:
 
 
 def _reason(content: bytes) -> str:
-    # The text is our own server's answer, shown to a person; it is searched, never parsed as XML.
+    # Searched instead of parsed as XML: the text is only shown to the user.
     text = content.decode(errors="replace")
     message = text.partition("<Message>")[2].partition("</Message>")[0]
     return message or text[:200]

@@ -1,4 +1,4 @@
-"""Command: make the platform's buckets in an S3 server of its own, each with the one account that may use it."""
+"""The command that creates the platform's buckets on its own S3 server, each with the one S3 user that may use it."""
 
 import json
 import os
@@ -14,15 +14,15 @@ from workloads.cli import WorkloadError, require_address, require_env
 from workloads.object_store import s3
 from workloads.object_store.admin import Admin
 
-EPILOG = f"""The same command again changes nothing; a new secret key in the list replaces the account's.
+EPILOG = f"""Run again, the command changes nothing, except that a new secret key in the list replaces the S3 user's.
 
 environment:
   {Env.BUCKET_OWNERS}  JSON list of {{"bucket": NAME, "access_key": KEY, "secret_key": KEY}}
   {Env.S3_ENDPOINT}, AWS_DEFAULT_REGION  the S3 server and its region
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY  the server's root account
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY  the root user of the S3 server
 
 exit codes:
-  {Exit.USAGE:d} bad input, {Exit.OBJECT_STORE:d} the object store is dead or refuses
+  {Exit.USAGE:d} bad input, {Exit.OBJECT_STORE:d} the S3 server doesn't answer or refuses
 """
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -31,7 +31,7 @@ _FIELDS = ("bucket", "access_key", "secret_key")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BucketOwner:
-    """A bucket and the account that owns it."""
+    """A bucket and the keys of the S3 user that owns it."""
 
     bucket: str
     access_key: str
@@ -39,15 +39,13 @@ class BucketOwner:
 
 
 def parse(text: str) -> list[BucketOwner]:
-    """Return the owners that `text` lists; its secrets never get into an error.
+    """Return the owners that `text` lists; errors never show its secrets.
 
     Raises:
-        WorkloadError: It isn't a JSON list of objects with exactly the three fields, or names a bucket or a key that S3
-            couldn't have.
+        WorkloadError: It isn't a JSON list of objects with exactly the three fields, or has a bucket name or a key that
+            S3 doesn't allow.
     """
-    wrong = WorkloadError(
-        f"{Env.BUCKET_OWNERS} is wrong: it must be a JSON list of objects with {', '.join(_FIELDS)}.", Exit.USAGE
-    )
+    wrong = WorkloadError(f"{Env.BUCKET_OWNERS} must be a JSON list of objects with {', '.join(_FIELDS)}.", Exit.USAGE)
     try:
         listed = json.loads(text)
     except (ValueError, RecursionError):
@@ -60,33 +58,35 @@ def parse(text: str) -> list[BucketOwner]:
         if not all(isinstance(value, str) and value for value in entry.values()):
             raise wrong
         if not _BUCKET.fullmatch(entry["bucket"]):
-            raise WorkloadError(f"{Env.BUCKET_OWNERS}: {entry['bucket']!r} is no name of a bucket.", Exit.USAGE)
-        whose = f"{Env.BUCKET_OWNERS}: the key of {entry['bucket']}"
-        entry["access_key"] = credentials.checked(entry["access_key"], whose)
-        entry["secret_key"] = s3.secret_key(entry["secret_key"], whose)
+            raise WorkloadError(f"{Env.BUCKET_OWNERS}: {entry['bucket']!r} is not a valid bucket name.", Exit.USAGE)
+        source = f"{Env.BUCKET_OWNERS}: the key of {entry['bucket']}"
+        entry["access_key"] = credentials.checked(entry["access_key"], source)
+        entry["secret_key"] = s3.secret_key(entry["secret_key"], source)
     return [BucketOwner(**entry) for entry in listed]
 
 
 def prepare(admin: Admin, owners: Sequence[BucketOwner]) -> None:
-    """Make each account, then its bucket."""
+    """Create each S3 user and then its bucket."""
     for owner in owners:
-        admin.ensure_account(owner.access_key, owner.secret_key)
+        admin.ensure_user(owner.access_key, owner.secret_key)
         admin.ensure_bucket(owner.bucket, owner.access_key)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = cli.parser("workloads.object_store.prepare", "Make the platform's buckets and their owners.", EPILOG)
+    parser = cli.parser("workloads.object_store.prepare", "Create the platform's buckets and their owners.", EPILOG)
     parser.parse_args(argv)
-    owners = parse(require_env(Env.BUCKET_OWNERS, "the buckets to make and who owns each"))
+    owners = parse(require_env(Env.BUCKET_OWNERS, "the buckets to create and their owners"))
     admin = Admin(
         require_address(Env.S3_ENDPOINT, "the address of the object store"),
         _region(),
         Credentials(
             credentials.checked(
-                require_env("AWS_ACCESS_KEY_ID", "the object store's root account"), "AWS_ACCESS_KEY_ID"
+                require_env("AWS_ACCESS_KEY_ID", "the access key of the S3 server's root user"), "AWS_ACCESS_KEY_ID"
             ),
-            s3.secret_key(require_env("AWS_SECRET_ACCESS_KEY", "the root account's key"), "AWS_SECRET_ACCESS_KEY"),
+            s3.secret_key(
+                require_env("AWS_SECRET_ACCESS_KEY", "the secret key of the root user"), "AWS_SECRET_ACCESS_KEY"
+            ),
         ),
     )
     prepare(admin, owners)
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _region() -> str:
     region = os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     if not re.fullmatch("[A-Za-z0-9-]+", region):
-        raise WorkloadError(f"AWS_DEFAULT_REGION is {region!r}, not the name of a region.", Exit.USAGE)
+        raise WorkloadError(f"AWS_DEFAULT_REGION must be the name of a region, got {region!r}.", Exit.USAGE)
     return region
 
 

@@ -1,6 +1,6 @@
-"""The S3 client of the workloads, and its failures as one clear line.
+"""The workloads' S3 client and its one-line errors.
 
-Who it logs in as is botocore's to find: static keys in the environment, or the pod's AWS role.
+botocore finds the credentials: static keys in the environment, or the pod's AWS role.
 """
 
 import os
@@ -19,17 +19,17 @@ ATTEMPTS = 5
 _SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 _SECRET_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
 _ENDPOINTS = (Env.S3_ENDPOINT, "AWS_ENDPOINT_URL")
-# What the client raises.
+# The errors that the client raises.
 ERRORS = (BotoCoreError, Boto3Error, ClientError)
 
 
 def connect() -> BaseClient:
-    """Return a client for S3, or for the store whose address the environment has.
+    """Return a client of AWS S3, or of the S3 server whose address the environment sets.
 
     Raises:
-        WorkloadError: The environment holds what no client can use; the message names the variable.
+        WorkloadError: A value in the environment is unusable; the message names the variable.
     """
-    # botocore reads them itself, and would show one in its error about a header that can't be sent.
+    # botocore reads the variables itself, and its error about an invalid header would show a credential.
     credentials.settle(*_SENT)
     if _SECRET_KEY in os.environ:
         os.environ[_SECRET_KEY] = secret_key(os.environ[_SECRET_KEY], _SECRET_KEY)
@@ -44,20 +44,20 @@ def connect() -> BaseClient:
 
 
 def secret_key(value: str, name: str) -> str:
-    """Return a secret key, which signs and is never sent, without the white space around it.
+    """Return a secret key, which signs requests and is never sent, without surrounding white space.
 
     Raises:
-        WorkloadError: It holds a control character; the message gives `name` and never the value.
+        WorkloadError: It contains a control character; the message gives `name`, not the value.
     """
     value = value.strip()
     if not value.isprintable():
-        raise WorkloadError(f"{name} holds a line break or another control character: write it without.", Exit.USAGE)
+        raise WorkloadError(f"{name} contains a line break or another control character: remove it.", Exit.USAGE)
     return value
 
 
 def failure(bucket: str, error: Exception) -> WorkloadError:
-    """Return what to raise for one of `ERRORS` of a request to `bucket`; exits with `Exit.OBJECT_STORE`."""
-    # boto3's transfers wrap what S3 refused.
+    """Return the error to raise for one of `ERRORS` on a request to `bucket`; its exit code is `Exit.OBJECT_STORE`."""
+    # boto3's transfers wrap the error of S3.
     cause = error.__context__ if isinstance(error, Boto3Error) and isinstance(error.__context__, ClientError) else error
     place = os.environ.get(Env.S3_ENDPOINT) or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
     return WorkloadError(f"s3://{bucket} at {place} can't be used: {aws.reason(cause)}", Exit.OBJECT_STORE)

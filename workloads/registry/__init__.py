@@ -1,1 +1,1 @@
-"""What MLflow knows, asked by scripts and by the release: which run of an experiment is the best one."""
+"""The choice of an experiment's best run, for scripts and for the release."""

@@ -1,4 +1,4 @@
-"""The options that say which run is meant, and the names that MLflow takes, shared by the commands."""
+"""Options that several commands share: the selection of a run, and the checks of MLflow's names."""
 
 import argparse
 import os
@@ -7,17 +7,17 @@ from typing import Final
 
 DEFAULT_METRIC = "val/accuracy"
 
-# What MLflow takes as the name of a metric (mlflow/utils/validation.py), so no other can be found.
+# MLflow's rule for the names of metrics (mlflow/utils/validation.py).
 _METRIC: Final = re.compile(r"[/\w.\- :]{1,250}")
-# Of its column in MLflow's database.
+# In characters, from the columns of MLflow's database.
 _LONGEST_EXPERIMENT: Final = 256
 _LONGEST_RUN: Final = 250
-# Of a file's name on Linux.
+# In bytes: a file's name on Linux.
 _LONGEST_FILE: Final = 255
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Add the experiment, the metric and the direction."""
+    """Add the options for the experiment, the metric and the direction."""
     parser.add_argument(
         "--experiment-name", metavar="NAME", type=experiment, required=True, help="experiment whose runs are compared"
     )
@@ -30,51 +30,48 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def run(name: str) -> str:
-    """Return the name of a run, for argparse.
+    """Parse the name of a run.
 
     Raises:
-        ArgumentTypeError: No run shall have it.
+        ArgumentTypeError: MLflow doesn't allow the name.
     """
     return _printable(name, _LONGEST_RUN)
 
 
 def model(name: str) -> str:
-    """Return the name of a registered model, which becomes the name of a folder, too, for argparse.
+    """Parse the name of a registered model, which is also used as the name of a folder.
 
     Raises:
-        ArgumentTypeError: No model can have it.
+        ArgumentTypeError: MLflow or the file system doesn't allow the name.
     """
     if name in {".", ".."} or set(name) & set("/:'") or len(os.fsencode(name)) > _LONGEST_FILE:
         raise argparse.ArgumentTypeError(
-            f"{name!r} is given: a name without slash, colon and quote is allowed, of at most {_LONGEST_FILE} bytes "
-            "and not '.' or '..'"
+            f"must be at most {_LONGEST_FILE} bytes without slash, colon and quote, and not '.' or '..', got {name!r}"
         )
     return _printable(name, _LONGEST_FILE)
 
 
 def experiment(name: str) -> str:
-    """Return the name of an experiment, for argparse.
+    """Parse the name of an experiment.
 
     Raises:
-        ArgumentTypeError: No experiment can have it.
+        ArgumentTypeError: MLflow doesn't allow the name.
     """
     return _printable(name, _LONGEST_EXPERIMENT)
 
 
 def metric(name: str) -> str:
-    """Return the name of a metric, for argparse.
+    """Parse the name of a metric.
 
     Raises:
-        ArgumentTypeError: No metric can have it.
+        ArgumentTypeError: MLflow doesn't allow the name.
     """
     if not _METRIC.fullmatch(name):
-        raise argparse.ArgumentTypeError(
-            f"{name!r} is given: 1 to 250 letters, digits, spaces and any of _ - . : / are allowed"
-        )
+        raise argparse.ArgumentTypeError(f"must be 1 to 250 letters, digits, spaces and any of _ - . : /, got {name!r}")
     return name
 
 
 def _printable(name: str, most: int) -> str:
     if not name.strip() or not name.isprintable() or len(name) > most:
-        raise argparse.ArgumentTypeError(f"{name!r} is given: 1 to {most} printable characters are allowed")
+        raise argparse.ArgumentTypeError(f"must be 1 to {most} printable characters, got {name!r}")
     return name

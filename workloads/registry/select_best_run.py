@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from contracts import Env, Exit
 from workloads import cli
+from workloads.mlflow_client import Tracking
 from workloads.registry import options
 from workloads.registry.selection import select_best_run
-from workloads.tracking_server import Tracking
 
 _EPILOG = f"""\
-Only finished runs count, a metric that is NaN or infinite never wins, and of equal runs the one started last is chosen.
-Without --json only the run's ID is printed. Exits with {int(Exit.NO_RUN)} and the reason where no run qualifies, and
-with {int(Exit.MLFLOW)} where MLflow doesn't answer. Environment: {Env.TRACKING_URI}.
+Only finished runs count. A metric that is NaN or infinite never wins. Of equal runs, the one started last is chosen.
+Without --json, only the run's ID is printed. Exits with {int(Exit.NO_RUN)} and the reason if no run qualifies, and with
+{int(Exit.MLFLOW)} if MLflow doesn't answer. Environment: {Env.TRACKING_URI}.
 
 examples:
   python -m workloads.registry.select_best_run --experiment-name digits --metric val/accuracy --maximize

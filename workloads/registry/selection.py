@@ -1,4 +1,4 @@
-"""Chooses the run of an experiment that has the best value of a metric."""
+"""The choice of the run with the best value of a metric in an experiment."""
 
 import math
 import sys
@@ -11,13 +11,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT
 
 from contracts import Exit
 from workloads.cli import WorkloadError
-from workloads.tracking_server import Tracking
+from workloads.mlflow_client import Tracking
 
-# One run with 1,000 metrics is an answer of 160 kB.
+# Small pages: one run with 1,000 metrics takes 160 kB.
 _PAGE_RUNS = 10
 _FINISHED = "attributes.status = 'FINISHED'"
 _MOST_NAMES = 10
-# MLflow's filters don't know the plus of an exponent.
+# MLflow's filters don't accept a plus sign in an exponent.
 _LARGEST = repr(sys.float_info.max).replace("e+", "e")
 
 
@@ -36,12 +36,12 @@ class BestRun:
 
 
 def select_best_run(tracking: Tracking, experiment_name: str, metric: str, *, maximize: bool) -> BestRun:
-    """Return the finished run with the highest or lowest `metric`; of equal ones, the one that was started last.
+    """Return the finished run with the highest or lowest `metric`; of equal runs, the one started last.
 
     A metric that is NaN or infinite doesn't count.
 
     Raises:
-        WorkloadError: No run qualifies (`Exit.NO_RUN`), or the server is dead (`Exit.MLFLOW`).
+        WorkloadError: No run qualifies (`Exit.NO_RUN`), or MLflow doesn't answer (`Exit.MLFLOW`).
     """
     experiment = tracking.ask(lambda: tracking.client.get_experiment_by_name(experiment_name))
     if experiment is None:
@@ -55,7 +55,7 @@ def select_best_run(tracking: Tracking, experiment_name: str, metric: str, *, ma
 
 
 def describe(run: Run, experiment: str, metric: str) -> BestRun:
-    """Return what there is to say about the chosen run."""
+    """Describe the chosen run."""
     return BestRun(
         run_id=run.info.run_id,
         run_name=run.info.run_name or "",
@@ -69,15 +69,15 @@ def describe(run: Run, experiment: str, metric: str) -> BestRun:
 
 
 def is_finite(value: float) -> bool:
-    """Tell whether a metric is a number; MLflow's SQL store keeps infinity as the largest float."""
+    """Tell whether a metric is finite; MLflow's SQL store keeps infinity as the largest float."""
     return math.isfinite(value) and abs(value) < sys.float_info.max
 
 
 def _best(tracking: Tracking, experiment: Experiment, metric: str, *, maximize: bool) -> Run | None:
-    """Return the run that the server puts first.
+    """Return the run that MLflow sorts first.
 
-    Infinite values of the better kind are left out by the filter. MLflow sorts NaN and missing values last in both
-    directions, and of equal values the run that was started last first: `_get_orderby_clauses` in
+    The filter leaves out values that are infinite in the better direction. MLflow sorts NaN and missing values last in
+    both directions, and equal values by start time, newest first: `_get_orderby_clauses` in
     mlflow/store/tracking/sqlalchemy_store.py.
     """
     name = f"metrics.`{metric}`"
@@ -91,7 +91,7 @@ def _best(tracking: Tracking, experiment: Experiment, metric: str, *, maximize: 
 def _newest(
     tracking: Tracking, experiment: Experiment, filter_string: str, order_by: Sequence[str] = (), *, runs: int
 ) -> Sequence[Run]:
-    """Return the first `runs` runs by `order_by`, else the newest; a run with many metrics is slow to fetch."""
+    """Return the first `runs` runs by `order_by`, or the newest; few, as a run with many metrics is slow to fetch."""
     return tracking.ask(
         lambda: tracking.client.search_runs(
             [experiment.experiment_id], filter_string, max_results=runs, order_by=list(order_by)
@@ -100,17 +100,17 @@ def _newest(
 
 
 def _why_none(tracking: Tracking, experiment: Experiment, metric: str) -> str:
-    """Say which condition no run fulfils, from the newest runs: there may be too many to ask for all."""
+    """Explain why no run qualifies, by the newest runs only: there may be too many to fetch."""
     finished = _newest(tracking, experiment, _FINISHED, runs=_PAGE_RUNS)
     if not finished:
         return _why_none_finished(tracking, experiment)
-    # The order puts a run that has the metric before those without.
+    # Runs with the metric are sorted before runs without it.
     first = _newest(tracking, experiment, _FINISHED, [f"metrics.`{metric}` DESC"], runs=1)
     if any(metric in run.data.metrics for run in first):
         return f"In the experiment {experiment.name!r} the metric {metric!r} of every finished run is NaN or infinite."
     names = {name for run in finished for name in run.data.metrics}
-    known = ", ".join(sorted(names)[:_MOST_NAMES]) or "none"
-    return f"No finished run of the experiment {experiment.name!r} has the metric {metric!r}; they have: {known}."
+    found = ", ".join(sorted(names)[:_MOST_NAMES]) or "none"
+    return f"No finished run of the experiment {experiment.name!r} has the metric {metric!r}; they have: {found}."
 
 
 def _why_none_finished(tracking: Tracking, experiment: Experiment) -> str:
@@ -119,5 +119,5 @@ def _why_none_finished(tracking: Tracking, experiment: Experiment) -> str:
         return f"The experiment {experiment.name!r} has no run."
     states = Counter(run.info.status for run in page)
     counted = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-    among = "the newest: " if len(page) == _PAGE_RUNS else ""
-    return f"The experiment {experiment.name!r} has no finished run ({among}{counted})."
+    scope = "the newest: " if len(page) == _PAGE_RUNS else ""
+    return f"The experiment {experiment.name!r} has no finished run ({scope}{counted})."

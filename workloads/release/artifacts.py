@@ -16,9 +16,9 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from contracts import Exit
 from workloads.cli import WorkloadError
+from workloads.mlflow_client import Tracking
 from workloads.services import RefusedError
 from workloads.signing.manifest import path_problem
-from workloads.tracking_server import Tracking
 
 _AT_A_TIME: Final = 4
 

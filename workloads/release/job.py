@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workloads.mlflow_client import Tracking
 from workloads.registry.selection import BestRun, select_best_run
 from workloads.release import earlier, tags
 from workloads.release import model as models
@@ -25,7 +26,6 @@ from workloads.signing.keys import PublicKey, Signer, load
 from workloads.signing.layout import Layout
 from workloads.signing.staging import written
 from workloads.signing.verification import Verified, verify
-from workloads.tracking_server import Tracking
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

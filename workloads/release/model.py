@@ -11,8 +11,8 @@ from mlflow.exceptions import MlflowException
 from contracts import Exit
 from workloads import services
 from workloads.cli import WorkloadError
+from workloads.mlflow_client import Tracking
 from workloads.release import artifacts
-from workloads.tracking_server import Tracking
 
 _FOLDER = "model"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from contracts import Env, Exit
 from workloads import cli
+from workloads.mlflow_client import Tracking
 from workloads.registry import options
 from workloads.release import store
 from workloads.release.job import Order, release
 from workloads.signing import transit
 from workloads.signing.staging import written
-from workloads.tracking_server import Tracking
 
 # A container's termination message: https://kubernetes.io/docs/reference/kubernetes-api/ (Container).
 TERMINATION_LOG = Path("/dev/termination-log")

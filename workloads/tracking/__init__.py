@@ -1,1 +1,1 @@
-"""MLflow's own server, with what a platform of many clients needs around it."""
+"""MLflow's tracking server inside the wrappers that a platform with many clients needs."""

@@ -1,16 +1,25 @@
-"""The ASGI app of the tracking server by the name that MLflow starts it by, `mlflow server --app-name aegis`.
+"""The tracking server's ASGI app, which `mlflow server --app-name aegis` starts.
 
-The distribution `aegis` in its image (workloads/images/code) names `app` as an entry point of `mlflow.app`.
+The distribution `aegis` in the server's image (workloads/images/code) declares `app` as an entry point of `mlflow.app`.
 """
 
 from importlib import import_module
+from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from contracts import DRAINING_FILE
+from workloads.tracking.failures import Availability, MissingFiles
+from workloads.tracking.lifecycle import Draining, Readiness
+from workloads.tracking.transfers import Transfers
+
 
 def app() -> ASGIApp:
-    """Return the app for one worker process.
+    """Return the app of one worker process: MLflow's own inside the platform's wrappers, outermost first.
 
-    A factory, so that the process that only supervises the workers doesn't import the server.
+    A factory, so that the process that supervises the workers doesn't load MLflow's app.
     """
-    return import_module("workloads.tracking.server").server()
+    # A restarted container finds the file of its predecessor.
+    Path(DRAINING_FILE).unlink(missing_ok=True)
+    mlflow = import_module("mlflow.server.fastapi_app").app
+    return Draining(Readiness(Availability(MissingFiles(Transfers(mlflow)))))

@@ -1,1 +1,1 @@
-"""Training with DeepSpeed: one command that trains a small residual network and logs it to MLflow."""
+"""The trainer: one command that trains a small residual network with DeepSpeed and logs it to MLflow."""

@@ -1,7 +1,4 @@
-"""The arguments of a training, checked before anything heavy is imported.
-
-Bad values end with one line that names the option, what it got and what is allowed.
-"""
+"""The arguments of a training, checked before anything heavy is imported."""
 
 import argparse
 import os
@@ -24,7 +21,7 @@ ZERO_STAGES = (0, 1, 2, 3)
 # Peak of the one-cycle learning rate that suited each data set at its default batch size.
 _PEAK_LEARNING_RATE = {"digits": 0.01, "cifar10": 0.01}
 _BATCH_SIZE = {"digits": 32, "cifar10": 128}
-# Of PyTorch: the size of a dimension that is no memory problem yet, and a seed.
+# PyTorch's limits of a dimension's size (before memory becomes one) and of a seed.
 _LARGEST_NUMBER = 2**31 - 1
 _LARGEST_SEED = 2**63 - 1
 
@@ -34,22 +31,22 @@ examples:
   python -m {COMMAND} --out-dir out --dataset cifar10 --data-dir cifar-10-batches-py --limit 10000
   torchrun --nproc-per-node 2 -m {COMMAND} --out-dir out --zero-stage 2
 
-what lands in OUT_DIR:
+files in OUT_DIR:
   model/          the MLflow model directory (exported graph, no pickle), with signature and input example
   weights.pt      the plain weights, for torch.load(..., weights_only=True)
   metrics.json    the result, also printed by --json
-  checkpoints/    the newest checkpoints; the same command goes on from the last complete one
+  checkpoints/    the newest checkpoints; the same command resumes from the last complete one
 
-exit codes: 0 trained; 2 bad argument or data; 6 MLflow does not answer; 143 told to stop (SIGTERM or Ctrl-C) and saved:
-the same command continues at the same step, in the same MLflow run."""
+exit codes: 0 trained; 2 bad argument or data; 6 MLflow does not answer; 143 stopped by SIGTERM or Ctrl-C and saved: the
+same command continues at the same step, in the same MLflow run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingArgs:
-    """What to train, how, and where to.
+    """The settings of a training.
 
     Raises:
-        ValueError: A value is out of its range; the message names the option and what is allowed.
+        ValueError: A value is out of range; the message names the option and the allowed range.
     """
 
     out_dir: Path
@@ -84,19 +81,19 @@ class TrainingArgs:
         _within("--seed", self.seed, 0, _LARGEST_SEED)
         _within("--keep-checkpoints", self.keep_checkpoints, 1)
         if self.lr is not None and not 0 < self.lr <= 1:
-            raise ValueError(f"--lr is {self.lr}: it must be above 0 and at most 1.")
+            raise ValueError(f"--lr must be above 0 and at most 1, got {self.lr}.")
         if not 0 <= self.weight_decay <= 1:
-            raise ValueError(f"--weight-decay is {self.weight_decay}: it must be between 0 and 1.")
+            raise ValueError(f"--weight-decay must be between 0 and 1, got {self.weight_decay}.")
         if self.dataset == "cifar10" and self.data_dir is None:
-            raise ValueError("--dataset cifar10 needs --data-dir: the folder that holds its files.")
+            raise ValueError("--dataset cifar10 needs --data-dir: the folder with its files.")
         if self.dataset == "digits" and self.data_dir is not None:
             raise ValueError("--data-dir is for --dataset cifar10: digits comes with scikit-learn.")
-        if os.path.exists(self.out_dir) and not self.out_dir.is_dir():  # noqa: PTH110 - takes a name that is too long
-            raise ValueError(f"--out-dir {self.out_dir} is a file: it must be a folder, or not exist yet.")
+        if os.path.exists(self.out_dir) and not self.out_dir.is_dir():  # noqa: PTH110 - accepts names that are too long
+            raise ValueError(f"--out-dir must be a folder, or not exist yet; {self.out_dir} is a file.")
 
     @property
     def samples_per_step(self) -> int:
-        """Samples of one optimizer step, over all processes."""
+        """The samples of one optimizer step, over all processes."""
         return self.batch_size or _BATCH_SIZE[self.dataset]
 
     @property
@@ -105,24 +102,24 @@ class TrainingArgs:
         return self.lr or _PEAK_LEARNING_RATE[self.dataset]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the settings as JSON-ready values, with the defaults of the data set filled in."""
+        """Return the settings as JSON-ready values, with the data set's defaults filled in."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "json"}
         values |= {"batch_size": self.samples_per_step, "lr": self.peak_learning_rate}
-        # It becomes a file in MLflow, for all to read.
+        # It is logged to MLflow, where every user can read it.
         if self.tracking_uri is not None:
             values["tracking_uri"] = messages.without_credentials(self.tracking_uri)
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def parse(argv: Sequence[str] | None) -> TrainingArgs:
-    """Return the arguments of a command line.
+    """Parse a command line.
 
     Raises:
-        WorkloadError: A value is out of its range.
+        WorkloadError: A value is out of range.
     """
-    given = vars(_parser().parse_args(argv))
+    options = vars(_parser().parse_args(argv))
     try:
-        return TrainingArgs(**given)
+        return TrainingArgs(**options)
     except ValueError as error:
         raise WorkloadError(str(error), Exit.USAGE) from error
 
@@ -130,12 +127,12 @@ def parse(argv: Sequence[str] | None) -> TrainingArgs:
 def _parser() -> argparse.ArgumentParser:
     parser = cli.parser(
         COMMAND,
-        "Train a small residual network with DeepSpeed: on one process, several (torchrun) or GPUs, and on the CPU "
-        "where there is none. Goes on from the last checkpoint in --out-dir.",
+        "Train a small residual network with DeepSpeed: in one process or several (torchrun), on GPUs, or on the CPU "
+        "without a GPU. Resumes from the last checkpoint in --out-dir.",
         _EPILOG,
     )
     parser.add_argument("--out-dir", type=Path, required=True, help="folder for checkpoints, model and metrics.json")
-    parser.add_argument("--max-epochs", type=int, default=3, help="epochs in all, those before a resume included")
+    parser.add_argument("--max-epochs", type=int, default=3, help="epochs in total, including those before a resume")
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     _add_data_arguments(parser.add_argument_group("data"))
     _add_training_arguments(parser.add_argument_group("training"))
@@ -156,23 +153,30 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
 def _add_training_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch-size", type=int, help=f"samples per step over all processes (default: {_BATCH_SIZE})")
     group.add_argument("--lr", type=float, help=f"peak of the one-cycle learning rate (default: {_PEAK_LEARNING_RATE})")
-    group.add_argument("--weight-decay", type=float, default=0.01, help="of AdamW")
+    group.add_argument("--weight-decay", type=float, default=0.01, help="weight decay of AdamW")
     group.add_argument("--width", type=int, default=32, help="channels after the first convolution")
-    group.add_argument("--seed", type=int, default=0, help="same seed, same machine, same result")
+    group.add_argument("--seed", type=int, default=0, help="the same seed on the same machine gives the same result")
     group.add_argument(
-        "--dtype", choices=DTYPES, default="auto", help="of the arithmetic; weights stay fp32. auto: what is fast here"
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help="of the arithmetic; weights stay fp32. auto: the device's fastest",
     )
-    group.add_argument("--device", choices=DEVICES, default="auto", help="auto: a GPU where there is one")
+    group.add_argument("--device", choices=DEVICES, default="auto", help="auto: a GPU if there is one")
     group.add_argument(
-        "--zero-stage", type=int, choices=ZERO_STAGES, default=0, help="what ZeRO shards over the processes"
+        "--zero-stage",
+        type=int,
+        choices=ZERO_STAGES,
+        default=0,
+        help="ZeRO stage: the state that is sharded over the processes",
     )
-    group.add_argument("--keep-checkpoints", type=int, default=2, help="newest checkpoints to keep")
+    group.add_argument("--keep-checkpoints", type=int, default=2, help="number of newest checkpoints to keep")
 
 
 def _add_tracking_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tracking-uri", help=f"MLflow server (default: {Env.TRACKING_URI}; without both, no logging)")
     group.add_argument(
-        "--experiment-name", type=options.experiment, default="aegis-training", help="made when it does not exist"
+        "--experiment-name", type=options.experiment, default="aegis-training", help="created if it does not exist"
     )
     group.add_argument("--run-name", type=options.run, help="name of the MLflow run (default: MLflow invents one)")
     group.add_argument("--register", metavar="NAME", type=options.model, help="register the model under this name")
@@ -180,11 +184,11 @@ def _add_tracking_arguments(group: argparse._ArgumentGroup) -> None:
 
 def _one_of(option: str, value: object, allowed: Sequence[object]) -> None:
     if value not in allowed:
-        raise ValueError(f"{option} is {value!r}: it must be one of {', '.join(map(str, allowed))}.")
+        raise ValueError(f"{option} must be one of {', '.join(map(str, allowed))}, got {value!r}.")
 
 
 def _within(option: str, value: int | None, least: int, most: int = _LARGEST_NUMBER) -> None:
     if value is not None and value < least:
-        raise ValueError(f"{option} is {value}: it must be at least {least}.")
+        raise ValueError(f"{option} must be at least {least}, got {value}.")
     if value is not None and value > most:
-        raise ValueError(f"{option} is {value}: it must be at most {most}.")
+        raise ValueError(f"{option} must be at most {most}, got {value}.")

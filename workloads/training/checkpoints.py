@@ -1,8 +1,8 @@
-"""Checkpoints that are complete or don't count, and the rules of going on from one.
+"""Checkpoints that are either complete or ignored, and the rules for a resume.
 
-A checkpoint is the folder `step-<number>` that DeepSpeed wrote, with the position in state.json. It gets that name by
-a rename, when all processes have written their part and it is on disk. A resume takes the newest whose files still have
-the digests in state.json.
+A checkpoint is a folder `step-<number>` that DeepSpeed wrote, with the position in state.json. It is renamed to that
+name when all processes have written their part and it is on disk. A resume takes the newest checkpoint whose files
+still have the digests in state.json.
 """
 
 from dataclasses import asdict, dataclass
@@ -23,13 +23,13 @@ _STATE_FILE = "state.json"
 _PREFIX = "step-"
 _METRIC_FIELDS = ("key", "value", "timestamp", "step")
 
-# What must stay the same over a resume, by the option that sets it. Others (epochs, MLflow, names) may change.
+# The settings that must not change for a resume. Others (epochs, MLflow, names) may.
 _FIXED = ("dataset", "limit", "batch_size", "seed", "width", "zero_stage", "lr", "weight_decay")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setup:
-    """What a checkpoint belongs to: the settings, the content of the data set and the number of processes."""
+    """The training that a checkpoint belongs to: settings, digest of the data set, and number of processes."""
 
     settings: dict[str, Any]
     digest: str
@@ -37,7 +37,7 @@ class Setup:
 
     @classmethod
     def of(cls, args: TrainingArgs, digest: str, world_size: int) -> "Setup":
-        """Return the setup of this training."""
+        """Return the setup of a training."""
         values = args.as_dict()
         return cls(settings={name: values[name] for name in _FIXED}, digest=digest, world_size=world_size)
 
@@ -46,10 +46,10 @@ class Setup:
         return asdict(self)
 
     def require_same(self, saved: dict[str, Any], folder: Path) -> None:
-        """Refuse to go on from what another setup `saved` in `folder`.
+        """Refuse to resume if the setup `saved` in `folder` differs.
 
         Raises:
-            WorkloadError: Something differs; the message names it, and both values.
+            WorkloadError: A value differs; the message gives both.
         """
         for name in _FIXED:
             before, now = saved["settings"][name], self.settings[name]
@@ -65,18 +65,18 @@ class Setup:
                 "use the same, or another --out-dir.",
                 Exit.USAGE,
             )
-        # Without ZeRO each process has all of the optimizer's state; with it, only its part.
+        # Without ZeRO, each process has the whole state of the optimizer; with it, only a part.
         if self.settings["zero_stage"] and saved["world_size"] != self.world_size:
             raise WorkloadError(
                 f"{folder} was trained with --zero-stage {self.settings['zero_stage']} by {saved['world_size']} "
-                f"processes, not {self.world_size}: start as many, or use another --out-dir.",
+                f"processes, not {self.world_size}: start the same number, or use another --out-dir.",
                 Exit.USAGE,
             )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Saved:
-    """A complete checkpoint: its folder, its position, and metrics that MLflow had not confirmed by then."""
+    """A complete checkpoint: its folder, its position, and the metrics that MLflow had not confirmed yet."""
 
     folder: Path
     position: Position
@@ -85,7 +85,7 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoints:
-    """The checkpoints in `folder`, of which the newest `keep` stay."""
+    """The checkpoints in `folder`, of which the newest `keep` are kept."""
 
     folder: Path
     keep: int
@@ -93,32 +93,32 @@ class Checkpoints:
     setup: Setup
 
     def prepare(self) -> None:
-        """Make the folder, and remove what a killed training left half written; all processes must call it."""
+        """Create the folder and remove a killed training's incomplete checkpoints; all processes must call it."""
         if self.processes.leads:
             self.folder.mkdir(parents=True, exist_ok=True)
             files.remove_leftovers(self.folder)
         self.processes.barrier()
 
     def newest(self) -> Saved | None:
-        """Return the newest complete checkpoint that is as it was written, or None where there is none.
+        """Return the newest complete and undamaged checkpoint, or None.
 
-        A damaged one is named and left alone: the training goes on from the one before, and replaces it in time.
+        A damaged one is reported and left alone: the training resumes from the one before and later replaces it.
 
         Raises:
-            WorkloadError: It belongs to another setup.
+            WorkloadError: The checkpoint belongs to another setup.
         """
         for folder in reversed(_complete(self.folder)):
             try:
                 saved, setup = _read(folder)
             except _DamagedError as damage:
-                say(f"{folder} is damaged and left out: {damage}", shown=self.processes.leads)
+                say(f"{folder} is damaged and skipped: {damage}", shown=self.processes.leads)
                 continue
             self.setup.require_same(setup, self.folder.parent)
             return saved
         return None
 
     def load(self, engine: "deepspeed.DeepSpeedEngine", saved: Saved) -> None:
-        """Give `engine` the weights and the optimizer's state of `saved`; all processes must call it.
+        """Load the weights and the optimizer's state of `saved` into `engine`; all processes must call it.
 
         Raises:
             WorkloadError: DeepSpeed can't load it.
@@ -127,7 +127,7 @@ class Checkpoints:
             loaded = engine.load_checkpoint(str(self.folder), tag=saved.folder.name)
         except Exception as error:
             raise _not_loaded(saved.folder, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
-        # DeepSpeed only warns where it finds no weights.
+        # DeepSpeed only warns if it finds no weights.
         if isinstance(loaded, tuple) and loaded[0] is None:
             raise _not_loaded(saved.folder, "DeepSpeed finds no weights in it")
 
@@ -146,7 +146,7 @@ class Checkpoints:
             }
             files.write_json(partial / _STATE_FILE, state)
             files.publish_folder(partial, final)
-            # One of a later step is damaged: this training didn't go on from it.
+            # Checkpoints of later steps are damaged: this training didn't resume from them.
             until_now = [path for path in _complete(self.folder) if path.name <= final.name]
             for old in until_now[: -self.keep]:
                 files.remove_folder(old)
@@ -154,14 +154,14 @@ class Checkpoints:
 
 
 class _DamagedError(Exception):
-    """Why a checkpoint is not as it was written."""
+    """The reason why a checkpoint is damaged."""
 
 
 def _read(folder: Path) -> tuple[Saved, dict[str, Any]]:
-    """Return the checkpoint in `folder` and the setup that it belongs to.
+    """Return the checkpoint in `folder` and its setup.
 
     Raises:
-        _DamagedError: A file is missing or not as it was written.
+        _DamagedError: A file is missing or was changed.
     """
     try:
         state = files.read_json(folder / _STATE_FILE)
@@ -177,12 +177,12 @@ def _read(folder: Path) -> tuple[Saved, dict[str, Any]]:
         )
         setup = {name: state["setup"][name] for name in ("settings", "digest", "world_size")}
         if not isinstance(setup["digest"], str):
-            raise TypeError("its digest is no text")
+            raise TypeError("its digest is not a string")
         setup["settings"] = {name: setup["settings"][name] for name in _FIXED}
-        # Those written before digests were kept have none.
+        # Checkpoints of older versions have no digests.
         _check_files(folder, dict(state.get("files", {})))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _DamagedError(f"its {_STATE_FILE} is not what a training writes: {error}") from error
+        raise _DamagedError(f"its {_STATE_FILE} is not in the trainer's format: {error}") from error
     return saved, setup
 
 
@@ -195,12 +195,12 @@ def _check_files(folder: Path, written: dict[str, str]) -> None:
         if name not in found:
             raise _DamagedError(f"its file {name} is missing")
         if found[name] != digest:
-            raise _DamagedError(f"its file {name} is not as it was written")
+            raise _DamagedError(f"its file {name} was changed")
 
 
 def _not_loaded(folder: Path, reason: str) -> WorkloadError:
     return WorkloadError(
-        f"{folder} can't be loaded ({reason}). Without that folder the training goes on from the one before.",
+        f"{folder} can't be loaded ({reason}). Remove the folder to resume from the checkpoint before it.",
         Exit.USAGE,
     )
 

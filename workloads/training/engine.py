@@ -1,6 +1,6 @@
-"""The settings of the DeepSpeed engine, written down in full, and what a training does with one.
+"""The configuration of the DeepSpeed engine, and access to a running one.
 
-Starting one is left to `launch`: importing DeepSpeed takes seconds, and nothing here needs it.
+`launch` starts the engine: importing DeepSpeed takes seconds, and this module doesn't need it.
 """
 
 from typing import TYPE_CHECKING, Any, cast
@@ -22,15 +22,15 @@ _AUTOCAST = {"bf16": "bfloat16", "fp16": "float16"}
 
 
 def choose_dtype(dtype: str, device: torch.device) -> str:
-    """Return fp32, bf16 or fp16: `dtype`, or for "auto" what the device is fast with.
+    """Return fp32, bf16 or fp16: `dtype`, or for "auto" the fastest on the device.
 
     Raises:
-        WorkloadError: fp16 on a CPU, which loses gradients and gains nothing.
+        WorkloadError: `dtype` is fp16 on a CPU, which would lose gradients and gain nothing.
     """
     if device.type == "cpu":
         if dtype == "fp16":
             raise WorkloadError("--dtype fp16 needs a GPU: on a CPU it must be auto, fp32 or bf16.", Exit.USAGE)
-        # A CPU without these instructions computes bf16 in fp32, and converts on top.
+        # A CPU without these instructions converts bf16 to fp32 and computes in that.
         fast = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
     else:
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -40,7 +40,7 @@ def choose_dtype(dtype: str, device: torch.device) -> str:
 
 
 def configuration(args: TrainingArgs, world_size: int, dtype: str) -> dict[str, Any]:
-    """Return the configuration of DeepSpeed. Weights stay fp32: lower precision is that of the arithmetic alone."""
+    """Return DeepSpeed's configuration; weights stay fp32, and `dtype` applies to the arithmetic only."""
     return {
         "train_batch_size": args.samples_per_step,
         "train_micro_batch_size_per_gpu": args.samples_per_step // world_size,
@@ -62,7 +62,7 @@ def module_of(engine: "deepspeed.DeepSpeedEngine") -> nn.Module:
 
 
 def set_learning_rate(engine: "deepspeed.DeepSpeedEngine", rate: float) -> None:
-    """Make the next step use `rate`."""
+    """Set the learning rate of the next step."""
     optimizer: Any = engine.optimizer
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -1,7 +1,7 @@
-"""The trained network as files that load anywhere: an MLflow model, and the plain weights.
+"""Export of the trained network, as an MLflow model and as plain weights.
 
-The MLflow model is an exported graph (`torch.export`): loading it runs no pickled code and needs neither this package
-nor the network's class, only PyTorch.
+The MLflow model is an exported graph (`torch.export`): loading it needs only PyTorch, without this package or the
+network's class, and runs no pickled code.
 """
 
 import logging
@@ -20,12 +20,12 @@ from workloads.training.engine import module_of
 MODEL_FOLDER = "model"
 WEIGHTS_FILE = "weights.pt"
 
-# More than one, or the exported graph would take single pictures only.
+# With a single example, the exported graph would accept single pictures only.
 _EXAMPLES = 4
 
 
 def whole_weights(engine: deepspeed.DeepSpeedEngine) -> dict[str, Tensor]:
-    """Return the weights on the CPU, wherever ZeRO keeps their parts; all processes must call it."""
+    """Gather the weights from ZeRO's parts and return them on the CPU; all processes must call it."""
     network = module_of(engine)
     partitioned = engine.zero_optimization_partition_weights()
     with deepspeed.zero.GatheredParameters(list(network.parameters()), enabled=partitioned):
@@ -40,9 +40,9 @@ def save_weights(weights: dict[str, Tensor], path: Path) -> None:
 
 
 def save_model(network: nn.Module, pictures: Tensor, folder: Path, identity: Model) -> None:
-    """Write the MLflow model directory `folder`, with a signature and `pictures` (uint8) as input example.
+    """Write the MLflow model directory `folder`, with a signature and an input example from `pictures` (uint8).
 
-    `identity` has the `run_id` and `model_id` that MLflow knows the model by, if it does.
+    `identity` has the model's `run_id` and `model_id` in MLflow, if it is logged there.
     """
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     network = network.eval()
@@ -57,7 +57,7 @@ def save_model(network: nn.Module, pictures: Tensor, folder: Path, identity: Mod
         signature=signature,
         input_example=example.numpy(),
         serialization_format="pt2",
-        # Named here, as MLflow would find them by loading the model in a process of its own.
+        # Without them, MLflow would load the model in another process to find them.
         pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in ("mlflow", "numpy", "torch")],
     )
     files.publish_folder(partial, folder)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes of files and folders, and the lock on an output folder."""
 
 import fcntl
 import hashlib
@@ -17,7 +17,7 @@ REMOVED = ".removed"
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` to `path`; a reader sees the old file or the new one, never a part."""
+    """Write `content` to `path` atomically."""
     partial = path.with_name(f"{path.name}{PARTIAL}")
     partial.write_text(json.dumps(content, indent=2) + "\n")
     sync(partial)
@@ -25,10 +25,10 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def claim_folder(folder: Path) -> IO[str]:
-    """Make `folder` and keep other processes from claiming it until the file returned is closed.
+    """Create `folder` and lock it until the returned file is closed.
 
     Raises:
-        WorkloadError: Another process has it, or it can't be written to.
+        WorkloadError: Another process holds the lock, or the folder isn't writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,10 +44,10 @@ def claim_folder(folder: Path) -> IO[str]:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the content of `path`, or None where there is no such file.
+    """Return the content of `path`, or None if the file doesn't exist.
 
     Raises:
-        WorkloadError: It can't be read, or holds no JSON object.
+        WorkloadError: The file can't be read, or isn't a JSON object.
     """
     try:
         content = json.loads(path.read_text())
@@ -56,21 +56,21 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise WorkloadError(f"{path} can't be read: {error.strerror}.", Exit.USAGE) from error
     except (ValueError, RecursionError) as error:
-        raise not_ours(path, f"it is no JSON ({type(error).__name__})") from error
+        raise damaged(path, f"it isn't JSON ({type(error).__name__})") from error
     if not isinstance(content, dict):
-        raise not_ours(path, "it holds no JSON object")
+        raise damaged(path, "it isn't a JSON object")
     return content
 
 
-def not_ours(path: Path, reason: str) -> WorkloadError:
-    """Return what to raise for a file that is not as a training writes it."""
+def damaged(path: Path, reason: str) -> WorkloadError:
+    """Return the error to raise for a file that is not in the trainer's format."""
     return WorkloadError(
-        f"{path} is damaged: {reason}. Remove it to go on without it, or use another --out-dir.", Exit.USAGE
+        f"{path} is damaged: {reason}. Remove it to continue without it, or use another --out-dir.", Exit.USAGE
     )
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 in hex of each file below `folder`, by its path in it."""
+    """Return the SHA-256 in hex of each file below `folder`, by its relative path."""
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
@@ -80,7 +80,7 @@ def _sha256(path: Path) -> str:
 
 
 def publish_folder(partial: Path, final: Path) -> None:
-    """Make the finished folder `partial` appear as `final`, on disk before it has that name."""
+    """Rename the finished folder `partial` to `final` once its content is on disk."""
     for path in sorted(partial.rglob("*")):
         sync(path)
     sync(partial)
@@ -90,20 +90,20 @@ def publish_folder(partial: Path, final: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove `folder`; it loses its name first, so that half of it never counts."""
+    """Remove `folder`; rename it first, so that a killed removal leaves no half of it under its name."""
     if folder.exists():
         shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}{REMOVED}")))
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left in `folder` half written or half removed."""
+    """Remove the folders in `folder` that a killed process left partly written or partly removed."""
     for path in folder.iterdir():
         if path.is_dir() and path.name.endswith((PARTIAL, REMOVED)):
             shutil.rmtree(path)
 
 
 def sync(path: Path) -> None:
-    """Have `path`, a file or a folder, on disk before going on."""
+    """Flush `path`, a file or a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

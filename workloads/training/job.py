@@ -1,4 +1,4 @@
-"""One training from its arguments to its files: the order in which the parts of this package do their work."""
+"""One training from its arguments to its files: the sequence of this package's parts."""
 
 import contextlib
 from typing import Any
@@ -7,7 +7,7 @@ import deepspeed
 import torch
 
 from contracts import Env
-from workloads.training import files, git, launch
+from workloads.training import files, launch
 from workloads.training.args import TrainingArgs
 from workloads.training.checkpoints import Checkpoints, Setup
 from workloads.training.data import dataset
@@ -18,23 +18,23 @@ from workloads.training.network import network_for
 from workloads.training.outcome import RESULT_FILE, deliver, result_of
 from workloads.training.processes import require_divisible
 from workloads.training.progress import EpochResult, Position, say
-from workloads.training.session import Session
+from workloads.training.run_log import Figures, MlflowRun, NoTracking, tracked
+from workloads.training.session import Session, git_commit
 from workloads.training.stopping import Stop, StoppedError
-from workloads.training.tracking import Figures, MlflowRun, NoTracking, tracked
 
 
 def run(args: TrainingArgs, device: torch.device, stop: Stop) -> dict[str, Any] | None:
-    """Train as `args` say, or go on with it, and return the result; None in all processes but the leading one.
+    """Run or resume the training of `args` and return its result; None in all processes but the leading one.
 
     Raises:
-        WorkloadError: Bad data, a checkpoint of another setup, a service that doesn't answer, or told to stop.
+        WorkloadError: Bad data, a checkpoint of another setup, a service that doesn't answer, or a request to stop.
     """
     dtype = choose_dtype(args.dtype, device)
     data = dataset.load(args)
     peers = launch.join(device)
     try:
         require_divisible(args.samples_per_step, peers.world_size)
-        session = Session(args=args, data=data.to(device), dtype=dtype, peers=peers, git_commit=git.commit())
+        session = Session(args=args, data=data.to(device), dtype=dtype, peers=peers, git_commit=git_commit())
         with files.claim_folder(args.out_dir) if peers.leads else contextlib.nullcontext():
             return _train(session, stop)
     finally:
@@ -44,10 +44,10 @@ def run(args: TrainingArgs, device: torch.device, stop: Stop) -> dict[str, Any] 
 def _train(session: Session, stop: Stop) -> dict[str, Any] | None:
     args, peers = session.args, session.peers
     setup = Setup.of(args, session.data.digest, peers.world_size)
-    done = result_of(session, setup)
-    if done is not None:
-        say(f"{args.out_dir} has this training complete: nothing to do", shown=peers.leads)
-        return done
+    existing = result_of(session, setup)
+    if existing is not None:
+        say(f"this training is complete in {args.out_dir}: nothing to do", shown=peers.leads)
+        return existing
     checkpoints = Checkpoints(
         folder=args.out_dir / "checkpoints", keep=args.keep_checkpoints, processes=peers, setup=setup
     )
@@ -60,7 +60,7 @@ def _train(session: Session, stop: Stop) -> dict[str, Any] | None:
             checkpoints.load(engine, saved)
             tracking.send_again(saved.unsent_metrics)
             position = saved.position
-            say(f"going on after step {position.step}", shown=peers.leads)
+            say(f"resuming after step {position.step}", shown=peers.leads)
         loop = _loop(session, engine, checkpoints, tracking, stop)
         position = loop.run(position)
         if peers.any(stop.requested):

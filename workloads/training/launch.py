@@ -1,4 +1,4 @@
-"""What only DeepSpeed can do at the start of a training: have its processes meet, and make its engine."""
+"""The start of DeepSpeed: the group of the training's processes, and the engine."""
 
 from datetime import timedelta
 
@@ -15,8 +15,8 @@ _BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 
 
 def join(device: torch.device) -> Processes:
-    """Meet the other processes and return this one's place; the environment says where, see `environment.prepare`."""
-    # An operation for inference that DeepSpeed would compile now, for two minutes and with a C++ compiler.
+    """Join the other processes, as the environment variables say, and return this one's rank among them."""
+    # An operator for inference, which DeepSpeed would compile now: two minutes, with a C++ compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(dist_backend=_BACKENDS[device.type], timeout=_TIMEOUT, verbose=False)
     world_size = distributed.get_world_size()
@@ -30,14 +30,14 @@ def join(device: torch.device) -> Processes:
 
 
 def leave() -> None:
-    """Say goodbye to the other processes."""
+    """Leave the group of processes."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
 def build(network: nn.Module, args: TrainingArgs, processes: Processes, dtype: str) -> deepspeed.DeepSpeedEngine:
     """Return the engine that trains `network` with AdamW; all processes must call it."""
-    # PyTorch's own AdamW: DeepSpeed's would be compiled at the first start.
+    # PyTorch's AdamW: DeepSpeed would compile its own at the first start.
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=args.peak_learning_rate, betas=(0.9, 0.98), weight_decay=args.weight_decay
     )

@@ -1,4 +1,4 @@
-"""The training loop: steps, losses, validation, and a checkpoint at the end of each epoch and when told to stop."""
+"""The training loop: steps, losses, validation, and a checkpoint after each epoch and on a request to stop."""
 
 import math
 import time
@@ -16,22 +16,28 @@ from workloads.training.data.split import Split
 from workloads.training.engine import module_of, set_learning_rate
 from workloads.training.processes import Processes
 from workloads.training.progress import Display, EpochResult, Position
-from workloads.training.schedule import learning_rate
 from workloads.training.stopping import Stop
 
 if TYPE_CHECKING:
     import deepspeed
 
-# Losses are fetched from the device this many at a time: each fetch waits for its queue to run empty.
+# Losses are fetched from the device this many at a time: each fetch waits until the device's queue is empty.
 _FETCH_EVERY = 50
 _VALIDATION_BATCH = 512
+# The learning rate rises over this share of all steps and falls over the rest.
+_RISE = 0.25
+# It starts and ends at this share of its peak, so that every step has an effect.
+_FLOOR = 0.02
 
 StepMetrics = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loop:
-    """A training of `epochs` epochs; `log_step` and `log_epoch` get its figures, `save` a position to save."""
+    """A training of `epochs` epochs.
+
+    It passes its metrics to `log_step` and `log_epoch`, and the positions of its checkpoints to `save`.
+    """
 
     engine: "deepspeed.DeepSpeedEngine"
     processes: Processes
@@ -46,14 +52,14 @@ class Loop:
 
     @property
     def steps(self) -> int:
-        """Steps of the whole training."""
+        """The number of steps of the whole training."""
         return self.epochs * self.batches.per_epoch
 
     def run(self, position: Position) -> Position:
-        """Train from `position` to the end, or until told to stop, and return where it stands; it is saved.
+        """Train from `position` to the end or to a request to stop, and return the new position, which is saved.
 
         Raises:
-            WorkloadError: The loss is no number any more.
+            WorkloadError: The loss is NaN or infinite.
         """
         display = Display(
             shown=self.processes.leads, epochs=self.epochs, steps_per_epoch=self.batches.per_epoch, start=position.step
@@ -67,7 +73,7 @@ class Loop:
         return position
 
     def _epoch(self, position: Position, display: Display) -> Position:
-        """Train to the end of the epoch, or until told to stop."""
+        """Train to the end of the epoch or to a request to stop."""
         epoch, first = divmod(position.step, self.batches.per_epoch)
         started = time.perf_counter()
         self.engine.train()
@@ -111,7 +117,7 @@ class Loop:
 
 
 class _Losses:
-    """Gathers the losses of steps on the device and fetches them now and then, as means over all processes."""
+    """Collects the losses of steps on the device and fetches them in groups, as means over all processes."""
 
     def __init__(self, loop: Loop, position: Position) -> None:
         self.step = position.step
@@ -120,31 +126,41 @@ class _Losses:
         self._waiting: list[Tensor] = []
 
     def add(self, loss: Tensor) -> None:
-        """Take the loss of the next step."""
+        """Add the loss of the next step."""
         self._waiting.append(loss)
         self.step += 1
         if len(self._waiting) >= _FETCH_EVERY:
             self.fetch()
 
     def fetch(self) -> Position:
-        """Hand the losses on and return the position after them."""
+        """Log the collected losses and return the position after them."""
         if self._waiting:
             values = self._loop.processes.sum(torch.stack(self._waiting)) / self._loop.processes.world_size
             self._waiting.clear()
             for step, loss in enumerate(values.tolist(), start=self._position.step):
-                self._hand_on(step, loss)
+                self._log(step, loss)
         return self._position
 
-    def _hand_on(self, step: int, loss: float) -> None:
+    def _log(self, step: int, loss: float) -> None:
         if not math.isfinite(loss):
             raise WorkloadError(f"the loss is {loss} at step {step + 1}: training has diverged. Try a lower --lr.")
         self._loop.log_step(step + 1, {"step/loss": loss, "step/learning_rate": self._loop.rate(step)})
         self._position = replace(self._position, step=step + 1, loss_sum=self._position.loss_sum + loss)
 
 
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Return the one-cycle learning rate of `step` (from 0) of `steps`: linear up to `peak`, then linear down.
+
+    It depends on the step alone, so a checkpoint needn't save it.
+    """
+    position = (step + 1) / (steps + 1)
+    height = position / _RISE if position < _RISE else (1 - position) / (1 - _RISE)
+    return peak * max(height, _FLOOR)
+
+
 @torch.no_grad()
 def evaluate(engine: "deepspeed.DeepSpeedEngine", split: Split, processes: Processes) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy over `split`, which the processes share; all must call it."""
+    """Return mean cross-entropy and accuracy over `split`, which the processes share; all of them must call it."""
     engine.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=processes.device)
     for pictures, labels in _shares(split, processes):
@@ -156,7 +172,7 @@ def evaluate(engine: "deepspeed.DeepSpeedEngine", split: Split, processes: Proce
 
 
 def _shares(split: Split, processes: Processes) -> Iterator[tuple[Tensor, Tensor]]:
-    mine = slice(processes.rank, None, processes.world_size)
-    # The same number of batches in all processes: ZeRO-3 gathers weights in each.
+    share = slice(processes.rank, None, processes.world_size)
+    # The same number of batches in all processes: ZeRO-3 gathers the weights for each batch.
     count = math.ceil(len(split) / processes.world_size / _VALIDATION_BATCH)
-    return zip(split.pictures[mine].tensor_split(count), split.labels[mine].tensor_split(count), strict=True)
+    return zip(split.pictures[share].tensor_split(count), split.labels[share].tensor_split(count), strict=True)

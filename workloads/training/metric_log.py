@@ -1,7 +1,7 @@
-"""A buffer of metrics between a training and MLflow: steps don't wait for requests, and nothing is lost.
+"""A buffer of metrics between a training and MLflow: steps don't wait for requests, and no metric is lost.
 
-A thread sends what has gathered, in batches; a metric leaves the buffer when its batch was acknowledged. A batch whose
-answer got lost is sent again: MLflow keeps one of equal metrics.
+A thread sends the buffered metrics in batches. A metric leaves the buffer when MLflow has acknowledged its batch. A
+batch without an answer is sent again: MLflow stores equal metrics once.
 """
 
 import logging
@@ -15,10 +15,10 @@ from mlflow.entities import Metric
 
 from workloads.services import RefusedError, UnavailableError
 
-# The most metrics that MLflow takes in one request:
+# The most metrics that MLflow accepts in one request:
 # https://mlflow.org/docs/latest/api_reference/rest-api.html#request-limits
 BATCH_SIZE: Final = 1000
-# Some 20 MB; a training that logs two metrics a step fills it in 50,000 steps without an answer.
+# In metrics, some 20 MB: without an answer, a training that logs two metrics a step fills it in 50,000 steps.
 CAPACITY: Final = 100_000
 SEND_EVERY_SECONDS: Final = 2.0
 LONGEST_WAIT_SECONDS: Final = 30.0
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class MetricLog:
-    """Sends metrics in the background through `send`, which raises `UnavailableError` or `RefusedError`."""
+    """Sends metrics in the background by `send`, which raises `UnavailableError` or `RefusedError`."""
 
     def __init__(
         self, send: Callable[[Sequence[Metric]], None], *, capacity: int = CAPACITY, every: float = SEND_EVERY_SECONDS
@@ -45,7 +45,7 @@ class MetricLog:
         self._thread.start()
 
     def add(self, *metrics: Metric) -> None:
-        """Take metrics; those over the capacity are dropped and counted."""
+        """Add metrics; drop and count those over the capacity."""
         with self._changed:
             room = max(self._capacity - len(self._waiting), 0)
             self._waiting.extend(metrics[:room])
@@ -58,7 +58,7 @@ class MetricLog:
             return list(self._waiting)
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all metrics are acknowledged, for at most `seconds`, and return whether they are."""
+        """Wait for at most `seconds` until all metrics are acknowledged, and return whether they are."""
         with self._changed:
             self._flushing = True
             self._changed.notify_all()
@@ -67,7 +67,7 @@ class MetricLog:
             return not self._waiting
 
     def close(self) -> None:
-        """End the thread, whatever is unsent."""
+        """End the thread, even with unsent metrics."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -91,7 +91,7 @@ class MetricLog:
                 self._acknowledge(len(batch))
 
     def _next_batch(self, failures: int) -> list[Metric]:
-        """Wait until there is something to send and return it; nothing once closed."""
+        """Wait for metrics to send and return them; an empty list once closed."""
         pause = min(self._every * 2**failures, LONGEST_WAIT_SECONDS) if failures else self._every
         due = time.monotonic() + pause
         with self._changed:

@@ -1,6 +1,6 @@
-"""The network: small and residual, so that it trains on two CPU cores and still uses a GPU well.
+"""The network: residual and small enough to train on two CPU cores, yet it uses a GPU well.
 
-It takes plain pixel values and normalises them itself: whoever serves it needs to know nothing of the training.
+It takes plain pixel values and normalises them itself, so that serving needs no knowledge of the training.
 """
 
 import torch
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from workloads.training.args import TrainingArgs
 from workloads.training.data.dataset import DataSet
 
-# Stages halve the picture until it has this side; 8x8 digits get one stage, 32x32 pictures three.
+# In pixels: stages halve the picture down to this side. 8x8 digits get one stage, 32x32 pictures three.
 _LAST_SIDE = 4
-# Logits of a batch-normalised last stage are too steep at the start without it.
+# Without it, the logits of a batch-normalised last stage are too large at the start.
 _LOGIT_SCALE = 0.125
 _STATISTICS_SAMPLE = 5000
 
@@ -52,7 +52,7 @@ class _Convolution(nn.Sequential):
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside an identity."""
+    """Two convolutions with a skip connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class _Residual(nn.Module):
 
 
 def network_for(data: DataSet, args: TrainingArgs) -> ResidualNetwork:
-    """Return the network that suits the pictures of `data`, with the initial weights of `args.seed`."""
+    """Return a network for the pictures of `data`, with initial weights from `args.seed`."""
     _, channels, side, _ = data.train.pictures.shape
     mean, std = _pixel_statistics(data.train.pictures)
     torch.manual_seed(args.seed)
@@ -74,6 +74,6 @@ def network_for(data: DataSet, args: TrainingArgs) -> ResidualNetwork:
 
 def _pixel_statistics(pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation per channel of uint8 `pictures` (n, channels, side, side), on the CPU."""
-    # Evenly over the set, as some files are sorted by class.
+    # A sample from the whole set, as some files are sorted by class.
     sample = pictures[:: max(1, len(pictures) // _STATISTICS_SAMPLE)].cpu().float()
     return sample.mean(dim=(0, 2, 3)), sample.std(dim=(0, 2, 3)).clamp_min(1.0)

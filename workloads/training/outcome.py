@@ -1,4 +1,4 @@
-"""What a training leaves behind: the model in the folder and in MLflow, and the result as JSON."""
+"""The outcome of a training: the model in the output folder and in MLflow, and the result as JSON."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from workloads.training import export, files, publish
 from workloads.training.checkpoints import Setup
 from workloads.training.network import network_for
 from workloads.training.progress import Position, say
+from workloads.training.run_log import Figures, MlflowRun
 from workloads.training.session import Session
-from workloads.training.tracking import Figures, MlflowRun
 
 RESULT_FILE = "metrics.json"
 
 
 def result_of(session: Session, setup: Setup) -> dict[str, Any] | None:
-    """Return the result that the folder holds already, if it is all that this session is to make.
+    """Return the result in the output folder if it covers all that `session` is to do, else None.
 
     Raises:
-        WorkloadError: The folder holds the result of another setup, or a damaged one.
+        WorkloadError: The result is damaged or belongs to another setup.
     """
     args = session.args
     result = files.read_json(args.out_dir / RESULT_FILE)
@@ -31,7 +31,7 @@ def result_of(session: Session, setup: Setup) -> dict[str, Any] | None:
         logged = session.tracking_uri is None or result["run_id"] is not None
         registered = args.register is None or result["registered_model"] == args.register
     except (KeyError, TypeError) as error:
-        raise files.not_ours(args.out_dir / RESULT_FILE, f"it is not what a training writes ({error})") from error
+        raise files.damaged(args.out_dir / RESULT_FILE, f"it is not in the trainer's format ({error})") from error
     return result if trained and logged and registered else None
 
 
@@ -41,7 +41,7 @@ def deliver(
     """Write the model, log and register it, and return the result; None in all processes but the leading one.
 
     Raises:
-        WorkloadError: MLflow or its artifact store does not answer; the folder has the model by then.
+        WorkloadError: MLflow or its artifact store does not answer; the model is in the folder by then.
     """
     weights = export.whole_weights(engine)
     if not session.peers.leads:

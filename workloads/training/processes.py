@@ -1,6 +1,6 @@
-"""The processes of one training, and what they agree on.
+"""The processes of one training and their collective operations.
 
-torchrun starts several and tells each its place; without it, a process is a training of its own.
+torchrun starts several and tells each its rank; without it, one process is the whole training.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from workloads.cli import WorkloadError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Processes:
-    """The `rank` of one process among `world_size`, and the device that it computes on.
+    """The `rank` of this process among `world_size`, and its device.
 
-    `control` is a group on the CPU, whatever the device: agreeing on something leaves the GPU's queue alone.
+    `control` is a process group on the CPU, whatever the device, so that agreements don't use the GPU's queue.
     """
 
     rank: int
@@ -26,11 +26,11 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that talks to the user, the disk and MLflow."""
+        """Whether this process talks to the user, the disk and MLflow."""
         return self.rank == 0
 
     def any(self, flag: bool) -> bool:
-        """Return whether `flag` is true in any process; all must call it."""
+        """Return whether `flag` is true in any process; all processes must call it."""
         if self.world_size == 1:
             return flag
         votes = torch.tensor(int(flag))
@@ -38,18 +38,18 @@ class Processes:
         return bool(votes.item())
 
     def sum(self, values: Tensor) -> Tensor:
-        """Return `values` added up over all processes; all must call it."""
+        """Return the sum of `values` over all processes; all processes must call it."""
         if self.world_size > 1:
             distributed.all_reduce(values)
         return values
 
     def barrier(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes have called it."""
         if self.world_size > 1:
             distributed.barrier(group=self.control)
 
     def average_statistics(self, network: nn.Module) -> None:
-        """Give all processes the same batch-norm statistics, as each has seen other samples; all must call it."""
+        """Average the batch-norm statistics, as each process has seen other samples; all processes must call it."""
         if self.world_size == 1:
             return
         for name, buffer in network.named_buffers():
@@ -59,10 +59,10 @@ class Processes:
 
 
 def require_divisible(batch_size: int, world_size: int) -> None:
-    """Refuse a batch that the processes can't share equally, or of less than two samples each (batch norm).
+    """Check that the processes can share a batch equally, with at least two samples each for batch norm.
 
     Raises:
-        WorkloadError: It doesn't fit; the message says what does.
+        WorkloadError: They can't; the message gives the allowed sizes.
     """
     if batch_size % world_size or batch_size < 2 * world_size:
         raise WorkloadError(

@@ -1,4 +1,4 @@
-"""How far a training is, and how that is shown: a bar on a terminal, a line per epoch anywhere else."""
+"""The progress of a training and its display: a bar on a terminal, and a line per epoch."""
 
 import operator
 import sys
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochResult:
-    """The figures of one epoch; losses are mean cross-entropies, accuracy is from 0 to 1."""
+    """The metrics of one epoch; losses are mean cross-entropies, accuracy is from 0 to 1."""
 
     epoch: int
     train_loss: float
@@ -19,7 +19,7 @@ class EpochResult:
     samples_per_second: float
 
     def as_metrics(self) -> dict[str, float]:
-        """Return the figures under the names that they have in MLflow."""
+        """Return the metrics under their names in MLflow."""
         return {
             "train/loss": self.train_loss,
             "val/loss": self.val_loss,
@@ -30,7 +30,7 @@ class EpochResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """Where a training stands: steps done, losses summed up in the epoch under way, results of the complete ones."""
+    """The position of a training: steps done, sum of the losses in the current epoch, results of complete epochs."""
 
     step: int = 0
     loss_sum: float = 0.0
@@ -42,23 +42,23 @@ class Position:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Position":
-        """Return the position that `as_dict` described.
+        """Return the position from the result of `as_dict`.
 
         Raises:
-            KeyError, TypeError, ValueError: It described none.
+            KeyError, TypeError, ValueError: The values are not a position.
         """
         results = tuple(EpochResult(**result) for result in values["results"])
         return cls(step=operator.index(values["step"]), loss_sum=float(values["loss_sum"]), results=results)
 
 
 def say(line: str, *, shown: bool = True) -> None:
-    """Print a line on stderr, in one process of several."""
+    """Print a line on stderr if `shown`, which only one of the processes sets."""
     if shown:
         print(line, file=sys.stderr, flush=True)
 
 
 class Display:
-    """Shows a training on stderr; `shown` is false in all processes but one."""
+    """Displays a training on stderr; `shown` is false in all processes but one."""
 
     def __init__(self, *, shown: bool, epochs: int, steps_per_epoch: int, start: int) -> None:
         self._shown = shown
@@ -77,7 +77,7 @@ class Display:
         self._bar.update()
 
     def epoch(self, result: EpochResult) -> None:
-        """Tell how an epoch ended."""
+        """Print the result of an epoch."""
         line = (
             f"epoch {result.epoch}/{self._epochs}: train loss {result.train_loss:.4f}, "
             f"validation loss {result.val_loss:.4f}, accuracy {result.val_accuracy:.2%}, "

@@ -1,6 +1,6 @@
-"""The trained model in MLflow: logged once and registered once, however often its training is started again.
+"""The trained model in MLflow: logged once and registered once, however often the training is restarted.
 
-A run gets a second model only where it was gone on with for more epochs.
+A run gets a second model only if it is continued for more epochs.
 """
 
 from pathlib import Path
@@ -9,13 +9,13 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
 from workloads.training.export import MODEL_FOLDER
-from workloads.training.tracking import MlflowRun
+from workloads.training.run_log import MlflowRun
 
 _STEP_TAG = "step"
 
 
 def claim(run: MlflowRun, step: int) -> LoggedModel:
-    """Return the run's model of `step` in MLflow, made if there is none yet."""
+    """Return the run's model of `step` in MLflow; create it if it doesn't exist."""
 
     def find_or_create() -> LoggedModel:
         found = run.client.search_logged_models(
@@ -35,7 +35,7 @@ def claim(run: MlflowRun, step: int) -> LoggedModel:
 
 
 def upload(run: MlflowRun, model: LoggedModel, folder: Path, step: int) -> None:
-    """Log the files in `folder` as `model`, and it as what the run made at `step`."""
+    """Log the files in `folder` as `model`, and the model as the run's output at `step`."""
     if model.status != LoggedModelStatus.READY:
         run.store(lambda: run.client.log_model_artifacts(model.model_id, str(folder)))
         run.ask(lambda: run.client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, step)]))
@@ -43,7 +43,7 @@ def upload(run: MlflowRun, model: LoggedModel, folder: Path, step: int) -> None:
 
 
 def register(run: MlflowRun, model: LoggedModel, name: str) -> str:
-    """Return the version of the registered model `name` that `model` is, made if it is none yet."""
+    """Return the model version of `model` in the registered model `name`; create both if they don't exist."""
     source = f"models:/{model.model_id}"
 
     def find_or_create() -> str:

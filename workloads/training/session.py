@@ -1,8 +1,10 @@
-"""What every part of one training needs to know, settled once at its start."""
+"""The facts of one training that all its parts share, collected once at its start."""
 
 import os
+import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from contracts import Env
@@ -11,13 +13,13 @@ from workloads.training.data.dataset import DataSet
 from workloads.training.engine import configuration
 from workloads.training.processes import Processes
 
-# Settings that say where to, not what: no parameters of a run.
+# Settings that don't describe the training itself, so they are not logged as parameters of the run.
 _NOT_PARAMETERS = {"out_dir", "data_dir", "device", "tracking_uri", "experiment_name", "run_name", "register"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """The arguments, the data, the dtype chosen (fp32, bf16 or fp16) and the processes of a training."""
+    """The arguments, data, dtype (fp32, bf16 or fp16), processes and source commit of a training."""
 
     args: TrainingArgs
     data: DataSet
@@ -27,11 +29,11 @@ class Session:
 
     @property
     def tracking_uri(self) -> str | None:
-        """The tracking server of the command line, else of the environment."""
+        """The address of the tracking server from the command line, else from the environment."""
         return self.args.tracking_uri or os.environ.get(Env.TRACKING_URI) or None
 
     def parameters(self) -> dict[str, Any]:
-        """Return what a run is compared by."""
+        """Return the parameters by which runs are compared."""
         settings = {name: value for name, value in self.args.as_dict().items() if name not in _NOT_PARAMETERS}
         return settings | {
             "dtype": self.dtype,
@@ -42,7 +44,7 @@ class Session:
         }
 
     def config(self) -> dict[str, Any]:
-        """Return everything that a repetition of the training needs, JSON-ready."""
+        """Return everything that is needed to repeat the training, as JSON-ready values."""
         return {
             "arguments": self.args.as_dict(),
             "parameters": self.parameters(),
@@ -51,3 +53,16 @@ class Session:
             "git_commit": self.git_commit,
             "versions": {package: version(package) for package in ("torch", "deepspeed", "mlflow", "numpy")},
         }
+
+
+def git_commit() -> str | None:
+    """Return the commit that the code is from: set in an image, else asked of git, with `-dirty` for changed files."""
+    commit = os.environ.get(Env.GIT_COMMIT)
+    if commit:
+        return commit
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()

@@ -1,4 +1,4 @@
-"""Stops a training between two steps when the process is told to end, so that a checkpoint can be written first."""
+"""Stops on a signal: the training ends between two steps, after it has written a checkpoint."""
 
 import signal
 import sys
@@ -10,11 +10,11 @@ from workloads.cli import WorkloadError
 
 
 class StoppedError(WorkloadError):
-    """The training was told to stop, and its checkpoint is on disk."""
+    """The training stopped on a signal, and its checkpoint is on disk."""
 
     def __init__(self, step: int, steps: int, out_dir: Path) -> None:
         super().__init__(
-            f"stopped after step {step} of {steps}; the same command with --out-dir {out_dir} goes on from there.",
+            f"stopped after step {step} of {steps}; the same command with --out-dir {out_dir} resumes from there.",
             Exit.INTERRUPTED,
         )
 
@@ -26,7 +26,7 @@ class Stop:
         self.requested = False
 
     def watch(self) -> None:
-        """Take over the two signals."""
+        """Install the handlers of the two signals."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._remember)
 

@@ -1,4 +1,4 @@
-"""`python -m workloads.training.train_deepspeed`: train a residual network with DeepSpeed, log it to MLflow."""
+"""The command that trains a residual network with DeepSpeed and logs it to MLflow."""
 
 import contextlib
 import importlib
@@ -11,24 +11,24 @@ from workloads import cli
 from workloads.training.args import parse
 from workloads.training.stopping import Stop
 
-# What libraries read when they are imported, unless the user has set it.
+# Defaults for environment variables that libraries read when they are imported.
 _ENVIRONMENT = {
     # Waiting threads of PyTorch spin by default: on busy cores, steps take twenty times as long.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # MLflow's client would report its use to its makers.
+    # MLflow's client would report usage data to its developers.
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train as the command line says and return the exit code."""
+    """Run the command."""
     args = parse(argv)
     stop = Stop()
     stop.watch()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # PyTorch and DeepSpeed are imported only now: help and bad arguments don't wait ten seconds for them, and DeepSpeed
-    # finds the environment prepared. What they print on stdout goes where progress goes.
+    # PyTorch and DeepSpeed are imported only now: help and bad arguments needn't wait ten seconds for them, and
+    # DeepSpeed needs a prepared environment. Their output on stdout goes to stderr, as stdout is for the result.
     with contextlib.redirect_stdout(sys.stderr):
         device = importlib.import_module("workloads.training.environment").prepare(args.device)
         result = importlib.import_module("workloads.training.job").run(args, device, stop)

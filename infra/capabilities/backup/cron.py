@@ -7,6 +7,7 @@ import calendar
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
@@ -21,13 +22,30 @@ _PART: Final = re.compile(r"(?:(?P<any>[*?])|(?P<first>\w+)(?:-(?P<last>\w+))?)(
 _CYCLE_YEARS: Final = 28
 
 
+def longest_gap(schedule: str) -> timedelta:
+    """Return the longest time from one run of a valid schedule to the next."""
+    minutes, hours, *_ = _times(schedule)
+    times = sorted(timedelta(hours=hour, minutes=minute) for hour in hours for minute in minutes)
+    days = list(_due_days(schedule))
+    days.append(days[0].replace(year=days[0].year + _CYCLE_YEARS))
+    overnight = max(after - before for before, after in pairwise(days)) - (times[-1] - times[0])
+    return max([overnight, *(after - before for before, after in pairwise(times))])
+
+
 def _schedule(value: str) -> str:
-    fields = value.split(" ")
-    times = [set(_values(field, *limits)) for field, limits in zip(fields, _FIELDS, strict=True)]
-    _, _, days, months, weekdays = times
-    if not any(_is_due(day, days, weekdays, either=_restricts_both(fields)) for day in _dates(months)):
+    if next(_due_days(value), None) is None:
         raise ValueError(f"{value!r} names days that never come")
     return value
+
+
+def _due_days(schedule: str) -> Iterator[date]:
+    _, _, days, months, weekdays = _times(schedule)
+    either = _restricts_both(schedule.split(" "))
+    return (day for day in _dates(months) if _is_due(day, days, weekdays, either=either))
+
+
+def _times(schedule: str) -> list[set[int]]:
+    return [set(_values(field, *limits)) for field, limits in zip(schedule.split(" "), _FIELDS, strict=True)]
 
 
 def _values(field: str, least: int, most: int, names: Sequence[str]) -> Iterator[int]:

@@ -9,7 +9,7 @@ from pulumi_kubernetes.batch.v1 import CronJob
 from pulumi_kubernetes.core.v1 import Secret
 
 import contracts
-from infra.capabilities.backup.settings import PODS
+from infra.capabilities.backup.settings import DEADLINE, PODS, START_WITHIN
 from infra.kube.job import job_spec
 from infra.kube.network_policy import allow
 from infra.kube.pod_access import with_access
@@ -20,10 +20,6 @@ from infra.links import Bucket, DatabaseAddress, Identity
 COMPONENT: Final = PODS.component
 
 _RESOURCES: Final = Resources(cpu="20m", memory="256Mi", cpu_limit="1", memory_limit="1Gi")
-# Seconds: a backup that can't start within an hour of its time waits for the next scheduled time.
-_START_WITHIN: Final = 3600
-# Seconds.
-_DEADLINE: Final = 4 * 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +79,7 @@ class Backup(pulumi.ComponentResource):
                 "schedule": args.schedule,
                 "time_zone": "Etc/UTC",
                 "concurrency_policy": "Forbid",
-                "starting_deadline_seconds": _START_WITHIN,
+                "starting_deadline_seconds": START_WITHIN,
                 "successful_jobs_history_limit": 3,
                 "failed_jobs_history_limit": 3,
                 "suspend": args.suspended,
@@ -93,7 +89,7 @@ class Backup(pulumi.ComponentResource):
                         COMPONENT,
                         with_access(pod(main), identity=args.identity, database=args.database),
                         retries=2,
-                        deadline=_DEADLINE,
+                        deadline=DEADLINE,
                     ),
                 },
             },

@@ -1,13 +1,16 @@
 """Settings of the scheduled backup of the database."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
 import contracts
-from infra.capabilities.backup.cron import Schedule
+from infra.capabilities.backup.alerts import failed, overdue
+from infra.capabilities.backup.cron import Schedule, longest_gap
 from infra.capabilities.backup.grants import WORKLOAD
+from infra.limits.alerts import Alert
 from infra.limits.flows import Flow, Pods
 from infra.limits.grants import Workload
 from infra.settings.capability import Capability
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from infra.settings.model import Settings
 
 PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "backup")
+# Seconds: a backup that could not start within an hour of its time waits for the next night.
+START_WITHIN: Final = 3600
+DEADLINE: Final = 4 * 3600
 
 
 class Backup(Capability):
@@ -31,6 +37,11 @@ class Backup(Capability):
     )
     suspended: bool = Field(default=False, description="true or false: whether the schedule is paused")
 
+    @property
+    def greatest_age(self) -> timedelta:
+        """The age of the last backup when the next one starts late and takes all of its time."""
+        return longest_gap(self.schedule) + timedelta(seconds=START_WITHIN + DEADLINE)
+
     def flows(self, settings: "Settings") -> Iterator[Flow]:
         """Yield the flows of the backup to the database and the buckets."""
         yield Flow(PODS, settings.database.server)
@@ -39,3 +50,8 @@ class Backup(Capability):
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
         """Yield the backup."""
         yield WORKLOAD
+
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - whatever the other settings are
+        """Yield the alerts of the schedule."""
+        if not self.suspended:
+            yield from (overdue(PODS, self.greatest_age), failed(PODS))

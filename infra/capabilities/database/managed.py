@@ -30,9 +30,9 @@ def managed_database(context: Context) -> Database:
         ValueError: The stack's cluster isn't an EKS cluster.
     """
     cloud, settings = context.cloud, context.settings.database
-    if cloud is None or cloud.cluster is None:
+    if cloud is None or cloud.eks is None:
         raise ValueError("database.kind rds needs an EKS cluster.")
-    instance = _instance(settings, cloud, cloud.cluster)
+    instance = _instance(settings, cloud, cloud.eks)
     access = DatabaseAccess(
         "database-access",
         DatabaseAccessArgs(

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 import contracts
+from infra.capabilities.tracking.alerts import at_maximum, too_few_pods
 from infra.capabilities.tracking.grants import MIGRATION_WORKLOAD, SERVER_WORKLOAD
+from infra.limits.alerts import Alert
 from infra.limits.connections import JOBS, LEAST_POOL, SURGE, demand, fitting_pool, most_replicas
 from infra.limits.connections import ConnectionPool as Pool
 from infra.limits.flows import MLFLOW, MLFLOW_PODS, Flow, Networks, Pods
@@ -152,3 +154,10 @@ class Mlflow(Capability):
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
         """Yield the tracking server and the migration."""
         yield from (SERVER_WORKLOAD, MIGRATION_WORKLOAD)
+
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - whatever the other settings are
+        """Yield the alerts of the server."""
+        yield too_few_pods(max(1, self.min_available))
+        # An autoscaler without room is always at its maximum.
+        if self.min_replicas < self.max_replicas:
+            yield at_maximum(self.max_replicas)

@@ -143,7 +143,7 @@ def test_a_password_with_a_line_break_is_refused_by_its_name(
         code, line = outcome(command, [], capsys)
 
     assert code == Exit.USAGE
-    assert "PGPASSWORD holds a line break" in line
+    assert "PGPASSWORD contains a line break" in line
 
 
 def test_an_address_with_a_password_in_it_is_not_shown(client: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def test_missing_credentials_are_one_clear_line(monkeypatch: pytest.MonkeyPatch)
 def test_a_missing_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(name)
 
-    with pytest.raises(WorkloadError, match=f"{name} is not set: it gives ") as failure:
+    with pytest.raises(WorkloadError, match=f"{name} is not set: it must contain ") as failure:
         create.main([])
 
     assert failure.value.code is Exit.USAGE
@@ -78,7 +78,7 @@ def test_a_missing_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch)
 def test_a_port_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "postgres")
 
-    with pytest.raises(WorkloadError, match="PGPORT is 'postgres', not a port number"):
+    with pytest.raises(WorkloadError, match="PGPORT must be a port number from 1 to 65535, got 'postgres'"):
         create.main([])
 
 

@@ -26,7 +26,7 @@ def test_a_name_that_postgresql_would_cut_or_not_hold_is_refused(
 ) -> None:
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(WorkloadError, match=f"{name} is .*: at most 63 bytes") as failure:
+    with pytest.raises(WorkloadError, match=f"{name} must be at most 63 bytes .*, got ") as failure:
         Address.from_env()
 
     assert failure.value.code is Exit.USAGE

@@ -1,4 +1,4 @@
-"""A pod's AWS role in the environment: a token file, and an STS that changes it for credentials."""
+"""Fixtures for a pod's AWS role: a token file, and an emulated STS that exchanges it for credentials."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,15 +7,15 @@ import pytest
 from moto import mock_aws
 
 from workloads import retry
-from workloads.database import tokens
+from workloads.database import login
 
 ROLE = "arn:aws:iam::123456789012:role/aegis-test-mlflow"
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No client of another test, no waiting, and no credentials of this machine."""
-    tokens._client.cache_clear()
+def isolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove other tests' clients, waits, and the credentials of this machine."""
+    login._client.cache_clear()
     monkeypatch.setattr(retry, "LONGEST_WAIT_SECONDS", 0)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
@@ -24,14 +24,14 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    """An emulated AWS in this process that leaves the credentials to whom it emulates."""
+    """Emulate AWS in this process, without mock credentials."""
     with mock_aws(config={"core": {"mock_credentials": False}}):
         yield
 
 
 @pytest.fixture
 def role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The variables of a pod with a role, as the stack sets them; gives the pod's token file."""
+    """Set the environment variables of a pod with a role, as the stack does, and return the pod's token file."""
     file = tmp_path / "token"
     file.write_text("the.pod.token")
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)

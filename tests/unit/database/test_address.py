@@ -1,4 +1,4 @@
-"""A backup's address: a password that is kept, or a token for each login."""
+"""The address of a database, with a password or with a token for each login."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 
 from contracts import Env, Exit
 from workloads.cli import WorkloadError
-from workloads.database import tokens
+from workloads.database import login
 from workloads.database.address import Address
 
 
@@ -19,9 +19,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def by_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login by tokens, which are numbered."""
+    """Log in by token, with numbered tokens."""
     numbers = iter(range(9))
-    monkeypatch.setattr(tokens, "token", lambda host, port, user: f"token {next(numbers)} {user}@{host}:{port}")
+    monkeypatch.setattr(login, "token", lambda host, port, user: f"token {next(numbers)} {user}@{host}:{port}")
     monkeypatch.setenv(Env.DATABASE_AUTH, "iam")
     monkeypatch.setenv("PGSSLMODE", "verify-full")
 
@@ -34,7 +34,7 @@ def test_a_password_stays_in_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
     assert "pass-word" not in repr(address)
 
 
-def test_each_program_that_starts_gets_a_token_of_its_own(by_token: None) -> None:
+def test_each_started_program_gets_a_new_token(by_token: None) -> None:
     address = Address.from_env()
     assert address.libpq() == {
         "PGHOST": "db",
@@ -46,7 +46,7 @@ def test_each_program_that_starts_gets_a_token_of_its_own(by_token: None) -> Non
     assert address.of("drill").libpq()["PGPASSWORD"] == "token 1 mlflow@db:5433"
 
 
-def test_each_attempt_to_connect_has_a_token_of_its_own(by_token: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_attempt_to_connect_uses_a_new_token(by_token: None, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def connect(**arguments: Any) -> None:
@@ -59,15 +59,15 @@ def test_each_attempt_to_connect_has_a_token_of_its_own(by_token: None, monkeypa
     assert asked == ["token 0 mlflow@db:5433", "token 1 mlflow@db:5433"]
 
 
-def test_a_token_is_for_a_server_that_is_checked_only(by_token: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_by_token_needs_a_checked_server(by_token: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGSSLMODE", "require")
-    with pytest.raises(WorkloadError, match="PGSSLMODE is 'require'") as refused:
+    with pytest.raises(WorkloadError, match=r"PGSSLMODE must be 'verify-full' .* got 'require'") as refused:
         Address.from_env()
     assert refused.value.code == Exit.USAGE
 
 
-def test_another_way_to_log_in_is_refused_with_those_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_way_to_log_in_is_refused_with_the_allowed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(Env.DATABASE_AUTH, "kerberos")
-    with pytest.raises(WorkloadError, match="AEGIS_DATABASE_AUTH is 'kerberos': allowed are iam, password") as refused:
+    with pytest.raises(WorkloadError, match="AEGIS_DATABASE_AUTH must be iam or password, got 'kerberos'") as refused:
         Address.from_env()
     assert refused.value.code == Exit.USAGE

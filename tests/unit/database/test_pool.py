@@ -1,4 +1,4 @@
-"""Requests wait for a connection, and none waits for ever."""
+"""The connection pool: requests wait for a connection, but not forever."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ from workloads.database.pool import QueueingPool
 
 
 class Database:
-    """Refuses so many connections first, and knows how many were open at one time."""
+    """Refuses the first `refuses` connections, and records the most that were open at one time."""
 
     def __init__(self, *, refuses: int = 0) -> None:
         self.most = self._open = 0
@@ -45,7 +45,7 @@ class Connection:
 
 
 def log_batch(connections: QueuePool) -> bool:
-    """Hold one connection and ask for a second, as MLflow does."""
+    """Take a second connection while holding one, as MLflow does."""
     outer = connections.connect()
     inner = connections.connect()
     inner.close()
@@ -59,19 +59,19 @@ def run_many(connections: QueuePool, clients: int) -> int:
 
 
 @pytest.mark.parametrize("clients", [16, 64])
-def test_every_request_is_answered_however_many_clients_there_are(clients: int) -> None:
+def test_every_request_is_answered_whatever_the_number_of_clients(clients: int) -> None:
     database = Database()
     connections = QueueingPool(database.connect, pool_size=1, max_overflow=1, timeout=5)
     assert run_many(connections, clients) == clients * 4
 
 
-def test_no_more_connections_are_open_than_the_pool_may_have() -> None:
+def test_the_pool_never_opens_more_connections_than_its_limit() -> None:
     database = Database()
     assert run_many(QueueingPool(database.connect, pool_size=3, max_overflow=1, timeout=5), 32) == 128
     assert database.most <= 4
 
 
-def test_a_request_that_gets_no_turn_in_time_is_told_that_the_database_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_without_a_turn_in_time_fails_as_a_busy_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "PATIENCE", 0.05)
     connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1)
     held = connections.connect()
@@ -85,7 +85,7 @@ def test_a_request_that_gets_no_turn_in_time_is_told_that_the_database_is_busy(m
         assert thread.submit(log_batch, connections).result()
 
 
-def test_a_request_on_an_event_loop_holds_up_the_others_for_no_more_than_seconds(
+def test_a_request_on_an_event_loop_waits_for_seconds_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool, "LOOP_PATIENCE", 0.05)
@@ -100,7 +100,7 @@ def test_a_request_on_an_event_loop_holds_up_the_others_for_no_more_than_seconds
     held.close()
 
 
-def test_a_database_that_refuses_a_connection_takes_nobody_s_turn() -> None:
+def test_a_refused_connection_takes_no_turn() -> None:
     connections = QueueingPool(Database(refuses=5).connect, pool_size=1, max_overflow=1)
     for _ in range(5):
         with pytest.raises(OperationalError, match="starting up"):
@@ -108,7 +108,7 @@ def test_a_database_that_refuses_a_connection_takes_nobody_s_turn() -> None:
     assert run_many(connections, 8) == 32
 
 
-def test_a_connection_that_another_thread_returns_ends_the_turn_of_the_one_that_took_it() -> None:
+def test_a_connection_returned_by_another_thread_ends_its_turn() -> None:
     connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1)
     with ThreadPoolExecutor(1) as thread:
         taken = thread.submit(connections.connect).result()
@@ -117,7 +117,7 @@ def test_a_connection_that_another_thread_returns_ends_the_turn_of_the_one_that_
     assert run_many(connections, 8) == 32
 
 
-def test_a_connection_that_is_collected_as_garbage_ends_its_turn() -> None:
+def test_a_garbage_collected_connection_ends_its_turn() -> None:
     connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1)
     taken = connections.connect()
     del taken
@@ -125,10 +125,10 @@ def test_a_connection_that_is_collected_as_garbage_ends_its_turn() -> None:
     assert run_many(connections, 8) == 32
 
 
-def test_a_thread_that_another_one_was_faster_than_takes_one_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_loses_the_race_for_a_connection_takes_one_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "PATIENCE", 0.05)
     connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1)
-    # What QueuePool finds when the last connection was opened between its look and its attempt: it asks itself again.
+    # As when another thread opens the last connection between QueuePool's check and its attempt: QueuePool recurses.
     answers = chain([False], cycle([True]))
     may_open = QueuePool._inc_overflow
     monkeypatch.setattr(QueuePool, "_inc_overflow", lambda self: next(answers) and may_open(self))
@@ -137,7 +137,7 @@ def test_a_thread_that_another_one_was_faster_than_takes_one_turn_only(monkeypat
         assert thread.submit(log_batch, connections).result()
 
 
-def test_a_connection_that_cannot_be_returned_ends_its_turn_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_cannot_be_returned_still_ends_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1)
     taken = connections.connect()
     with monkeypatch.context() as patched:
@@ -153,7 +153,7 @@ def test_a_connection_that_cannot_be_returned_ends_its_turn_all_the_same(monkeyp
         thread.submit(connections.connect).result().close()
 
 
-def test_a_turn_without_a_free_connection_is_a_busy_database_too() -> None:
+def test_a_turn_without_a_free_connection_fails_as_a_busy_database_too() -> None:
     connections = QueueingPool(Database().connect, pool_size=1, max_overflow=1, timeout=0.05)
     held = [connections.connect(), connections.connect()]
     with pytest.raises(OperationalError, match="no connection to the database was free"):
@@ -163,7 +163,7 @@ def test_a_turn_without_a_free_connection_is_a_busy_database_too() -> None:
     assert run_many(connections, 8) == 32
 
 
-def test_a_pool_that_is_made_anew_after_a_lost_connection_has_the_same_limits() -> None:
+def test_a_pool_recreated_after_a_lost_connection_has_the_same_limits() -> None:
     database = Database()
     old = QueueingPool(database.connect, pool_size=1, max_overflow=1, timeout=5)
     held = old.connect()

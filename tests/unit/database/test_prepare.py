@@ -1,4 +1,4 @@
-"""The set-up command: what it reads, what it refuses, and that it tells no secret."""
+"""The set-up command: its input, its refusals, and that it shows no secret."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from contracts import Env, Exit
 from workloads.cli import WorkloadError
 from workloads.database import administrator, ownership, prepare
 from workloads.database.address import Address
-from workloads.database.auth import Auth
+from workloads.database.login import Auth
 from workloads.database.ownership import Ownership
 
 PASSWORD = "pass-word"
@@ -28,7 +28,7 @@ def secrets() -> Iterator[Any]:
 
 @pytest.fixture
 def secret(secrets: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The administrator's secret, and the environment of the command for a login by token."""
+    """Create the administrator's secret and set the command's environment for a login by token; return the ARN."""
     arn = secrets.create_secret(Name="rds", SecretString=json.dumps(ADMINISTRATOR))["ARN"]
     for name, value in {
         "PGHOST": "db",
@@ -42,21 +42,21 @@ def secret(secrets: Any, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Address, Ownership]]:
-    """What is asked of which server; it says that it made a role."""
-    seen: list[tuple[Address, Ownership]] = []
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Address, Ownership]]:
+    """Record each requested ownership with its server, and report that a role was created."""
+    recorded: list[tuple[Address, Ownership]] = []
 
     @contextmanager
     def connect(address: Address, attempts: int) -> Iterator[Address]:
         yield address
 
-    def establish(connection: Address, wanted: Ownership) -> list[str]:
-        seen.append((connection, wanted))
-        return ["role mlflow made"]
+    def establish(connection: Address, requested: Ownership) -> list[str]:
+        recorded.append((connection, requested))
+        return ["role mlflow created"]
 
     monkeypatch.setattr(Address, "connect", connect)
     monkeypatch.setattr(ownership, "establish", establish)
-    return seen
+    return recorded
 
 
 def refusal() -> WorkloadError:
@@ -67,33 +67,33 @@ def refusal() -> WorkloadError:
     return error.value
 
 
-def test_the_administrator_of_the_secret_makes_the_owner_and_the_database(
-    secret: str, asked: list[tuple[Address, Ownership]], capsys: pytest.CaptureFixture[str]
+def test_the_administrator_from_the_secret_creates_the_owner_and_the_database(
+    secret: str, requests: list[tuple[Address, Ownership]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert prepare.main(["--json"]) == Exit.OK
-    [(server, wanted)] = asked
+    [(server, requested)] = requests
     assert (server.host, server.port, server.user, server.name) == ("db", 5432, "aegis_admin", "postgres")
     assert server.libpq()["PGPASSWORD"] == ADMINISTRATOR["password"]
-    assert wanted == Ownership(owner="mlflow", database="mlflow", auth=Auth.IAM)
-    said = capsys.readouterr()
-    assert json.loads(said.out) == {
+    assert requested == Ownership(owner="mlflow", database="mlflow", auth=Auth.IAM)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {
         "owner": "mlflow",
         "database": "mlflow",
         "auth": "iam",
-        "changes": ["role mlflow made"],
+        "changes": ["role mlflow created"],
     }
-    assert PASSWORD not in said.err
+    assert PASSWORD not in printed.err
 
 
-def test_the_owner_gets_the_password_of_the_environment(
-    secret: str, asked: list[tuple[Address, Ownership]], monkeypatch: pytest.MonkeyPatch
+def test_the_owner_gets_the_password_from_the_environment(
+    secret: str, requests: list[tuple[Address, Ownership]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(Env.DATABASE_AUTH, "password")
     monkeypatch.setenv(Env.DATABASE_OWNER_PASSWORD, PASSWORD)
     prepare.main([])
-    [(_, wanted)] = asked
-    assert (wanted.auth, wanted.password) == (Auth.PASSWORD, PASSWORD)
-    assert PASSWORD not in repr(wanted)
+    [(_, requested)] = requests
+    assert (requested.auth, requested.password) == (Auth.PASSWORD, PASSWORD)
+    assert PASSWORD not in repr(requested)
 
 
 @pytest.mark.parametrize(
@@ -108,18 +108,18 @@ def test_a_missing_variable_is_named(secret: str, monkeypatch: pytest.MonkeyPatc
     assert f"{name} is not set" in str(error)
 
 
-def test_the_administrator_does_not_become_the_owner(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_administrator_cannot_be_the_owner(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(Env.DATABASE_OWNER, "aegis_admin")
     error = refusal()
     assert error.code == Exit.USAGE
-    assert "is the administrator 'aegis_admin'" in str(error)
+    assert "must not be the administrator, got 'aegis_admin'" in str(error)
 
 
-def test_what_is_no_arn_of_a_secret_is_refused(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_arn_is_refused(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(Env.DATABASE_ADMIN_SECRET, "rds")
     error = refusal()
     assert error.code == Exit.USAGE
-    assert "is 'rds', not the ARN of a secret" in str(error)
+    assert "must be the ARN of a secret, got 'rds'" in str(error)
 
 
 def test_a_missing_secret_is_named_after_a_limited_number_of_attempts(secret: str, secrets: Any) -> None:
@@ -130,14 +130,14 @@ def test_a_missing_secret_is_named_after_a_limited_number_of_attempts(secret: st
 
 
 @pytest.mark.parametrize("text", [f"{PASSWORD} is no JSON", f'["{PASSWORD}"]', f'{{"password": "{PASSWORD}"}}'])
-def test_a_secret_of_another_form_is_refused_without_its_text(secret: str, secrets: Any, text: str) -> None:
+def test_a_secret_in_another_form_is_refused_without_its_text(secret: str, secrets: Any, text: str) -> None:
     secrets.put_secret_value(SecretId=secret, SecretString=text)
     error = refusal()
     assert error.code == Exit.DATABASE
-    assert "is no JSON with username and password" in str(error)
+    assert "must be JSON with username and password" in str(error)
 
 
-def test_a_role_that_is_not_known_yet_is_given_time(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_that_aws_does_not_know_yet_is_retried(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([administrator._UnavailableError("AccessDenied"), json.dumps(ADMINISTRATOR)])
 
     def text(*_: str) -> str:
@@ -150,7 +150,7 @@ def test_a_role_that_is_not_known_yet_is_given_time(secret: str, monkeypatch: py
     assert administrator.read(secret).user == "aegis_admin"
 
 
-def test_help_tells_the_environment_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_lists_the_environment_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         prepare.main(["--help"])
     text = capsys.readouterr().out

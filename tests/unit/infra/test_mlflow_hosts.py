@@ -1,4 +1,4 @@
-"""Every real caller's Host and Origin pass MLflow's own checks, and a rebound name or another page's don't."""
+"""MLflow's own Host and Origin checks: real callers pass, and rebound names and foreign pages don't."""
 
 import pytest
 from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
@@ -15,7 +15,7 @@ def callers(public: tuple[str, ...] = ()) -> Callers:
 
 
 def read(value: str) -> list[str]:
-    # kubelet puts the pod's own address in, before MLflow splits the value at its commas.
+    # The kubelet fills in the pod's address before MLflow splits the value at its commas.
     return value.replace("$(POD_IP)", POD_IP).split(",")
 
 
@@ -45,7 +45,7 @@ def origins(public: tuple[str, ...] = ()) -> list[str]:
         "[::1]:5000",
     ],
 )
-def test_a_real_caller_is_answered(host: str) -> None:
+def test_the_host_of_a_real_caller_is_allowed(host: str) -> None:
     assert is_allowed_host_header(hosts(), host)
 
 
@@ -63,16 +63,16 @@ def test_a_real_caller_is_answered(host: str) -> None:
         "localhost.evil.example.com",
     ],
 )
-def test_a_name_that_is_not_ours_is_refused(host: str) -> None:
+def test_any_other_host_is_refused(host: str) -> None:
     assert not is_allowed_host_header(hosts(), host)
 
 
-def test_a_public_name_is_answered_where_the_settings_say_so() -> None:
+def test_a_public_name_is_allowed_if_it_is_in_the_settings() -> None:
     assert is_allowed_host_header(hosts(("mlflow.example.com",)), "mlflow.example.com")
     assert not is_allowed_host_header(hosts(), "mlflow.example.com")
 
 
-def test_a_public_name_with_the_port_of_its_scheme_is_the_name_alone() -> None:
+def test_a_public_name_with_the_default_port_is_allowed_without_it() -> None:
     assert is_allowed_host_header(hosts(("mlflow.example.com:443",)), "mlflow.example.com")
     assert not should_block_cors_request("https://mlflow.example.com", "POST", origins(("mlflow.example.com:443",)))
 
@@ -91,7 +91,7 @@ def test_a_public_name_with_the_port_of_its_scheme_is_the_name_alone() -> None:
         "https://mlflow.example.com:8443",
     ],
 )
-def test_the_page_of_the_server_may_post_from_each_address_that_it_is_opened_at(origin: str) -> None:
+def test_the_server_s_own_page_may_post_from_each_of_its_addresses(origin: str) -> None:
     allowed = origins(("mlflow.example.com", "mlflow.example.com:8443"))
     assert not should_block_cors_request(origin, "POST", allowed)
 

@@ -1,4 +1,4 @@
-"""Schedules, as Kubernetes would read them."""
+"""The check of backup schedules accepts and refuses the same schedules as Kubernetes."""
 
 import pytest
 from pydantic import ValidationError
@@ -21,11 +21,11 @@ BAD = (
 
 
 @pytest.mark.parametrize("schedule", GOOD)
-def test_what_kubernetes_takes_is_taken(schedule: str) -> None:
+def test_a_schedule_that_kubernetes_accepts_is_accepted(schedule: str) -> None:
     assert Backup.model_validate({"schedule": schedule}).schedule == schedule
 
 
 @pytest.mark.parametrize("schedule", BAD)
-def test_what_kubernetes_would_refuse_is_refused(schedule: str) -> None:
+def test_a_schedule_that_kubernetes_would_refuse_is_refused(schedule: str) -> None:
     with pytest.raises(ValidationError):
         Backup.model_validate({"schedule": schedule})

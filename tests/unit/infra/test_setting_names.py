@@ -1,4 +1,4 @@
-"""Names and networks of a stack file: AWS, Kubernetes, Vault and MLflow take what the check takes."""
+"""Names and networks of a stack file: the check accepts only what AWS, Kubernetes, Vault and MLflow accept."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ PROD: Mapping[str, Any] = {
 
 
 def prod(section: str, changes: Mapping[str, object], project: str = "aegis") -> Settings:
-    """The settings of prod with changes of a section."""
+    """Return the settings of prod with `changes` in one section."""
     return parse({**PROD, section: {**PROD.get(section, {}), **changes}}, project, "prod")
 
 
@@ -30,7 +30,7 @@ def refusal(section: str, changes: Mapping[str, object], project: str = "aegis")
     return str(caught.value)
 
 
-TAKEN = [
+ACCEPTED = [
     ("environment", "name", "eu-prod"),
     ("environment", "name", "p"),
     ("environment", "name", "3d-prod"),
@@ -110,7 +110,7 @@ REFUSED = [
     ("release", "modelName", ".."),
     ("release", "modelName", " "),
     ("release", "modelName", "m" * 256),
-    # A folder's name has 255 bytes.
+    # The name of a folder has at most 255 bytes.
     ("release", "modelName", "ü" * 128),
     ("trainer", "nodeSelector", {f"{'x' * 250}.io/pool": "gpu"}),
     ("images", "mlflow", "registry.example.com/mlflow@sha256:1234"),
@@ -119,37 +119,35 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("section", "key", "value"), TAKEN)
-def test_a_name_that_is_good_everywhere_is_taken(section: str, key: str, value: object) -> None:
+@pytest.mark.parametrize(("section", "key", "value"), ACCEPTED)
+def test_a_name_that_is_valid_everywhere_is_accepted(section: str, key: str, value: object) -> None:
     assert prod(section, {key: value})
 
 
 PARSERS = {"experiment": options.experiment, "metric": options.metric, "modelName": options.model}
 
 
-@pytest.mark.parametrize(("key", "value"), [(key, value) for section, key, value in TAKEN if section == "release"])
-def test_a_name_that_the_settings_take_is_one_that_the_release_takes(key: str, value: str) -> None:
+@pytest.mark.parametrize(("key", "value"), [(key, value) for section, key, value in ACCEPTED if section == "release"])
+def test_the_release_accepts_the_names_that_the_settings_accept(key: str, value: str) -> None:
     assert PARSERS[key](value) == value
 
 
 @pytest.mark.parametrize("key", ["experiment", "modelName"])
-def test_the_release_takes_no_longer_name_than_the_settings_do(key: str) -> None:
-    longest = max(len(value) for section, name, value in TAKEN if (section, name) == ("release", key))
+def test_the_release_refuses_longer_names_than_the_settings_do(key: str) -> None:
+    longest = max(len(value) for section, name, value in ACCEPTED if (section, name) == ("release", key))
     with pytest.raises(ArgumentTypeError):
         PARSERS[key]("n" * (longest + 1))
 
 
 @pytest.mark.parametrize(("section", "key", "value"), REFUSED)
-def test_a_name_that_would_be_refused_later_is_refused_with_what_is_allowed(
-    section: str, key: str, value: object
-) -> None:
+def test_a_name_that_would_be_refused_later_is_refused_with_the_rule(section: str, key: str, value: object) -> None:
     message = refusal(section, {key: value})
     assert f"aegis:{section}.{key}" in message
     assert "; allowed: " in message
 
 
 def longest(section: str, fixed: Mapping[str, object]) -> tuple[str, str]:
-    """The longest environment name that is taken, and what is said of one that is a character longer."""
+    """Return the longest valid environment name, and the error for a name that is one character longer."""
     for length in range(1, 64):
         try:
             parse(
@@ -161,22 +159,22 @@ def longest(section: str, fixed: Mapping[str, object]) -> tuple[str, str]:
                 "aegis",
                 "prod",
             )
-        except SettingsError as refused:
-            return "e" * (length - 1), str(refused)
+        except SettingsError as error:
+            return "e" * (length - 1), str(error)
     raise AssertionError("No name is too long.")
 
 
-def test_how_long_an_environment_s_name_may_be_follows_from_the_longest_name_that_is_made_of_it() -> None:
+def test_the_longest_name_that_contains_the_environment_s_limits_its_length() -> None:
     name, message = longest("artifactStore", {"replicaRegion": "us-east-2"})
-    made = f"aegis-{name}e-artifacts-333333333333-us-west-2"
-    assert (len(name), len(made)) == (24, 64)
+    bucket = f"aegis-{name}e-artifacts-333333333333-us-west-2"
+    assert (len(name), len(bucket)) == (24, 64)
     assert (
-        f'environment.name: got "{name}e", which makes the bucket name {made} of 64 characters, 1 too many' in message
+        f'environment.name: got "{name}e", which makes the bucket name {bucket} of 64 characters, 1 too many' in message
     )
     assert "allowed: 63, so 24 in environment.name" in message
 
 
-def test_a_longer_region_leaves_less_room_where_the_replicas_are_too() -> None:
+def test_a_longer_region_of_the_buckets_or_replicas_leaves_less_room() -> None:
     for section, region in (
         ("aws", {"region": "ap-southeast-1"}),
         ("artifactStore", {"replicaRegion": "ap-southeast-1"}),
@@ -192,7 +190,7 @@ def test_a_project_whose_buckets_s3_would_refuse_is_refused(project: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["v", "3d-vision", "v" * 30])
-def test_a_team_may_have_any_name_that_its_namespace_and_its_role_may_have(name: str) -> None:
+def test_a_team_may_have_any_name_that_is_valid_for_its_namespace_and_role(name: str) -> None:
     assert parse({**PROD, "teams": [{"name": name}]}, "aegis", "prod").teams[0].name == name
 
 
@@ -205,9 +203,9 @@ def test_a_team_may_have_any_name_that_its_namespace_and_its_role_may_have(name:
         ("us-iso-east-1", "aws-iso"),
     ],
 )
-def test_a_region_of_another_partition_has_the_arns_of_that(region: str, partition: str) -> None:
+def test_a_region_of_another_partition_accepts_the_arns_of_that_partition(region: str, partition: str) -> None:
     boundary = f"arn:{partition}:iam::333333333333:policy/aegis-boundary"
-    wanted = parse(
+    settings = parse(
         {
             **PROD,
             "aws": {**PROD["aws"], "region": region, "permissionsBoundary": boundary},
@@ -217,20 +215,20 @@ def test_a_region_of_another_partition_has_the_arns_of_that(region: str, partiti
         "aegis",
         "prod",
     )
-    assert wanted.aws is not None
-    assert wanted.aws.region == region
+    assert settings.aws is not None
+    assert settings.aws.region == region
 
 
 NETWORKS = [("cluster", "dnsNetworks"), ("egress", "aws"), ("egress", "vault"), ("mlflow", "clientNetworks")]
 
 
-def networks(wanted: Settings, section: str, key: str) -> list[str]:
-    return wanted.model_dump(by_alias=True)[section][key]
+def networks(settings: Settings, section: str, key: str) -> list[str]:
+    return settings.model_dump(by_alias=True)[section][key]
 
 
 @pytest.mark.parametrize(("section", "key"), NETWORKS)
 @pytest.mark.parametrize(
-    ("given", "taken"),
+    ("network", "normalized"),
     [
         ("169.254.20.10", "169.254.20.10/32"),
         ("10.0.0.0/8", "10.0.0.0/8"),
@@ -239,24 +237,22 @@ def networks(wanted: Settings, section: str, key: str) -> list[str]:
         ("10.0.0.0/08", "10.0.0.0/8"),
     ],
 )
-def test_an_address_alone_and_a_mask_become_what_kubernetes_takes(
-    section: str, key: str, given: str, taken: str
+def test_addresses_and_masks_become_cidrs_that_kubernetes_accepts(
+    section: str, key: str, network: str, normalized: str
 ) -> None:
-    assert networks(prod(section, {key: [given]}), section, key) == [taken]
+    assert networks(prod(section, {key: [network]}), section, key) == [normalized]
 
 
 @pytest.mark.parametrize(("section", "key"), NETWORKS)
 @pytest.mark.parametrize(
-    "given",
+    "network",
     ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/7", "0.0.0.0/0", "010.0.0.1", "10.0.0", "fd00::a", "", " 10.0.0.1", 5],
 )
-def test_what_is_no_network_or_one_with_bits_beyond_its_prefix_is_refused(
-    section: str, key: str, given: object
-) -> None:
-    assert f"aegis:{section}.{key}[0]: got " in refusal(section, {key: [given]})
+def test_an_invalid_network_or_one_with_host_bits_is_refused(section: str, key: str, network: object) -> None:
+    assert f"aegis:{section}.{key}[0]: got " in refusal(section, {key: [network]})
 
 
 @pytest.mark.parametrize(("section", "key"), NETWORKS)
-def test_an_address_inside_of_another_network_of_the_list_is_refused(section: str, key: str) -> None:
+def test_an_address_inside_another_network_of_the_list_is_refused(section: str, key: str) -> None:
     message = refusal(section, {key: ["10.1.0.0/16", "10.1.2.3"]})
     assert "got 10.1.0.0/16 and 10.1.2.3/32, which overlap" in message

@@ -1,4 +1,4 @@
-"""The values that the program derives: quantities, keys, addresses, policies."""
+"""Values that the program computes: sizes, keys, ports, URIs and policies."""
 
 import asyncio
 import base64
@@ -20,12 +20,12 @@ def test_a_size_is_read_in_mebibytes(quantity: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize("quantity", ["", "1", "1G", "1.5Gi", "-1Gi", "0Gi", "Gi", " 1Gi", "1Gi\n"])
-def test_what_is_no_size_is_refused_with_what_is_allowed(quantity: str) -> None:
+def test_an_invalid_size_is_refused_with_the_rule(quantity: str) -> None:
     with pytest.raises(ValueError, match="must be a whole number of Mi, Gi or Ti"):
         mebibytes(quantity)
 
 
-def test_random_bytes_become_a_key_that_fernet_takes() -> None:
+def test_random_bytes_become_a_valid_fernet_key() -> None:
     raw = bytes(range(224, 256))
     key = fernet_key(base64.b64encode(raw).decode())
     assert Fernet(key).decrypt(Fernet(key).encrypt(b"webhook")) == b"webhook"
@@ -37,7 +37,7 @@ def test_a_key_of_the_wrong_length_is_refused() -> None:
         fernet_key(base64.b64encode(bytes(16)).decode())
 
 
-def test_a_signer_may_sign_and_read_the_public_key_and_nothing_else() -> None:
+def test_a_signer_may_only_sign_and_read_the_public_key() -> None:
     assert signer_policy("transit", "aegis-cosign") == (
         'path "transit/sign/aegis-cosign" {\n  capabilities = ["update"]\n}\n'
         'path "transit/sign/aegis-cosign/sha2-256" {\n  capabilities = ["update"]\n}\n'

@@ -1,4 +1,4 @@
-"""Whatever the URI of the database holds: one line, its own exit code, and no password."""
+"""Invalid URIs of the database: one line, a specific exit code, and no password."""
 
 import sqlite3
 import traceback
@@ -41,11 +41,11 @@ def outcome(uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         cli.run(upgrade.main, [])
     except SystemExit as stop:
         code = int(stop.code or 0)
-    except Exception:  # noqa: BLE001 - whatever it is, the command's user would see a traceback
+    except Exception:  # noqa: BLE001 - any exception would be a traceback for the user
         pytest.fail(traceback.format_exc())
-    said = capsys.readouterr()
-    assert SECRET not in said.out + said.err
-    return code, said.err.splitlines()[-1]
+    printed = capsys.readouterr()
+    assert SECRET not in printed.out + printed.err
+    return code, printed.err.splitlines()[-1]
 
 
 @given(uris)
@@ -69,7 +69,7 @@ def test_no_uri_breaks_the_migration_or_shows_its_password(
         f"postgresql+psycopg://u:{SECRET}@[::1",
     ],
 )
-def test_a_password_is_never_shown_wherever_it_stands_in_the_uri(
+def test_a_password_is_never_shown_whatever_its_place_in_the_uri(
     uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _ = outcome(uri, monkeypatch, capsys)
@@ -77,7 +77,7 @@ def test_a_password_is_never_shown_wherever_it_stands_in_the_uri(
     assert code in USAGE_OR_DATABASE
 
 
-def test_a_database_that_alembic_cannot_read_is_one_line(
+def test_a_database_that_alembic_cannot_read_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two_heads, no_database = tmp_path / "two.db", tmp_path / "no.db"

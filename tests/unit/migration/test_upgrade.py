@@ -1,4 +1,4 @@
-"""The schema step, on SQLite files; PostgreSQL's lock is tested with a real server in tests/platform."""
+"""The schema upgrade on SQLite files; PostgreSQL's lock is tested with a real server in tests/platform."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from workloads.migration.upgrade import Outcome
 
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database at the head of the installed MLflow, made from nothing."""
+    """Create a database at the head revision of the installed MLflow."""
     path = tmp_path_factory.mktemp("migration") / "mlflow.db"
     outcome = upgrade.upgrade(uri(path), 10)
     assert outcome == Outcome(before=None, after=head())
@@ -50,23 +50,23 @@ def test_an_upgraded_database_is_left_alone(database: Path) -> None:
     assert database.read_bytes() == before
 
 
-def test_a_schema_that_a_newer_mlflow_made_is_refused_with_its_revision(database: Path) -> None:
+def test_a_schema_of_a_newer_mlflow_is_refused_with_its_revision(database: Path) -> None:
     set_revision(database, "f00df00df00d")
     with pytest.raises(WorkloadError, match="f00df00df00d, which this MLflow doesn't know") as refused:
         upgrade.upgrade(uri(database), 10)
     assert refused.value.code == Exit.DATABASE
 
 
-def test_a_migration_that_ends_elsewhere_is_an_error(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_ends_at_another_revision_is_an_error(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older = schema.scripts().get_revision("head").down_revision
     assert isinstance(older, str)
     set_revision(database, older)
     monkeypatch.setattr(upgrade.db.upgrade, "callback", lambda uri: None)
-    with pytest.raises(WorkloadError, match=f"at {older} after the migration, and MLflow wants {head()}"):
+    with pytest.raises(WorkloadError, match=f"at {older} after the migration, but MLflow needs {head()}"):
         upgrade.upgrade(uri(database), 10)
 
 
-def test_the_command_tells_what_it_did_as_json(
+def test_the_command_prints_the_outcome_as_json(
     database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(Env.BACKEND_STORE_URI, uri(database))
@@ -74,7 +74,7 @@ def test_the_command_tells_what_it_did_as_json(
     assert json.loads(capsys.readouterr().out) == {"before": head(), "after": head(), "changed": False}
 
 
-def test_without_an_address_the_command_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_uri_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(Env.BACKEND_STORE_URI, raising=False)
     with pytest.raises(WorkloadError, match="MLFLOW_BACKEND_STORE_URI is not set") as refused:
         upgrade.main([])
@@ -82,7 +82,7 @@ def test_without_an_address_the_command_names_the_variable(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("bad", ["not a uri with pass-word", "oracle+nothing://mlflow:pass-word@db/mlflow"])
-def test_an_address_that_cannot_be_used_is_refused_without_its_password(bad: str) -> None:
+def test_an_invalid_uri_is_refused_without_its_password(bad: str) -> None:
     with pytest.raises(WorkloadError) as refused:
         upgrade.upgrade(bad, 10)
     assert refused.value.code == Exit.USAGE
@@ -90,14 +90,14 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_password(bad: str
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "1.5"])
-def test_a_bad_time_limit_is_refused_with_what_is_allowed(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_time_limit_is_refused_with_the_allowed_range(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         upgrade.main(["--lock-timeout", seconds])
     assert refused.value.code == Exit.USAGE
-    assert "allowed are whole numbers from 1" in capsys.readouterr().err
+    assert "must be a whole number of seconds from 1 to 999999" in capsys.readouterr().err
 
 
-def test_a_dead_database_is_one_clear_line_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_database_is_reported_in_one_line_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
     with pytest.raises(WorkloadError) as refused:
         upgrade.upgrade("postgresql+psycopg://mlflow:pass-word@127.0.0.1:1/mlflow", 10)

@@ -1,4 +1,4 @@
-"""Whatever the environment holds: one line, its own exit code, and no key."""
+"""Invalid environment variables: one line, a specific exit code, and no key."""
 
 import json
 import traceback
@@ -42,9 +42,9 @@ def test_no_variable_breaks_the_command_or_shows_a_key(
         cli.run(prepare.main, [])
     except SystemExit as stop:
         code = stop.code
-    except Exception:  # noqa: BLE001 - whatever it is, the command's user would see a traceback
+    except Exception:  # noqa: BLE001 - any exception would be a traceback for the user
         pytest.fail(traceback.format_exc())
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert code in (Exit.USAGE, Exit.OBJECT_STORE)
-    assert SECRET not in said.out + said.err
-    assert said.err.splitlines()[-1].startswith("error: ")
+    assert SECRET not in printed.out + printed.err
+    assert printed.err.splitlines()[-1].startswith("error: ")

@@ -1,4 +1,4 @@
-"""The buckets and their owners, against a server on loopback that answers as versitygw does."""
+"""Creation of the buckets and their owners, against a server on loopback that answers as versitygw does."""
 
 import json
 import threading
@@ -19,11 +19,11 @@ OWNER = BucketOwner(bucket="mlflow-artifacts", access_key="mlflow", secret_key="
 
 
 class Gateway(ThreadingHTTPServer):
-    """Keeps accounts and the owners of buckets; knows one root account by its access key."""
+    """Keeps S3 users and the owners of buckets; accepts requests of the root user only."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.accounts: dict[str, str] = {}
+        self.users: dict[str, str] = {}
         self.owners: dict[str, str] = {}
         self.lines: list[str] = []
 
@@ -41,17 +41,17 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(*self.act(urlparse(self.path).path, parse_qs(urlparse(self.path).query), body))
 
     def act(self, path: str, query: dict[str, list[str]], body: str) -> tuple[int, str]:
-        accounts, owners = self.server.accounts, self.server.owners
+        users, owners = self.server.users, self.server.owners
         if "Credential=root/" not in self.headers.get("Authorization", ""):
             return 403, "<Error><Code>AccessDenied</Code><Message>only for administrators</Message></Error>"
         if path == "/create-user":
-            return make(accounts, text(body, "Access"), text(body, "Secret"))
+            return create(users, text(body, "Access"), text(body, "Secret"))
         if path == "/update-user":
-            accounts[query["access"][0]] = text(body, "Secret")
+            users[query["access"][0]] = text(body, "Secret")
         elif path == "/change-bucket-owner":
             owners[query["bucket"][0]] = query["owner"][0]
         else:
-            return make(owners, path.split("/")[1], self.headers["x-vgw-owner"])
+            return create(owners, path.split("/")[1], self.headers["x-vgw-owner"])
         return 200, ""
 
     def answer(self, status: int, body: str) -> None:
@@ -61,10 +61,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Say nothing."""
+        """Print nothing."""
 
 
-def make(things: dict[str, str], name: str, value: str) -> tuple[int, str]:
+def create(things: dict[str, str], name: str, value: str) -> tuple[int, str]:
     if name in things:
         return 409, "exists"
     things[name] = value
@@ -89,45 +89,45 @@ def admin(gateway: Gateway, access_key: str = "root") -> Admin:
     return Admin(gateway.url, "us-west-2", Credentials(access_key, "root-key"))
 
 
-def test_each_bucket_is_made_for_its_account(gateway: Gateway) -> None:
+def test_each_bucket_is_created_for_its_owner(gateway: Gateway) -> None:
     prepare.prepare(admin(gateway), [OWNER])
-    assert gateway.accounts == {"mlflow": "the-secret-key"}
+    assert gateway.users == {"mlflow": "the-secret-key"}
     assert gateway.owners == {"mlflow-artifacts": "mlflow"}
 
 
-def test_a_second_time_nothing_changes(gateway: Gateway) -> None:
+def test_a_second_run_changes_nothing(gateway: Gateway) -> None:
     prepare.prepare(admin(gateway), [OWNER])
     prepare.prepare(admin(gateway), [OWNER])
-    assert gateway.accounts == {"mlflow": "the-secret-key"}
+    assert gateway.users == {"mlflow": "the-secret-key"}
     assert gateway.owners == {"mlflow-artifacts": "mlflow"}
 
 
-def test_a_new_key_replaces_the_account_s_and_a_bucket_gets_its_owner_back(gateway: Gateway) -> None:
-    gateway.accounts["mlflow"] = "an older key"
+def test_a_new_key_replaces_the_old_one_and_a_bucket_gets_its_owner_back(gateway: Gateway) -> None:
+    gateway.users["mlflow"] = "an older key"
     gateway.owners["mlflow-artifacts"] = "root"
     prepare.prepare(admin(gateway), [OWNER])
-    assert gateway.accounts == {"mlflow": "the-secret-key"}
+    assert gateway.users == {"mlflow": "the-secret-key"}
     assert gateway.owners == {"mlflow-artifacts": "mlflow"}
 
 
-def test_no_secret_is_in_an_address_that_a_server_logs(gateway: Gateway) -> None:
-    gateway.accounts["mlflow"] = "an older key"
+def test_no_secret_is_in_a_url_that_a_server_logs(gateway: Gateway) -> None:
+    gateway.users["mlflow"] = "an older key"
     prepare.prepare(admin(gateway), [OWNER])
     assert gateway.lines
     assert not any("the-secret-key" in line for line in gateway.lines)
 
 
-def test_a_refusal_is_one_line_with_the_server_s_reason(gateway: Gateway) -> None:
+def test_a_refusal_is_reported_in_one_line_with_the_server_s_reason(gateway: Gateway) -> None:
     with pytest.raises(WorkloadError, match="refused /create-user: 403 only for administrators") as refused:
         prepare.prepare(admin(gateway, "mlflow"), [OWNER])
     assert refused.value.code == Exit.OBJECT_STORE
 
 
-def test_a_dead_server_is_one_line_after_some_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_server_is_reported_in_one_line_after_the_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
-    nobody = Admin("http://127.0.0.1:1", "us-west-2", Credentials("root", "root-key"))
+    dead = Admin("http://127.0.0.1:1", "us-west-2", Credentials("root", "root-key"))
     with pytest.raises(WorkloadError, match=r"at http://127\.0\.0\.1:1 does not answer after 5 attempts") as refused:
-        prepare.prepare(nobody, [OWNER])
+        prepare.prepare(dead, [OWNER])
     assert refused.value.code == Exit.OBJECT_STORE
 
 
@@ -144,14 +144,14 @@ def test_a_dead_server_is_one_line_after_some_tries(monkeypatch: pytest.MonkeyPa
         '[{"bucket": "b", "access_key": 1, "secret_key": "pass-word"}]',
     ],
 )
-def test_a_list_that_is_wrong_is_refused_without_its_secrets(listed: str) -> None:
+def test_an_invalid_list_is_refused_without_its_secrets(listed: str) -> None:
     with pytest.raises(WorkloadError, match="must be a JSON list of objects with bucket, access_key, secret_key") as no:
         prepare.parse(listed)
     assert no.value.code == Exit.USAGE
     assert "pass-word" not in str(no.value)
 
 
-def test_the_command_does_what_its_environment_says(
+def test_the_command_reads_its_environment(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     owners = [{"bucket": "mlflow-backups", "access_key": "backup", "secret_key": "the-secret-key"}]

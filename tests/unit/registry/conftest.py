@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tracking_store import Experiment, database
-from workloads.tracking_server import Tracking
+from workloads.mlflow_client import Tracking
 
 
 @pytest.fixture

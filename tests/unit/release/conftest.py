@@ -9,9 +9,9 @@ from moto import mock_aws
 from tests.support.local_signer import LocalSigner
 from tests.support.tracking_store import Experiment, database
 from workloads import retry
+from workloads.mlflow_client import Tracking
 from workloads.release import store
 from workloads.release.store import ReleaseStore
-from workloads.tracking_server import Tracking
 
 
 @pytest.fixture(autouse=True)

@@ -238,4 +238,4 @@ def test_an_address_that_is_none_is_refused_by_its_variable(
     monkeypatch.setenv("VAULT_ADDR", address)
     error = failure(transit.from_environment)
     assert error.code == Exit.USAGE
-    assert str(error).startswith("VAULT_ADDR is no address: https://HOST:PORT is allowed")
+    assert str(error).startswith("VAULT_ADDR must be an address such as https://HOST:PORT")

@@ -1,4 +1,4 @@
-"""CIFAR-10 from the user's files: both layouts, and a clear line for each way in which they can be wrong."""
+"""CIFAR-10 from the user's files: both layouts, and a clear error for each kind of invalid file."""
 
 import io
 import pickle
@@ -50,10 +50,10 @@ def _jpeg(picture: Image.Image) -> bytes:
     return target.getvalue()
 
 
-@pytest.mark.parametrize("given", ["the folder of the batches", "the folder above"])
-def test_the_usual_python_batches_are_read(tmp_path: Path, given: str) -> None:
+@pytest.mark.parametrize("source", ["the folder of the batches", "the folder above"])
+def test_the_usual_python_batches_are_read(tmp_path: Path, source: str) -> None:
     folder = write_batches(tmp_path / "cifar-10-batches-py")
-    train, test, names = cifar10.load(folder if given == "the folder of the batches" else tmp_path)
+    train, test, names = cifar10.load(folder if source == "the folder of the batches" else tmp_path)
     assert train.pictures.shape == (5 * PER_FILE, 3, 32, 32)
     assert train.labels.tolist() == [number for number in range(5) for _ in range(PER_FILE)]
     assert test.labels.tolist() == [5] * PER_FILE
@@ -62,10 +62,10 @@ def test_the_usual_python_batches_are_read(tmp_path: Path, given: str) -> None:
     assert names[5] == "dog"
 
 
-@pytest.mark.parametrize("given", ["the file", "its folder"])
-def test_the_array_file_is_read(tmp_path: Path, given: str) -> None:
+@pytest.mark.parametrize("source", ["the file", "its folder"])
+def test_the_array_file_is_read(tmp_path: Path, source: str) -> None:
     path = write_array_file(tmp_path / "cifar10-jpeg.npz")
-    train, test, _ = cifar10.load(path if given == "the file" else tmp_path)
+    train, test, _ = cifar10.load(path if source == "the file" else tmp_path)
     assert train.labels.tolist() == [3, 1]
     assert test.labels.tolist() == [2]
     red, green, blue = test.pictures[0, :, 16, 16].tolist()
@@ -81,12 +81,12 @@ def refusal_of(source: Path) -> str:
     return str(refusal.value)
 
 
-def test_a_folder_without_any_of_it_names_what_is_expected(tmp_path: Path) -> None:
+def test_a_folder_without_data_is_refused_with_the_expected_files(tmp_path: Path) -> None:
     message = refusal_of(tmp_path)
     assert all(word in message for word in (str(tmp_path), "data_batch_1", "cifar-10-batches-py", "cifar10-jpeg.npz"))
 
 
-def test_a_missing_folder_is_told_from_an_empty_one(tmp_path: Path) -> None:
+def test_a_missing_folder_is_distinguished_from_an_empty_one(tmp_path: Path) -> None:
     assert "does not exist" in refusal_of(tmp_path / "nowhere")
 
 
@@ -94,15 +94,15 @@ def test_missing_batches_are_named(tmp_path: Path) -> None:
     write_batches(tmp_path)
     (tmp_path / "data_batch_3").unlink()
     (tmp_path / TEST_FILE).unlink()
-    assert "lacks data_batch_3, test_batch" in refusal_of(tmp_path)
+    assert "has no data_batch_3, test_batch" in refusal_of(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"", "ends too early|Ran out of input"),
-        (b"not a pickle", "no CIFAR-10 batch"),
-        (pickle.dumps([1, 2], protocol=2), "it holds a list, not a dictionary"),
+        (b"not a pickle", "not a CIFAR-10 batch"),
+        (pickle.dumps([1, 2], protocol=2), "it contains a list, not a dictionary"),
         (pickle.dumps({b"labels": [1]}, protocol=2), "it has no b'data'"),
         (
             pickle.dumps({b"data": np.zeros((2, 3072), "uint8"), b"labels": [1, 10]}, protocol=2),
@@ -128,10 +128,10 @@ def test_a_batch_that_would_run_code_is_refused_without_running_it(tmp_path: Pat
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_cut_off_array_file_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_array_file_is_refused(tmp_path: Path) -> None:
     path = write_array_file(tmp_path / "cifar10-jpeg.npz")
     path.write_bytes(path.read_bytes()[:-400])
-    assert "no array file of CIFAR-10 pictures" in refusal_of(path)
+    assert "is not an array file of CIFAR-10 pictures" in refusal_of(path)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_cut_off_array_file_is_refused(tmp_path: Path) -> None:
     [
         ({"labels": np.array([3, 1, 10], dtype=np.uint8)}, "labels outside 0 to 9"),
         ({"labels": np.array([3, 1], dtype=np.uint8)}, "2 labels"),
-        ({"offsets": np.array([0, 5, 5, 9], dtype=np.uint32)}, "offsets don't fit"),
+        ({"offsets": np.array([0, 5, 5, 9], dtype=np.uint32)}, "offsets don't match the pictures"),
         ({"header": np.zeros(8, dtype=np.uint8)}, "cannot identify"),
         ({"is_train": np.array([True, True, True])}, "training and test"),
     ],
@@ -150,7 +150,7 @@ def test_an_array_file_with_wrong_content_is_refused(
     assert words in refusal_of(write_array_file(tmp_path / "pictures.npz", **changes))
 
 
-def test_an_array_file_without_its_arrays_names_them(tmp_path: Path) -> None:
+def test_an_array_file_without_its_arrays_is_refused_with_their_names(tmp_path: Path) -> None:
     path = tmp_path / "cifar10-jpeg.npz"
     np.savez(path, labels=np.zeros(3))
     assert "header, scans, offsets, labels, is_train" in refusal_of(path)

@@ -1,4 +1,4 @@
-"""The data sets as the training sees them, and the order in which it sees them."""
+"""The data sets and batches that a training gets."""
 
 from itertools import chain
 from pathlib import Path
@@ -21,8 +21,8 @@ def batches(*, size: int = 8, rank: int = 0, world_size: int = 1, seed: int = 0,
     return Batches(split=split, size=size, seed=seed, rank=rank, world_size=world_size, augment=augment)
 
 
-def labels(given: Batches, epoch: int = 0, first: int = 0) -> list[list[int]]:
-    return [chosen.tolist() for _, chosen in given.epoch(epoch, first)]
+def labels(source: Batches, epoch: int = 0, first: int = 0) -> list[list[int]]:
+    return [chosen.tolist() for _, chosen in source.epoch(epoch, first)]
 
 
 def test_digits_are_split_the_same_way_for_every_seed() -> None:
@@ -41,11 +41,11 @@ def test_a_limit_takes_samples_of_every_class_and_changes_the_digest() -> None:
 
 
 def test_a_batch_larger_than_the_data_is_refused() -> None:
-    with pytest.raises(WorkloadError, match="--batch-size 32 is more than the 20 samples"):
+    with pytest.raises(WorkloadError, match="--batch-size must be at most 20, the number of training samples, got 32"):
         dataset.load(TrainingArgs(out_dir=Path("o"), limit=20))
 
 
-def test_an_epoch_shows_no_sample_twice_and_each_epoch_has_its_own_order() -> None:
+def test_an_epoch_has_each_sample_once_and_each_epoch_another_order() -> None:
     first, second = (list(chain.from_iterable(labels(batches(), epoch))) for epoch in (0, 1))
     assert len(set(first)) == 48
     assert first != second
@@ -56,11 +56,11 @@ def test_pictures_come_with_their_labels() -> None:
         assert pictures[:, 0, 0, 0].tolist() == chosen.tolist()
 
 
-def test_an_epoch_gone_on_with_shows_what_was_left() -> None:
+def test_a_resumed_epoch_has_the_remaining_batches() -> None:
     assert labels(batches(), epoch=2, first=4) == labels(batches(), epoch=2)[4:]
 
 
-def test_two_processes_see_together_what_one_sees() -> None:
+def test_two_processes_get_together_the_batches_of_one() -> None:
     alone = labels(batches())
     halves = zip(labels(batches(rank=0, world_size=2)), labels(batches(rank=1, world_size=2)), strict=True)
     assert [one + other for one, other in halves] == alone
@@ -74,7 +74,7 @@ def test_the_seed_decides_order_and_augmentation() -> None:
     assert not torch.equal(pictures(3), pictures(4))
 
 
-def test_augmentation_shifts_and_mirrors_but_invents_no_pixel() -> None:
+def test_augmentation_shifts_and_mirrors_without_new_pixel_values() -> None:
     picture = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
     shifted = shift_and_mirror(picture.expand(200, 1, 8, 8), torch.Generator().manual_seed(0))
     assert shifted.shape == (200, 1, 8, 8)

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Atomic writes of files and folders, and the lock on an output folder."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from workloads.cli import WorkloadError
 from workloads.training import files
 
 
-def test_a_json_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_a_json_file_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     assert files.read_json(path) is None
     files.write_json(path, {"epochs": 1})
@@ -36,7 +36,7 @@ def test_a_folder_has_one_owner_at_a_time(tmp_path: Path) -> None:
     files.claim_folder(folder).close()
 
 
-def test_a_folder_that_cant_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WorkloadError, match="can't be written to: Not a directory"):
         files.claim_folder(tmp_path / "file" / "out")

@@ -1,4 +1,4 @@
-"""Whatever an argument, a file in the output folder or MLflow's answer holds: one line, and an exit code that tells."""
+"""Arbitrary arguments, files in the output folder and answers of MLflow: one line and a specific exit code."""
 
 import contextlib
 import json
@@ -24,11 +24,11 @@ from workloads.training.checkpoints import Checkpoints, Setup
 from workloads.training.data import cifar10
 from workloads.training.processes import Processes
 from workloads.training.progress import EpochResult, Position
-from workloads.training.tracking import MlflowRun
+from workloads.training.run_log import MlflowRun
 
 QUICK = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 OPTIONS = ["--out-dir", "--max-epochs", "--lr", "--seed", "--tracking-uri", "--register", "--data-dir", "--json"]
-ASKED = [f"{API}/{name}" for name in ("runs/update", "runs/get", "runs/log-batch", "runs/log-inputs")]
+REQUESTS = [f"{API}/{name}" for name in ("runs/update", "runs/get", "runs/log-batch", "runs/log-inputs")]
 RESULT = EpochResult(epoch=1, train_loss=0.5, val_loss=0.4, val_accuracy=0.9, samples_per_second=100.0)
 METRIC = {"key": "loss", "value": 1.0, "timestamp": 5, "step": 7}
 
@@ -70,11 +70,9 @@ def test_no_folder_gives_a_traceback(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT"])
 @pytest.mark.parametrize("value", ["", "one", "-1", "1.5", "٣x"])
-def test_a_place_among_the_processes_that_is_none_is_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_an_invalid_rank_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(WorkloadError, match=f"{name} is {value!r}: a number is expected") as refusal:
+    with pytest.raises(WorkloadError, match=f"{name} must be a number, as torchrun sets it, got {value!r}") as refusal:
         environment.prepare("cpu")
     assert refusal.value.code == Exit.USAGE
 
@@ -89,23 +87,23 @@ class Engine:
 @given(data=st.data())
 def test_no_state_of_a_checkpoint_gives_a_traceback(data: st.DataObject) -> None:
     with out_dir() as folder:
-        made = Checkpoints(
+        checkpoints = Checkpoints(
             folder=folder / "checkpoints",
             keep=2,
             processes=Processes(rank=0, world_size=1, device=torch.device("cpu")),
             setup=Setup.of(TrainingArgs(out_dir=folder), "d1" * 32, 1),
         )
-        made.prepare()
-        made.save(cast("Any", Engine()), Position(step=7, loss_sum=1.25, results=(RESULT,)), [METRIC])
-        state = made.folder / "step-000000007" / "state.json"
+        checkpoints.prepare()
+        checkpoints.save(cast("Any", Engine()), Position(step=7, loss_sum=1.25, results=(RESULT,)), [METRIC])
+        state = checkpoints.folder / "step-000000007" / "state.json"
         good = json.loads(state.read_text())
         place = data.draw(st.sampled_from(list(fuzz.paths(good))))
         value = data.draw(st.one_of(fuzz.json_values, st.just(fuzz.LEFT_OUT)))
         document = json.dumps(fuzz.replaced(good, place, value)).encode()
         state.write_bytes(data.draw(st.one_of(st.just(document), fuzz.json_text, fuzz.damaged(document))))
-        # Settings that differ are another training's.
+        # Different settings belong to another training, which is refused.
         with contextlib.suppress(WorkloadError):
-            saved = made.newest()
+            saved = checkpoints.newest()
             assert saved is None or isinstance(saved.position.step, int)
 
 
@@ -145,7 +143,7 @@ def test_a_damaged_run_file_is_named(mlflow: FakeMlflow, content: bytes) -> None
 @given(data=st.data())
 def test_no_answer_of_mlflow_gives_a_traceback(mlflow: FakeMlflow, data: st.DataObject) -> None:
     mlflow.reset()
-    path = data.draw(st.sampled_from(ASKED))
+    path = data.draw(st.sampled_from(REQUESTS))
     place = data.draw(st.sampled_from(list(fuzz.paths(ANSWERS[path])) or [()]))
     document = json.dumps(fuzz.replaced(ANSWERS[path], place, data.draw(fuzz.json_values))).encode()
     body = data.draw(st.one_of(st.just(document), fuzz.json_text, fuzz.damaged(document)))
@@ -154,7 +152,7 @@ def test_no_answer_of_mlflow_gives_a_traceback(mlflow: FakeMlflow, data: st.Data
         opened(mlflow, folder, b'{"run_id": "r1"}')
 
 
-def test_a_password_in_the_address_is_in_no_parameter_of_a_run() -> None:
+def test_a_password_in_the_address_is_not_logged_as_a_parameter() -> None:
     parameters = args.parse(["--out-dir", "out", "--tracking-uri", "http://user:s3cr3t@mlflow:5000"]).as_dict()
     assert "s3cr3t" not in str(parameters)
     assert "mlflow:5000" in str(parameters)

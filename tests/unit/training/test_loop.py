@@ -1,4 +1,4 @@
-"""The training loop, with plain PyTorch in the place of DeepSpeed's engine."""
+"""The training loop, with plain PyTorch in place of DeepSpeed's engine."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,7 +20,7 @@ EPOCHS, PER_EPOCH = 3, 5
 
 
 class Engine:
-    """What the loop needs of DeepSpeed's engine."""
+    """The parts of DeepSpeed's engine that the loop uses."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
@@ -51,7 +51,7 @@ class Engine:
 
 
 class Training:
-    """A loop over a small made-up task, with everything it hands on."""
+    """A loop over a small artificial task that records what the loop logs and saves."""
 
     def __init__(self, engine: Engine, *, pictures: Tensor | None = None) -> None:
         random = torch.Generator().manual_seed(1)
@@ -96,7 +96,7 @@ def test_a_training_logs_every_step_once_and_saves_every_epoch() -> None:
     assert end.results[-1].val_loss < end.results[0].val_loss
 
 
-def test_a_training_told_to_stop_finishes_its_step_and_saves() -> None:
+def test_a_stopped_training_finishes_its_step_and_saves() -> None:
     training = Training(Engine())
     stop_at(training, 7)
     end = training.loop.run(Position())
@@ -105,7 +105,7 @@ def test_a_training_told_to_stop_finishes_its_step_and_saves() -> None:
     assert training.epochs == [1]
 
 
-def test_an_interrupted_training_ends_where_an_uninterrupted_one_does() -> None:
+def test_an_interrupted_training_has_the_same_result_as_an_uninterrupted_one() -> None:
     whole = Training(Engine())
     expected = whole.loop.run(Position())
     engine = Engine()
@@ -122,7 +122,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does() -> None:
     assert torch.equal(engine.linear.weight, whole.engine.linear.weight)
 
 
-def test_a_training_told_to_stop_before_it_begins_does_nothing() -> None:
+def test_a_training_stopped_before_its_start_does_nothing() -> None:
     training = Training(Engine())
     training.stop.requested = True
     assert training.loop.run(Position()).step == 0
@@ -135,7 +135,7 @@ def test_a_complete_training_does_nothing_more() -> None:
     assert training.engine.steps == 0
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_its_step() -> None:
+def test_a_loss_of_nan_ends_the_training_and_names_the_step() -> None:
     training = Training(Engine(), pictures=torch.full((21, 1, 2, 2), float("nan")))
     with pytest.raises(WorkloadError, match="the loss is nan at step 1: training has diverged"):
         training.loop.run(Position())

@@ -1,4 +1,4 @@
-"""The metric buffer: it loses nothing while the server is away, lets nobody wait for it, and has a bound."""
+"""The metric buffer: it loses no metric while the server is down, never blocks its caller, and is bounded."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ Answer = Callable[[Sequence[Metric]], None]
 
 
 class Server:
-    """Answers as told, and remembers what arrived."""
+    """Answers as configured, and records the requests."""
 
     def __init__(self, answer: Answer = lambda _: None) -> None:
         self.answer = answer
@@ -44,7 +44,7 @@ def unavailable(_: Sequence[Metric]) -> None:
     raise UnavailableError("connection refused")
 
 
-def test_metrics_arrive_in_order_and_in_batches_that_the_server_takes() -> None:
+def test_metrics_arrive_in_order_and_in_batches_of_the_allowed_size() -> None:
     server = Server()
     with log_to(server, every=60) as log:
         log.add(*metrics(2 * BATCH_SIZE + 7))
@@ -53,14 +53,14 @@ def test_metrics_arrive_in_order_and_in_batches_that_the_server_takes() -> None:
     assert [len(request) for request in server.requests] == [BATCH_SIZE, BATCH_SIZE, 7]
 
 
-def test_a_few_metrics_are_sent_after_a_while_without_being_asked_for() -> None:
+def test_a_few_metrics_are_sent_after_a_while_without_a_flush() -> None:
     arrived = threading.Event()
     with log_to(Server(lambda _: arrived.set())) as log:
         log.add(*metrics(1))
         assert arrived.wait(5)
 
 
-def test_a_server_that_is_away_for_a_while_costs_no_metric() -> None:
+def test_no_metric_is_lost_while_the_server_is_down() -> None:
     server = Server(lambda _: unavailable(_) if len(server.requests) < 4 else None)
     with log_to(server) as log:
         log.add(*metrics(10))
@@ -69,7 +69,7 @@ def test_a_server_that_is_away_for_a_while_costs_no_metric() -> None:
     assert server.requests[-1] == list(range(10))
 
 
-def test_what_is_not_confirmed_stays_with_us() -> None:
+def test_unconfirmed_metrics_stay_in_the_buffer() -> None:
     with log_to(Server(unavailable)) as log:
         log.add(*metrics(10))
         assert not log.flush(0.05)
@@ -90,7 +90,7 @@ def test_adding_does_not_wait_for_the_server() -> None:
         assert log.flush(5)
 
 
-def test_a_refusal_ends_the_sending_and_is_told() -> None:
+def test_a_refusal_ends_the_sending_and_is_reported() -> None:
     server = Server(refuse)
     with log_to(server) as log:
         log.add(*metrics(10))
@@ -100,7 +100,7 @@ def test_a_refusal_ends_the_sending_and_is_told() -> None:
     assert len(server.requests) == 1
 
 
-def test_the_buffer_is_bounded_and_counts_what_it_had_no_room_for() -> None:
+def test_the_buffer_is_bounded_and_counts_dropped_metrics() -> None:
     with log_to(Server(unavailable), capacity=100) as log:
         log.add(*metrics(130))
         assert len(log.unsent()) == 100

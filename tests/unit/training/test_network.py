@@ -1,4 +1,4 @@
-"""The network and its learning rate."""
+"""The network, its learning rate and its dtype, and the shares of the processes."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from workloads.cli import WorkloadError
 from workloads.training.args import TrainingArgs
 from workloads.training.data import dataset
 from workloads.training.engine import choose_dtype, configuration
+from workloads.training.loop import learning_rate
 from workloads.training.network import ResidualNetwork, network_for
 from workloads.training.processes import require_divisible
-from workloads.training.schedule import learning_rate
 
 CPU = torch.device("cpu")
 
@@ -69,6 +69,6 @@ def test_the_processes_share_each_batch_equally() -> None:
 
 
 @pytest.mark.parametrize(("batch_size", "world_size"), [(32, 3), (2, 2)])
-def test_a_batch_that_cant_be_shared_equally_is_refused(batch_size: int, world_size: int) -> None:
+def test_a_batch_that_cannot_be_shared_equally_is_refused(batch_size: int, world_size: int) -> None:
     with pytest.raises(WorkloadError, match=f"--batch-size {batch_size} can't be shared by {world_size} processes"):
         require_divisible(batch_size, world_size)

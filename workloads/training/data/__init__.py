@@ -1,1 +1,1 @@
-"""The data sets: each becomes four tensors in memory, so that no loader process stands between them and the network."""
+"""The data sets, each as four tensors in memory, so that the training needs no loader processes."""

@@ -1,6 +1,6 @@
-"""Which samples a step trains on: a function of seed, epoch and step alone.
+"""The batches of a training, which depend on seed, epoch and step alone.
 
-So a resumed training sees what an uninterrupted one would have seen, and any number of processes sees the same batches.
+So a resumed training gets the same batches as an uninterrupted one, and so does any number of processes.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from workloads.training.data.split import Split
 
-# Pictures are shifted by up to this many pixels: the usual crop of CIFAR-10.
+# In pixels: the usual random crop of CIFAR-10.
 _SHIFT = 4
-# Keeps the random streams of shuffling and augmenting apart, and those of one epoch from the next.
+# Separates the random streams of augmentation from those of shuffling.
 _AUGMENT_STREAM = 1
 
 
@@ -22,7 +22,7 @@ _AUGMENT_STREAM = 1
 class Batches:
     """The batches of a training split for one process of `world_size`.
 
-    `size` is the number of samples over all processes; each takes an equal slice of every batch.
+    `size` is the number of samples over all processes; each process gets an equal slice of every batch.
     """
 
     split: Split
@@ -34,7 +34,7 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Full batches in an epoch; the few samples left over are others in every epoch."""
+        """The number of full batches in an epoch; the few samples left over differ in each epoch."""
         return len(self.split) // self.size
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -57,12 +57,12 @@ class Batches:
 
 
 def as_input(pictures: Tensor) -> Tensor:
-    """Return uint8 pictures as what the network takes, in the memory order that convolutions are fastest with."""
+    """Convert uint8 pictures to the network's input, in the memory order that is fastest for convolutions."""
     return pictures.to(torch.float32).contiguous(memory_format=torch.channels_last)
 
 
 def shift_and_mirror(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Return the pictures shifted by up to 4 pixels both ways, their edges mirrored in, and half of them flipped."""
+    """Shift the pictures by up to 4 pixels in both directions with reflected edges, and mirror half of them."""
     count, _, height, width = pictures.shape
     device = pictures.device
     offsets = torch.randint(0, 2 * _SHIFT + 1, (2, count, 1), generator=random).to(device)

@@ -1,6 +1,6 @@
-"""CIFAR-10 from files that the user has: the usual python batches, or all pictures as JPEG in one array file.
+"""CIFAR-10 from the user's files: the usual python batches, or all pictures as JPEG in one array file.
 
-Nothing is downloaded. Python batches are pickles: they are read with an unpickler that knows NumPy arrays only.
+Nothing is downloaded. Python batches are pickles, which are read with an unpickler that accepts NumPy arrays only.
 """
 
 from pathlib import Path
@@ -20,12 +20,12 @@ _BATCHES_FOLDER = "cifar-10-batches-py"
 
 
 def load(source: Path) -> tuple[Split, Split, tuple[str, ...]]:
-    """Return the training and the test pictures (n, 3, 32, 32) of `source`, and the class names.
+    """Return the training and test pictures (n, 3, 32, 32) of `source`, and the class names.
 
-    `source` is the array file, or a folder with it, with the python batches or with their folder.
+    `source` is the array file, or a folder with the array file, the python batches or the batches' folder.
 
     Raises:
-        WorkloadError: Nothing of that is there, or a file is corrupt.
+        WorkloadError: `source` has none of these, or a file is corrupt.
     """
     try:
         if source.is_file():
@@ -34,7 +34,7 @@ def load(source: Path) -> tuple[Split, Split, tuple[str, ...]]:
             splits = cifar10_jpeg.read(source / _ARRAY_FILE)
         else:
             splits = cifar10_batches.read(_batches_folder(source))
-    # A name that is too long, or a folder that may not be looked into.
+    # A name that is too long, or a folder without read permission.
     except OSError as error:
         raise WorkloadError(f"--data-dir {source} can't be read: {error.strerror}.", Exit.USAGE) from error
     train, test = (_as_split(pictures, labels) for pictures, labels in splits)
@@ -45,7 +45,7 @@ def _batches_folder(source: Path) -> Path:
     for folder in (source, source / _BATCHES_FOLDER):
         if any((folder / name).is_file() for name in cifar10_batches.FILES):
             return folder
-    found = "does not exist" if not source.exists() else "holds neither"
+    found = "does not exist" if not source.exists() else "contains neither"
     raise WorkloadError(
         f"--data-dir {source} {found}: expected the python batches ({', '.join(cifar10_batches.FILES)}), "
         f"a folder {_BATCHES_FOLDER} with them, or {_ARRAY_FILE}.",

@@ -22,7 +22,7 @@ _SHAPE = (3, 32, 32)
 
 Part = tuple[np.ndarray, np.ndarray]
 
-# All that a pickled NumPy array needs, under the names of NumPy 1 and 2, and the codec of Python 2's strings.
+# The globals of a pickled NumPy array, under the names of NumPy 1 and 2, and the codec of Python 2's strings.
 _SAFE_GLOBALS = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
@@ -33,7 +33,7 @@ _SAFE_GLOBALS = {
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Reads arrays, lists, strings and dictionaries; a pickle that wants to call anything else is refused."""
+    """Reads arrays, lists, strings and dictionaries; refuses pickles that would call anything else."""
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
         if (module_name, global_name) not in _SAFE_GLOBALS:
@@ -45,12 +45,12 @@ def read(folder: Path) -> tuple[Part, Part]:
     """Return pictures (n, 3, 32, 32) and labels of the training files and of the test file in `folder`.
 
     Raises:
-        WorkloadError: A file is missing, or isn't a CIFAR-10 batch.
+        WorkloadError: A file is missing or isn't a CIFAR-10 batch.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise WorkloadError(
-            f"{folder} lacks {', '.join(missing)}: CIFAR-10 needs all of {', '.join(FILES)}.", Exit.USAGE
+            f"{folder} has no {', '.join(missing)}: CIFAR-10 needs all of {', '.join(FILES)}.", Exit.USAGE
         )
     parts = [_read_batch(folder / name) for name in TRAIN_FILES]
     pictures, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -70,7 +70,7 @@ def _read_batch(path: Path) -> Part:
     except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, ImportError) as error:
         _refuse(path, str(error) or "it ends too early")
     if pictures.dtype != np.uint8 or labels.dtype.kind not in "iu" or labels.shape != (len(pictures),):
-        _refuse(path, f"it holds {pixels.dtype} of shape {pixels.shape} and {labels.shape[0]} labels")
+        _refuse(path, f"it has {pixels.dtype} data of shape {pixels.shape} and {labels.shape[0]} labels")
     if len(labels) == 0 or labels.min() < 0 or labels.max() >= _CLASSES:
         _refuse(path, "it has no labels, or labels outside 0 to 9")
     return pictures, labels
@@ -79,13 +79,13 @@ def _read_batch(path: Path) -> Part:
 def _unpickle(file: BinaryIO) -> dict[bytes, np.ndarray]:
     batch = _ArrayUnpickler(file, encoding="bytes").load()
     if not isinstance(batch, dict):
-        raise TypeError(f"it holds a {type(batch).__name__}, not a dictionary")
+        raise TypeError(f"it contains a {type(batch).__name__}, not a dictionary")
     return batch
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:
     raise WorkloadError(
-        f"{path} is no CIFAR-10 batch: {reason}. Expected a pickled dictionary with b'data' (uint8, n x 3072) "
+        f"{path} is not a CIFAR-10 batch: {reason}. Expected a pickled dictionary with b'data' (uint8, n x 3072) "
         "and b'labels' (n numbers from 0 to 9).",
         Exit.USAGE,
     )

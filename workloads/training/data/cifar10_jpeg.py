@@ -1,7 +1,7 @@
 """CIFAR-10 as JPEG pictures in one NumPy file, a tenth of the size of the python batches.
 
-Arrays: `header` (uint8, the JPEG header that all pictures share), `scans` (uint8, what follows it, one picture after
-another), `offsets` (n+1 numbers: picture i is header + scans[offsets[i]:offsets[i+1]]), `labels` (uint8, n) and
+Arrays: `header` (uint8, the JPEG header that all pictures share), `scans` (uint8, the remaining bytes of all pictures,
+concatenated), `offsets` (n+1 numbers: picture i is header + scans[offsets[i]:offsets[i+1]]), `labels` (uint8, n) and
 `is_train` (bool, n).
 """
 
@@ -24,10 +24,10 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def read(path: Path) -> tuple[Part, Part]:
-    """Return pictures (n, 3, 32, 32) and labels of the training and of the test half of `path`.
+    """Return pictures (n, 3, 32, 32) and labels of the training and of the test split in `path`.
 
     Raises:
-        WorkloadError: The file can't be read, lacks an array, or holds something else than such pictures.
+        WorkloadError: The file can't be read, lacks an array, or has other content.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -45,13 +45,13 @@ def read(path: Path) -> tuple[Part, Part]:
 
 def _check(scans: np.ndarray, offsets: np.ndarray, labels: np.ndarray, is_train: np.ndarray) -> None:
     if is_train.dtype != np.bool_ or not len(offsets) - 1 == len(labels) == len(is_train):
-        raise ValueError(f"{len(offsets)} offsets, {len(labels)} labels and {len(is_train)} split marks don't fit")
+        raise ValueError(f"{len(offsets)} offsets, {len(labels)} labels and {len(is_train)} split marks don't match")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= _CLASSES:
         raise ValueError("labels outside 0 to 9")
     if is_train.all() or not is_train.any():
-        raise ValueError("it must have training and test pictures")
+        raise ValueError("it must contain training and test pictures")
     if offsets[-1] != len(scans) or (np.diff(offsets.astype("int64")) <= 0).any():
-        raise ValueError("the offsets don't fit the pictures")
+        raise ValueError("the offsets don't match the pictures")
 
 
 def _decode(header: bytes, scans: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def _decode(header: bytes, scans: np.ndarray, offsets: np.ndarray) -> np.ndarray
 
 def _refusal(path: Path, reason: str) -> WorkloadError:
     return WorkloadError(
-        f"{path} is no array file of CIFAR-10 pictures: {reason}. "
+        f"{path} is not an array file of CIFAR-10 pictures: {reason}. "
         f"Expected a NumPy .npz file with the arrays {', '.join(ARRAYS)}.",
         Exit.USAGE,
     )

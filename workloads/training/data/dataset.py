@@ -1,4 +1,4 @@
-"""What every data set becomes: uint8 pictures and labels, split, with a digest of their content."""
+"""A data set in memory: uint8 pictures and labels, split, with a digest of their content."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from workloads.training.data.split import Split
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSet:
-    """Pictures to train on and to validate with.
+    """Pictures for training and validation.
 
-    `digest` is the SHA-256 of all their bytes, in hex; `augment` says whether they may be shifted and mirrored.
+    `digest` is the SHA-256 of all their bytes, in hex; `augment` tells whether they may be shifted and mirrored.
     """
 
     name: str
@@ -32,17 +32,18 @@ class DataSet:
 
 
 def load(args: TrainingArgs) -> DataSet:
-    """Return the data set that `args` names, its training split cut to `args.limit`.
+    """Return the data set that `args` names, with its training split limited to `args.limit`.
 
     Raises:
-        WorkloadError: A file is missing or isn't what it should be, or the training split is smaller than one batch.
+        WorkloadError: A file is missing or invalid, or the training split is smaller than one batch.
     """
     train, validation, names = digits.load() if args.data_dir is None else cifar10.load(args.data_dir)
     if args.limit is not None:
         train = _subset(train, args.limit, args.seed)
     if len(train) < args.samples_per_step:
         raise WorkloadError(
-            f"--batch-size {args.samples_per_step} is more than the {len(train)} samples to train on.", Exit.USAGE
+            f"--batch-size must be at most {len(train)}, the number of training samples, got {args.samples_per_step}.",
+            Exit.USAGE,
         )
     return DataSet(
         name=args.dataset,

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 pictures of 8x8 grey values from 0 to 16 that come with the package."""
+"""scikit-learn's handwritten digits: 1,797 pictures of 8x8 grey values from 0 to 16, included in the package."""
 
 import torch
 from sklearn.datasets import load_digits
@@ -8,7 +8,7 @@ from workloads.training.data.split import Split
 
 _SIDE = 8
 _VALIDATION_SHARE = 0.2
-# The split is part of the data set, not of a run: runs with different seeds stay comparable.
+# The split belongs to the data set: runs with different seeds stay comparable.
 _SPLIT_SEED = 0
 
 

@@ -1,4 +1,4 @@
-"""One half of a data set: pictures and their labels."""
+"""One split of a data set: pictures and their labels."""
 
 from dataclasses import dataclass
 

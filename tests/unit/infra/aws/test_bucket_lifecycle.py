@@ -1,4 +1,4 @@
-"""When S3 deletes and moves objects by itself."""
+"""Lifecycle rules: when S3 deletes or moves objects by itself."""
 
 from typing import Any
 
@@ -31,25 +31,25 @@ def rule(rules: list[Rule], name: str) -> Rule:
 
 
 @pytest.mark.parametrize("each", RULES)
-def test_every_rule_is_on_and_has_the_filter_that_s3_wants(each: Rule) -> None:
+def test_every_rule_is_enabled_and_has_the_filter_that_s3_requires(each: Rule) -> None:
     assert each["status"] == "Enabled"
     assert list(each["filter"]) == ["prefix"]
 
 
 @pytest.mark.parametrize("name", ["housekeeping", "expiring", "backups"])
-def test_what_was_given_up_or_replaced_is_cleared_in_every_bucket(name: str) -> None:
+def test_abandoned_uploads_and_old_versions_are_removed_in_every_bucket(name: str) -> None:
     rules = ALL[name]
     assert rule(rules, "abandoned-uploads")["abort_incomplete_multipart_upload"] == {"days_after_initiation": 7}
     assert rule(rules, "old-versions")["noncurrent_version_expiration"] == {"noncurrent_days": 30}
 
 
-def test_an_object_that_nobody_deletes_stays() -> None:
+def test_current_objects_do_not_expire_by_default() -> None:
     assert [each["expiration"] for each in housekeeping() if "expiration" in each] == [
         {"expired_object_delete_marker": True}
     ]
 
 
-def test_no_expiration_has_days_and_markers_at_once_which_s3_refuses() -> None:
+def test_an_expiration_has_only_days_because_s3_refuses_days_with_markers() -> None:
     assert rule(ALL["expiring"], "old-versions")["expiration"] == {"days": 400}
 
 
@@ -58,7 +58,7 @@ def test_a_backup_expires_a_month_after_pruning_should_have_deleted_it() -> None
     assert rule(backups(7), "old-versions")["expiration"] == {"days": 37}
 
 
-def test_what_cools_down_gets_cheaper_in_two_steps_and_is_still_read_at_once() -> None:
+def test_cold_objects_move_in_two_steps_to_classes_that_read_instantly() -> None:
     assert [(each["filter"], each["transitions"]) for each in ALL["cold"]] == [
         (
             {"prefix": f"{folder}/"},

@@ -1,4 +1,4 @@
-"""Whom the buckets' policies turn away, by the decisions of an IAM simulator."""
+"""The requests that bucket policies and the replication role allow and deny, decided by an IAM simulator."""
 
 import json
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ def of_administrator(action: str, context: Mapping[str, str], resource: str = f"
     )
 
 
-# What a caller may do whom IAM allows everything: only what the bucket's own policy doesn't deny.
+# Requests of an administrator, to whom IAM allows everything: only the bucket policy denies any.
 REQUESTS = {
     "a read over TLS 1.3": (True, of_administrator("s3:GetObject", TLS)),
     "a read over TLS 1.2": (True, of_administrator("s3:GetObject", {**TLS, "s3:TlsVersion": "1.2"})),
@@ -94,9 +94,9 @@ REQUESTS = {
 }
 
 
-def test_a_bucket_takes_encrypted_connections_and_its_own_key_only() -> None:
+def test_a_bucket_accepts_only_encrypted_connections_and_its_own_key() -> None:
     decisions = allowed([request for _, request in REQUESTS.values()])
-    assert dict(zip(REQUESTS, decisions, strict=True)) == {name: wanted for name, (wanted, _) in REQUESTS.items()}
+    assert dict(zip(REQUESTS, decisions, strict=True)) == {name: expected for name, (expected, _) in REQUESTS.items()}
 
 
 def delivery(source: str, account: str, key: str) -> Request:
@@ -110,16 +110,15 @@ def delivery(source: str, account: str, key: str) -> Request:
     )
 
 
-def test_the_logs_of_a_bucket_are_delivered_to_its_prefix_and_nobody_elses() -> None:
+def test_the_logs_of_a_bucket_are_delivered_only_to_its_own_prefix() -> None:
     deliveries = {
         "its own": delivery(BUCKET, ACCOUNT.account_id, "artifacts/2026-01-01"),
         "to the prefix of another bucket": delivery(BUCKET, ACCOUNT.account_id, "backups/2026-01-01"),
         "of another bucket": delivery("arn:aws:s3:::elsewhere", ACCOUNT.account_id, "artifacts/2026-01-01"),
         "of another account": delivery(BUCKET, "999999999999", "artifacts/2026-01-01"),
     }
-    assert [name for name, let in zip(deliveries, allowed(list(deliveries.values())), strict=True) if let] == [
-        "its own"
-    ]
+    decisions = allowed(list(deliveries.values()))
+    assert [name for name, allows in zip(deliveries, decisions, strict=True) if allows] == ["its own"]
 
 
 def of_replication(action: str, resource: str, context: Mapping[str, str], key_of: Account | None = None) -> Request:
@@ -141,7 +140,7 @@ def used_for(account: Account, bucket: str) -> dict[str, str]:
     }
 
 
-# What S3 does for a replication, and what whoever got hold of its role would try.
+# The requests of S3 for a replication, and those of an attacker who has its role.
 REPLICATION_REQUESTS = {
     "read a version": (True, of_replication("s3:GetObjectVersionForReplication", f"{BUCKET}/a", TLS)),
     "write a replica": (True, of_replication("s3:ReplicateObject", f"{COPY}/a", TLS)),
@@ -158,23 +157,23 @@ REPLICATION_REQUESTS = {
 }
 
 
-def test_a_replication_reads_there_and_writes_here_and_does_nothing_else() -> None:
+def test_a_replication_may_only_read_the_source_and_write_the_replica() -> None:
     decisions = allowed([request for _, request in REPLICATION_REQUESTS.values()])
-    expected = {name: wanted for name, (wanted, _) in REPLICATION_REQUESTS.items()}
+    expected = {name: decision for name, (decision, _) in REPLICATION_REQUESTS.items()}
     assert dict(zip(REPLICATION_REQUESTS, decisions, strict=True)) == expected
 
 
-def test_only_s3_takes_the_role_of_a_replication() -> None:
+def test_only_s3_may_assume_the_role_of_a_replication() -> None:
     assert [each["Principal"] for each in trust()["Statement"]] == [{"Service": "s3.amazonaws.com"}]
 
 
 @pytest.mark.parametrize("policy", [BUCKET_POLICY, LOG_POLICY, REPLICATION], ids=["bucket", "logs", "replication"])
-def test_no_statement_allows_a_wildcard_action_or_everybody(policy: dict[str, Any]) -> None:
+def test_no_statement_allows_a_wildcard_action_or_principal(policy: dict[str, Any]) -> None:
     for each in policy["Statement"]:
         if each["Effect"] == "Allow":
             assert "*" not in json.dumps(each["Action"])
             assert "*" not in json.dumps(each.get("Principal", {}))
 
 
-def test_the_linter_of_iam_policies_finds_nothing_in_the_replications() -> None:
+def test_the_iam_policy_linter_finds_nothing_in_the_replication_policy() -> None:
     assert [str(finding) for finding in analyze_policy_string(json.dumps(REPLICATION)).findings] == []

@@ -1,4 +1,4 @@
-"""Who may use a KMS key."""
+"""The use of KMS keys that key policies allow, decided by an IAM simulator."""
 
 from infra.aws.keys import key_policy
 from infra.limits.account import Account
@@ -21,10 +21,10 @@ def test_the_accounts_iam_policies_decide_who_uses_a_key() -> None:
             action="kms:Decrypt",
             resource=KEY,
             account=ACCOUNT.account_id,
-            policies=given,
+            policies=attached,
             resource_policy=key_policy(ACCOUNT),
         )
-        for given in policies.values()
+        for attached in policies.values()
     ]
     assert dict(zip(policies, allowed(requests), strict=True)) == {"permitted": True, "not permitted": False}
 
@@ -43,17 +43,17 @@ def by_cloudwatch(action: str, log_group: str, *log_groups: str) -> bool:
     return allowed([request])[0]
 
 
-def test_cloudwatch_encrypts_the_log_groups_that_are_named() -> None:
+def test_cloudwatch_may_encrypt_the_given_log_groups() -> None:
     assert by_cloudwatch("kms:GenerateDataKey", LOG_GROUP, LOG_GROUP)
 
 
-def test_cloudwatch_encrypts_no_other_log_group() -> None:
+def test_cloudwatch_may_not_encrypt_another_log_group() -> None:
     assert not by_cloudwatch("kms:GenerateDataKey", "/aws/rds/instance/another/postgresql", LOG_GROUP)
 
 
-def test_cloudwatch_uses_no_key_of_a_store_without_logs() -> None:
+def test_cloudwatch_may_not_use_the_key_of_a_store_without_logs() -> None:
     assert not by_cloudwatch("kms:GenerateDataKey", LOG_GROUP)
 
 
-def test_cloudwatch_manages_no_key() -> None:
+def test_cloudwatch_may_not_manage_a_key() -> None:
     assert not by_cloudwatch("kms:ScheduleKeyDeletion", LOG_GROUP, LOG_GROUP)

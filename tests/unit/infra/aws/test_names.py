@@ -1,4 +1,4 @@
-"""What things are called in AWS: within its limits, or refused with the number."""
+"""Names of resources in AWS: within AWS's limits, or refused with the limit."""
 
 import re
 
@@ -25,36 +25,36 @@ def account(environment: str, region: str) -> Account:
 
 
 @given(ENVIRONMENTS, REGIONS, st.sampled_from([*PURPOSES.values(), LOGS]))
-def test_a_bucket_has_a_name_that_s3_takes_or_none(environment: str, region: str, purpose: str) -> None:
+def test_a_bucket_name_is_valid_in_s3_or_refused(environment: str, region: str, purpose: str) -> None:
     length = len(f"aegis-{environment}-{purpose}-123456789012-{region}")
     if length > 63:
-        with pytest.raises(ValueError, match=f"{length} characters: allowed are 63"):
+        with pytest.raises(ValueError, match=f"must be at most 63 characters, got {length}"):
             account(environment, region).bucket_name(purpose)
         return
     assert BUCKET.fullmatch(account(environment, region).bucket_name(purpose))
 
 
 @given(ENVIRONMENTS, REGIONS)
-def test_the_role_of_a_replication_has_a_name_that_iam_takes_or_none(environment: str, region: str) -> None:
+def test_the_name_of_a_replication_s_role_is_valid_in_iam_or_refused(environment: str, region: str) -> None:
     length = len(f"aegis-{environment}-replication-{region}")
     if length > 64:
-        with pytest.raises(ValueError, match=f"{length} characters: allowed are 64"):
+        with pytest.raises(ValueError, match=f"must be at most 64 characters, got {length}"):
             account(environment, region).role_name("replication")
         return
     assert ROLE.fullmatch(account(environment, region).role_name("replication"))
 
 
 @given(ENVIRONMENTS, REGIONS, st.sampled_from(["buckets", "images", "database"]))
-def test_a_key_has_an_alias_that_kms_takes(environment: str, region: str, purpose: str) -> None:
+def test_the_alias_of_a_key_is_valid_in_kms(environment: str, region: str, purpose: str) -> None:
     assert ALIAS.fullmatch(account(environment, region).key_alias(purpose))
 
 
 @pytest.mark.parametrize("image", contracts.IMAGES)
-def test_a_repository_is_called_after_its_environment_and_image(image: str) -> None:
+def test_a_repository_is_named_after_its_environment_and_image(image: str) -> None:
     assert account("prod", "eu-west-1").repository_name(image) == f"aegis-prod/{image}"
 
 
 @pytest.mark.parametrize("image", ["", "Trainer", "a b", "-a", "a//b", "a" * 300])
-def test_a_repository_that_ecr_would_refuse_is_refused_with_what_is_allowed(image: str) -> None:
-    with pytest.raises(ValueError, match=r"allowed are 256"):
+def test_a_repository_name_that_ecr_would_refuse_is_refused_with_the_rule(image: str) -> None:
+    with pytest.raises(ValueError, match=r"repository name must be at most 256 characters"):
         account("prod", "eu-west-1").repository_name(image)

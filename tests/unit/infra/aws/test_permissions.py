@@ -1,7 +1,7 @@
-"""What each role may do and what not, decided by a simulator of IAM, with a boundary and the resources' own policies.
+"""The calls that each role allows and denies, decided by an IAM simulator with a boundary and the resources' policies.
 
-The denied calls are the ones that whoever took over the pod would try first. Each of them is allowed to an
-administrator, which shows that it's the role's policy that denies it, and not a slip in the call.
+The denied calls are those that an attacker would try first after taking over a pod. An administrator is allowed each of
+them, which shows that the role's policy denies the call, and not a mistake in the test.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ from tests.support.iam import Request, allowed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """A request to AWS; `policy` is the one of the resource, `account` where the resource is."""
+    """A request to AWS; `policy` is the resource's policy and `account` the AWS account of the resource."""
 
     action: str
     resource: str
@@ -63,7 +63,7 @@ def allow(*actions: str) -> Document:
 
 
 ADMINISTRATOR = allow("*")
-# What an account's owner lets roles of a stack have at most.
+# The most that an account's owner allows the roles of a stack.
 BOUNDARY = allow("s3:*", "kms:*", "secretsmanager:*", "rds-db:connect")
 NARROW_BOUNDARY = allow("s3:ListBucket")
 
@@ -112,7 +112,7 @@ def read_secret(secret: str) -> Call:
 
 
 def squatted(call: Call) -> Call:
-    """The same call when the bucket was deleted, and somebody else took its name and opened it to everyone."""
+    """Return the call after the bucket was deleted, and another account took its name and opened it to everyone."""
     anyone: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": [call.resource]}
     return replace(
         call,
@@ -157,14 +157,14 @@ ALLOWED: dict[str, list[Call]] = {
         listed(ARTIFACTS, "mlflow/1/"),
         through_s3("Decrypt", ARTIFACTS),
         *on_objects(("GetObject", *WRITE), RELEASES, "digits/0123/model.tar.gz"),
-        # What HEAD asks for, of the bucket and of an object that is missing.
+        # HEAD of the bucket, or of a missing object, needs this permission.
         listed(RELEASES, None),
         *(through_s3(action, RELEASES) for action in ENCRYPT),
     ],
     "database-setup": [read_secret(ADMIN_SECRET), through_secrets_manager(ADMIN_SECRET)],
 }
 
-# Whatever the role, this is how whoever took over its pod would look around, get more rights, or destroy for good.
+# With any role, an attacker would look around, escalate privileges or destroy data for good like this.
 ATTACKS: list[Call] = [
     Call(action="s3:ListAllMyBuckets", resource="*"),
     *(
@@ -183,7 +183,7 @@ ATTACKS: list[Call] = [
         for bucket in (ARTIFACTS, BACKUPS, RELEASES)
         for action in ("DeleteObjectVersion", "BypassGovernanceRetention", "PutObjectAcl")
     ),
-    # The keys, past the services that hold the data; and their end, which is the end of all data.
+    # Use of the keys without the services that hold the data, and deletion of the keys, which destroys all data.
     *(on_key("Decrypt", key, {}) for key in (BUCKET_KEY, DATABASE_KEY, OTHER_KEY)),
     through_s3("Decrypt", ARTIFACTS, key=OTHER_KEY),
     *(
@@ -292,17 +292,17 @@ DENIED: dict[str, list[Call]] = {
     ],
 }
 
-# Calls that MLflow's role allows, turned away by the bucket's own policy.
+# Uploads that MLflow's role allows and the bucket policy denies.
 UPLOAD = on_bucket("PutObject", ARTIFACTS, "mlflow/1/model.pt")
-TURNED_AWAY: dict[str, Mapping[str, str]] = {
+DENIED_UPLOADS: dict[str, Mapping[str, str]] = {
     "without TLS": {"aws:SecureTransport": "false"},
     "with an old TLS": {"s3:TlsVersion": "1.1"},
-    "with a key of somebody else": {
+    "with another KMS key": {
         "s3:x-amz-server-side-encryption": "aws:kms",
         "s3:x-amz-server-side-encryption-aws-kms-key-id": OTHER_KEY,
     },
     "with S3's own key": {"s3:x-amz-server-side-encryption": "AES256"},
-    "with a key of the caller's": {"s3:x-amz-server-side-encryption-customer-algorithm": "AES256"},
+    "with a key that the caller provides": {"s3:x-amz-server-side-encryption-customer-algorithm": "AES256"},
 }
 
 
@@ -312,7 +312,7 @@ def pairs(table: Mapping[str, list[Call]]) -> Iterator[tuple[str, Call]]:
 
 GRANTS = list(pairs(ALLOWED))
 REFUSALS = [*pairs(DENIED), *((role, call) for role in POLICIES for call in ATTACKS)]
-UPLOADS = {how: replace(UPLOAD, context={**UPLOAD.context, **context}) for how, context in TURNED_AWAY.items()}
+UPLOADS = {how: replace(UPLOAD, context={**UPLOAD.context, **context}) for how, context in DENIED_UPLOADS.items()}
 
 
 def test_each_role_may_do_what_its_workload_calls() -> None:
@@ -330,13 +330,13 @@ def test_an_administrator_is_allowed_what_the_roles_are_denied() -> None:
     assert [str(call) for (_, call), yes in zip(REFUSALS, decisions, strict=True) if not yes] == []
 
 
-def test_the_permissions_boundary_takes_away_what_it_leaves_out() -> None:
+def test_a_permissions_boundary_denies_everything_outside_it() -> None:
     decisions = allowed([call.by(POLICIES[role], boundary=NARROW_BOUNDARY) for role, call in GRANTS])
     left = {call.action for (_, call), yes in zip(GRANTS, decisions, strict=True) if yes}
     assert left == {"s3:ListBucket"}
 
 
-def test_the_bucket_policy_turns_away_what_the_role_allows() -> None:
+def test_the_bucket_policy_denies_uploads_that_the_role_allows() -> None:
     decisions = allowed([call.by(POLICIES["mlflow"]) for call in UPLOADS.values()])
     assert [how for how, yes in zip(UPLOADS, decisions, strict=True) if yes] == []
 

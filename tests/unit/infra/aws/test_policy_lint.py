@@ -1,4 +1,4 @@
-"""The roles' policies as a linter sees them, and rules of ours that it doesn't have."""
+"""The roles' policies pass a policy linter, and further rules that the linter doesn't have."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from infra.limits.statements import Document
 from tests.support.aws_roles import POLICIES
 from tests.support.policy_lint import findings
 
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, without white space
+# Characters without white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 LONGEST_INLINE_POLICY = 10_240
 
 every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
@@ -29,7 +29,7 @@ def test_the_linter_finds_nothing(policy: Document) -> None:
         ("s3:GetObject", "arn:aws:s3:::bucket", "RESOURCE_MISMATCH"),
     ],
 )
-def test_the_linter_finds_what_is_wrong(action: str, resource: str, finding: str) -> None:
+def test_the_linter_finds_errors(action: str, resource: str, finding: str) -> None:
     assert finding in "".join(findings(policy(action, resource)))
 
 
@@ -39,18 +39,18 @@ def test_no_action_is_a_wildcard(policy: Document) -> None:
 
 
 @every_policy
-def test_a_wildcard_stands_only_at_the_end_of_a_bucket_s_keys(policy: Document) -> None:
+def test_a_wildcard_is_only_at_the_end_of_object_keys(policy: Document) -> None:
     wild = [each["Resource"] for each in policy["Statement"] if "*" in each["Resource"]]
     assert [arn for arn in wild if not (arn.startswith("arn:aws:s3:::aegis-prod-") and arn.endswith("/*"))] == []
     assert all(arn.count("*") == 1 for arn in wild)
 
 
 @every_policy
-def test_each_statement_has_a_name_of_its_own(policy: Document) -> None:
+def test_each_statement_has_a_different_name(policy: Document) -> None:
     names = [each["Sid"] for each in policy["Statement"]]
     assert len(set(names)) == len(names)
 
 
 @every_policy
-def test_it_fits_into_a_role(policy: Document) -> None:
+def test_the_policy_is_short_enough_for_an_inline_policy(policy: Document) -> None:
     assert len(str(policy)) < LONGEST_INLINE_POLICY

@@ -1,4 +1,4 @@
-"""The role of a service account as it is registered."""
+"""The IAM role of a service account."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from tests.support.engine import Graph, run
 
 
 def arguments(**changes: Any) -> ServiceRoleArgs:
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "account": ACCOUNT,
         "issuer": ISSUER,
         "oidc_provider_arn": OIDC_PROVIDER_ARN,
@@ -21,10 +21,10 @@ def arguments(**changes: Any) -> ServiceRoleArgs:
         "service_account": "backup",
         "policy": POLICIES["backup"],
     }
-    return ServiceRoleArgs(**{**given, **changes})
+    return ServiceRoleArgs(**{**defaults, **changes})
 
 
-def made(**changes: Any) -> Graph:
+def graph_of(**changes: Any) -> Graph:
     def program() -> None:
         pulumi.export("arn", ServiceRole("backup", arguments(**changes)).arn)
 
@@ -32,32 +32,32 @@ def made(**changes: Any) -> Graph:
 
 
 def test_the_role_trusts_the_service_account() -> None:
-    role = made().one("Role")
+    role = graph_of().one("Role")
     assert json.loads(role.inputs["assumeRolePolicy"]) == trust(ISSUER, OIDC_PROVIDER_ARN, "mlflow", "backup")
 
 
 def test_the_role_has_the_boundary_and_the_tags_of_its_environment() -> None:
-    role = made().one("Role")
+    role = graph_of().one("Role")
     assert role.inputs["permissionsBoundary"] == ACCOUNT.permissions_boundary
     assert role.inputs["tags"] == ACCOUNT.tags
 
 
 def test_without_a_boundary_in_the_settings_the_role_has_none() -> None:
-    role = made(account=dataclasses.replace(ACCOUNT, permissions_boundary=None)).one("Role")
+    role = graph_of(account=dataclasses.replace(ACCOUNT, permissions_boundary=None)).one("Role")
     assert "permissionsBoundary" not in role.inputs
 
 
 def test_a_session_ends_within_the_hour() -> None:
-    assert made().one("Role").inputs["maxSessionDuration"] == 3600
+    assert graph_of().one("Role").inputs["maxSessionDuration"] == 3600
 
 
 def test_the_arn_is_the_role_s() -> None:
-    graph = made()
+    graph = graph_of()
     assert graph.outputs["arn"].endswith(f":role/{graph.one('Role').inputs['name']}")
 
 
 def test_the_policy_is_the_role_s_own() -> None:
-    graph = made()
+    graph = graph_of()
     policy = graph.one("RolePolicy")
     assert policy.inputs["role"] == graph.one("Role").inputs["name"]
     assert json.loads(policy.inputs["policy"]) == POLICIES["backup"]
@@ -86,5 +86,5 @@ def test_bad_arguments_are_refused(field: str, value: str, message: str) -> None
 
 
 def test_a_name_longer_than_iam_allows_is_refused() -> None:
-    with pytest.raises(ValueError, match="allowed are 64"):
-        made(namespace="n" * 60)
+    with pytest.raises(ValueError, match="must be at most 64 characters"):
+        graph_of(namespace="n" * 60)

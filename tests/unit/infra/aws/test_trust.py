@@ -1,4 +1,4 @@
-"""Who gets a role: the pods of one service account of one cluster, and nobody with nearly the same token."""
+"""A role trusts the pods of one service account of one cluster, and no similar token."""
 
 import pytest
 
@@ -45,9 +45,9 @@ def test_the_service_account_s_token_gets_the_role() -> None:
     assert allowed([assumed_by()]) == [True]
 
 
-def test_nobody_else_s_token_gets_the_role() -> None:
+def test_no_other_token_gets_the_role() -> None:
     decisions = allowed(list(STRANGERS.values()))
-    assert [who for who, yes in zip(STRANGERS, decisions, strict=True) if yes] == []
+    assert [name for name, yes in zip(STRANGERS, decisions, strict=True) if yes] == []
 
 
 def test_an_administrator_of_the_account_does_not_get_the_role() -> None:
@@ -71,6 +71,6 @@ def test_the_conditions_are_exact() -> None:
 
 
 @pytest.mark.parametrize(("namespace", "name"), [("*", "backup"), ("mlflow", "*"), ("mlflow", "a:b"), ("", "backup")])
-def test_a_name_that_kubernetes_does_not_give_is_refused(namespace: str, name: str) -> None:
+def test_a_name_that_is_invalid_in_kubernetes_is_refused(namespace: str, name: str) -> None:
     with pytest.raises(ValueError, match="must be 1 to 63 lower-case letters"):
         trust(ISSUER, OIDC_PROVIDER_ARN, namespace, name)

@@ -1,6 +1,6 @@
-"""The MLflow run of a training: made once, gone on with after a restart, and never left RUNNING by a clean exit.
+"""The MLflow run of a training: created once, continued after a restart, and never left RUNNING by a clean exit.
 
-Only the leading process has one, and only where there is a tracking server; the others have a `NoTracking`.
+Only the leading process has one, and only with a tracking server; the others have a `NoTracking`.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME
 from contracts import Env, Exit
 from workloads import services
 from workloads.cli import WorkloadError
-from workloads.tracking_server import Tracking
+from workloads.mlflow_client import Tracking
 from workloads.training import files
 from workloads.training.args import COMMAND, TrainingArgs
 from workloads.training.metric_log import MetricLog
@@ -28,9 +28,9 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 _RUN_FILE = "run.json"
 _CONFIG_FILE = "config.json"
-# How long the end of a training waits for a server that doesn't answer.
+# How long a finished training waits for a tracking server that doesn't answer.
 _FLUSH_SECONDS: Final = 120.0
-# A pod that is told to stop is killed after 30 s: the checkpoint has the metrics that this is too short for.
+# A stopping pod is killed after 30 s. Metrics that aren't sent in this time are in the checkpoint.
 _HURRIED_FLUSH_SECONDS: Final = 5.0
 # MLflow's limit on a data set's digest: https://mlflow.org/docs/latest/api_reference/python_api/mlflow.entities.html
 _DIGEST_LENGTH = 36
@@ -40,50 +40,50 @@ _EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 
 class Figures(Protocol):
-    """Where the figures of a training go."""
+    """The destination of a training's metrics."""
 
     @property
     def run_id(self) -> str | None:
-        """The MLflow run, if there is one."""
+        """The ID of the MLflow run, if there is one."""
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
-        """Take metrics of a step or an epoch; returns at once."""
+        """Log metrics of a step or an epoch; returns at once."""
 
     def unsent(self) -> list[dict[str, Any]]:
-        """Return what is not confirmed, JSON-ready, for a checkpoint."""
+        """Return the unconfirmed metrics for a checkpoint, as JSON-ready values."""
         ...
 
     def send_again(self, metrics: Sequence[dict[str, Any]]) -> None:
-        """Take what a checkpoint had kept."""
+        """Log the unconfirmed metrics of a checkpoint."""
 
     def end(self, status: Status) -> None:
-        """Send what is left and end the run."""
+        """Send the remaining metrics and end the run."""
 
 
 class NoTracking:
-    """Takes figures and forgets them."""
+    """Discards all metrics."""
 
     run_id = None
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
-        """Forget the metrics."""
+        """Discard the metrics."""
 
     def unsent(self) -> list[dict[str, Any]]:
-        """Return nothing."""
+        """Return an empty list."""
         return []
 
     def send_again(self, metrics: Sequence[dict[str, Any]]) -> None:
-        """Forget the metrics."""
+        """Discard the metrics."""
 
     def end(self, status: Status) -> None:
-        """End nothing."""
+        """Do nothing."""
 
 
 class MlflowRun:
-    """The run of a session's training at the server `uri`.
+    """The run of a session's training on the tracking server at `uri`.
 
     Raises:
-        WorkloadError: The server or its artifact store does not answer, or refuses.
+        WorkloadError: The tracking server or its artifact store does not answer, or refuses.
     """
 
     def __init__(self, *, uri: str, session: Session) -> None:
@@ -97,34 +97,34 @@ class MlflowRun:
         self._metrics = MetricLog(self._send)
 
     def ask(self, action: Callable[[], T], attempts: int = services.PATIENT_ATTEMPTS) -> T:
-        """Return the server's answer to `action`, tried again while it doesn't answer."""
+        """Return the result of `action`, retried while the tracking server doesn't answer."""
         return self._server.ask(action, attempts)
 
     def store(self, action: Callable[[], T], attempts: int = services.PATIENT_ATTEMPTS) -> T:
-        """Return what `action` does with artifacts, tried again while their store doesn't answer."""
+        """Return the result of `action` on artifacts, retried while the artifact store doesn't answer."""
         return self._server.store(action, self._artifact_uri, attempts)
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
-        """Take metrics of a step or an epoch; returns at once."""
+        """Log metrics of a step or an epoch; returns at once."""
         now = int(time.time() * 1000)
         self._metrics.add(*(Metric(key, value, now, step) for key, value in metrics.items()))
 
     def unsent(self) -> list[dict[str, Any]]:
-        """Return what is not confirmed, JSON-ready, for a checkpoint."""
+        """Return the unconfirmed metrics for a checkpoint, as JSON-ready values."""
         return [
             {"key": metric.key, "value": metric.value, "timestamp": metric.timestamp, "step": metric.step}
             for metric in self._metrics.unsent()
         ]
 
     def send_again(self, metrics: Sequence[dict[str, Any]]) -> None:
-        """Take what a checkpoint had kept; what arrived after all is not doubled, as it keeps its time."""
+        """Log the unconfirmed metrics of a checkpoint; with the same timestamps, MLflow doesn't duplicate any."""
         self._metrics.add(*(Metric(**metric) for metric in metrics))
 
     def end(self, status: Status) -> None:
-        """Send what is left and end the run.
+        """Send the remaining metrics and end the run.
 
         Raises:
-            WorkloadError: The server did not take all metrics, or does not answer.
+            WorkloadError: The tracking server did not accept all metrics, or does not answer.
         """
         finished = status == "FINISHED"
         complete = self._metrics.flush(_FLUSH_SECONDS if finished else _HURRIED_FLUSH_SECONDS)
@@ -139,18 +139,18 @@ class MlflowRun:
     def _loss(self) -> str:
         reason = self._metrics.refusal or "no answer in time"
         return (
-            f"{self._server.name} has not taken {len(self._metrics.unsent())} metrics ({reason}), and "
-            f"{self._metrics.dropped} were more than could be kept; the same command sends what the checkpoint has."
+            f"{self._server.name} did not accept {len(self._metrics.unsent())} metrics ({reason}), and "
+            f"{self._metrics.dropped} exceeded the buffer; the same command sends those in the checkpoint again."
         )
 
     def _open(self, args: TrainingArgs) -> Run:
-        """Return the run that the output folder names, running again, or a new one that is noted there."""
+        """Reopen the run that the output folder names, or create a run and record it there."""
         run_file = args.out_dir / _RUN_FILE
-        known = files.read_json(run_file)
-        if known is not None:
-            run_id = known.get("run_id")
+        recorded = files.read_json(run_file)
+        if recorded is not None:
+            run_id = recorded.get("run_id")
             if not isinstance(run_id, str):
-                raise files.not_ours(run_file, "it names no run")
+                raise files.damaged(run_file, "it has no run_id")
             try:
                 self.client.update_run(run_id, status="RUNNING")
                 return self.client.get_run(run_id)
@@ -168,14 +168,14 @@ class MlflowRun:
         try:
             return self.client.create_experiment(name)
         except MlflowException as error:
-            # Another training made it in the meantime.
+            # Another training created it in the meantime.
             found = self.client.get_experiment_by_name(name) if error.error_code == _EXISTS else None
             if found is None:
                 raise
             return found.experiment_id
 
     def _describe(self, run: Run, session: Session) -> None:
-        """Log what never changes; parameters that a resumed run has already stay as they are."""
+        """Log the constant facts; the parameters that a resumed run has already stay unchanged."""
         run_id, data = run.info.run_id, session.data
         params = [Param(key, str(value)) for key, value in session.parameters().items() if key not in run.data.params]
         tags = [RunTag(MLFLOW_SOURCE_NAME, COMMAND)]
@@ -194,7 +194,7 @@ class MlflowRun:
 
 @contextlib.contextmanager
 def tracked(tracking: Figures) -> Iterator[Figures]:
-    """End `tracking` as its training ends: finished, killed where it was told to stop, else failed."""
+    """End `tracking` with the training's status: FINISHED, KILLED after a request to stop, else FAILED."""
     try:
         yield tracking
     except BaseException as error:

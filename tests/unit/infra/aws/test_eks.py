@@ -1,4 +1,4 @@
-"""The look-up of an EKS cluster, and the kubeconfig that reaches it."""
+"""The look-up of an EKS cluster, and its kubeconfig."""
 
 import json
 from typing import Any
@@ -13,20 +13,20 @@ from tests.support.engine import run
 
 
 def looked_up(name: str) -> EksCluster:
-    found: list[EksCluster] = []
+    clusters: list[EksCluster] = []
 
     def program() -> None:
-        found.append(look_up(name, ACCOUNT, pulumi_aws.Provider("aws", region=REGION)))
+        clusters.append(look_up(name, ACCOUNT, pulumi_aws.Provider("aws", region=REGION)))
 
     run(program, {})
-    return found[0]
+    return clusters[0]
 
 
-def written() -> dict[str, Any]:
+def parsed_kubeconfig() -> dict[str, Any]:
     return json.loads(kubeconfig(looked_up("platform"), REGION))
 
 
-def test_a_cluster_is_known_by_what_aws_answers() -> None:
+def test_a_cluster_is_read_from_the_answers_of_aws() -> None:
     assert looked_up("platform") == EksCluster(
         name="platform",
         endpoint="https://platform.eks.example.com",
@@ -34,35 +34,35 @@ def test_a_cluster_is_known_by_what_aws_answers() -> None:
         issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/PLATFORM",
         oidc_provider_arn="arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/PLATFORM",
         vpc_id=aws_invokes.VPC_ID,
-        # A block that the VPC had once is nobody's, or somebody else's.
+        # A disassociated block may belong to another VPC by now.
         vpc_cidrs=("10.0.0.0/16", "100.64.0.0/16"),
         security_group_id=aws_invokes.SECURITY_GROUP_ID,
         subnet_ids=tuple(aws_invokes.SUBNET_IDS),
     )
 
 
-def test_a_missing_cluster_is_named_with_the_place_that_lacks_it() -> None:
+def test_the_error_for_a_missing_cluster_names_it_and_the_account_and_region() -> None:
     with pytest.raises(LookUpError, match="EKS cluster 'absent' of the AWS account 123456789012 in eu-west-1"):
         looked_up(aws_invokes.ABSENT_CLUSTER)
 
 
-def test_a_cluster_that_is_still_being_made_is_refused_by_its_state() -> None:
+def test_a_cluster_that_is_still_being_created_is_refused_with_its_state() -> None:
     with pytest.raises(LookUpError, match=r"'unfinished' of .* must be ACTIVE or UPDATING, got CREATING"):
         looked_up(aws_invokes.UNFINISHED_CLUSTER)
 
 
-def test_the_reason_that_aws_gives_is_not_lost() -> None:
+def test_the_error_contains_the_reason_from_aws() -> None:
     with pytest.raises(LookUpError, match="couldn't find resource"):
         looked_up(aws_invokes.ABSENT_CLUSTER)
 
 
-def test_a_missing_identity_provider_comes_with_the_command_that_makes_it() -> None:
+def test_the_error_for_a_missing_identity_provider_names_the_command_that_creates_it() -> None:
     with pytest.raises(LookUpError, match="eksctl utils associate-iam-oidc-provider --cluster NAME --approve"):
         looked_up(aws_invokes.CLUSTER_WITHOUT_PROVIDER)
 
 
 def test_the_kubeconfig_reaches_the_cluster_with_its_authority() -> None:
-    (cluster,) = written()["clusters"]
+    (cluster,) = parsed_kubeconfig()["clusters"]
     assert cluster["cluster"] == {
         "server": "https://platform.eks.example.com",
         "certificate-authority-data": aws_invokes.CERTIFICATE_AUTHORITY,
@@ -70,14 +70,14 @@ def test_the_kubeconfig_reaches_the_cluster_with_its_authority() -> None:
 
 
 def test_the_kubeconfig_s_user_asks_the_aws_command_for_a_token() -> None:
-    login = written()["users"][0]["user"]["exec"]
+    login = parsed_kubeconfig()["users"][0]["user"]["exec"]
     assert " ".join([login["command"], *login["args"]]) == (
         "aws --region eu-west-1 eks get-token --cluster-name platform --output json"
     )
 
 
 def test_the_kubeconfig_s_context_joins_the_user_and_the_cluster() -> None:
-    config = written()
+    config = parsed_kubeconfig()
     (context,) = config["contexts"]
     assert config["current-context"] == context["name"]
     assert context["context"] == {"cluster": config["clusters"][0]["name"], "user": config["users"][0]["name"]}

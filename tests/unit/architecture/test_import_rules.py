@@ -1,4 +1,4 @@
-"""The import rules between the parts of the repository, checked on the source of every module."""
+"""The import rules between the parts of the repository, checked in the source of every module."""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-# What each part may import of the repository, apart from its own modules. A new part needs a line.
+# The other parts of the repository that each part may import. A new part needs a line.
 ALLOWED = {
     "contracts.py": set(),
     "engine_events.py": set(),
@@ -18,7 +18,7 @@ ALLOWED = {
     "policy": {"contracts", "secret_forms"},
     "review": {"contracts", "engine_events", "secret_forms"},
 }
-# These may import any part, and no part may import them.
+# These may import every part, and no part may import them.
 OUTSIDE = {"tests", "benchmarks"}
 PARTS = {Path(part).stem for part in ALLOWED} | OUTSIDE
 
@@ -29,7 +29,7 @@ def modules(part: str) -> list[Path]:
 
 
 def imported(source: str) -> Iterator[str]:
-    """Yield the top-level package of each absolute import, at any depth, also of `import_module("name")`."""
+    """Yield the top-level package of each absolute import, including nested imports and `import_module("name")`."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):
@@ -43,17 +43,17 @@ def imported(source: str) -> Iterator[str]:
                 yield module.partition(".")[0]
 
 
-def strangers(part: str, source: str) -> set[str]:
-    """Return the parts that a module of `part` imports and may not."""
+def violations(part: str, source: str) -> set[str]:
+    """Return the parts that a module of `part` imports but may not."""
     return set(imported(source)) & PARTS - ALLOWED[part] - {part}
 
 
 @pytest.mark.parametrize("part", ALLOWED)
-def test_a_part_imports_only_the_parts_that_it_may(part: str) -> None:
+def test_a_part_imports_only_allowed_parts(part: str) -> None:
     files = modules(part)
     assert files
-    broken = {str(file.relative_to(ROOT)): found for file in files if (found := strangers(part, file.read_text()))}
-    assert broken == {}
+    found = {str(file.relative_to(ROOT)): parts for file in files if (parts := violations(part, file.read_text()))}
+    assert found == {}
 
 
 def test_every_part_of_the_repository_has_a_rule() -> None:
@@ -76,4 +76,4 @@ def test_every_part_of_the_repository_has_a_rule() -> None:
     ],
 )
 def test_a_forbidden_import_is_found_however_it_is_written(part: str, source: str, found: set[str]) -> None:
-    assert strangers(part, source) == found
+    assert violations(part, source) == found

@@ -1,9 +1,12 @@
-"""What the platform adds to MLflow's server: failures that clients repeat, a probe, an end, and no false offers."""
+"""The platform's wrappers around MLflow's server: error statuses, the probe, draining and presigned addresses."""
 
 import asyncio
+import configparser
 import json
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -17,27 +20,26 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from contracts import READY_PATH, Env
-from workloads.tracking import readiness
-from workloads.tracking.absence import Absence
-from workloads.tracking.availability import Availability
-from workloads.tracking.draining import Draining
-from workloads.tracking.readiness import Readiness
+from contracts import READY_PATH, TRACKING_APP, Env
+from workloads.tracking import lifecycle
+from workloads.tracking.failures import Availability, MissingFiles
+from workloads.tracking.lifecycle import Draining, Readiness
 from workloads.tracking.transfers import Transfers
 
-# Nothing listens there.
+ENTRY_POINTS = Path(__file__).parents[3] / "workloads" / "images" / "code" / "aegis.dist-info" / "entry_points.txt"
+# Nothing listens on this port.
 ABSENT = create_engine("postgresql+psycopg://mlflow@127.0.0.1:1/mlflow?connect_timeout=1")
 OFFERS = {"store_type": "SqlStore", "multipart_uploads_enabled": True, "multipart_downloads_enabled": True}
 
 
 def fail(status: int) -> JSONResponse:
-    """Ask a database that fails, and answer as MLflow may: with a status that hides why."""
+    """Query a database that fails, and answer as MLflow may: with a status that hides the reason."""
     try:
         with ABSENT.connect():
             pass
     except SQLAlchemyError as error:
         return JSONResponse({"error_code": "BAD_REQUEST", "message": str(error)[:40]}, status)
-    raise AssertionError("it didn't fail")
+    raise AssertionError("the database answered")
 
 
 async def failing(request: Request) -> JSONResponse:
@@ -57,7 +59,7 @@ async def nothing(_request: Request) -> Response:
 
 
 async def artifact(request: Request) -> JSONResponse:
-    """Answer as MLflow does for files that S3 failed to give, of which the path names the statuses."""
+    """Answer as MLflow does when S3 fails to return files; the path names S3's status for each file."""
     files = [
         f"##### File 1/{status}.bin #####\nAn error occurred ({status}) when calling the HeadObject operation: No"
         for status in request.path_params["statuses"].split("-")
@@ -97,7 +99,7 @@ class Answer:
 
 
 async def request(app: ASGIApp, path: str, method: str = "GET") -> Answer:
-    """Be the server that runs an app, for one request."""
+    """Send one request to an app, as its server would."""
     answer = Answer()
 
     async def receive() -> Message:
@@ -121,7 +123,7 @@ def ask(app: ASGIApp, path: str, method: str = "GET") -> Answer:
 
 
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
-def test_a_request_that_the_database_failed_may_be_tried_again(status: int) -> None:
+def test_a_request_that_fails_in_the_database_is_answered_503_with_retry_after(status: int) -> None:
     answer = ask(Availability(MLFLOW), f"/failing/{status}")
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0
@@ -129,7 +131,7 @@ def test_a_request_that_the_database_failed_may_be_tried_again(status: int) -> N
         assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
 
 
-def test_a_request_that_is_wrong_stays_wrong() -> None:
+def test_other_answers_are_passed_on() -> None:
     assert ask(Availability(MLFLOW), "/wrong").status == 400
     assert ask(Availability(MLFLOW), "/runs").text == "/runs"
 
@@ -154,41 +156,41 @@ def test_presigned_addresses_are_offered_only_where_the_stack_allows_them(
         "/api/2.0/mlflow/artifacts/presigned-download-url",
     ],
 )
-def test_a_client_that_asks_for_a_presigned_address_all_the_same_is_told_why_not(path: str) -> None:
+def test_a_request_for_a_presigned_address_is_refused_with_the_reason(path: str) -> None:
     answer = ask(Transfers(MLFLOW), path, "POST")
     assert answer.status == 501
     assert "mlflow.directTransfers" in answer.json()["message"]
-    # By which a client that a variable tells to upload in parts knows that it must not.
+    # A client that an environment variable tells to upload in parts recognises the refusal by this.
     assert answer.json()["message"].startswith(_UnsupportedMultipartUploadException.MESSAGE)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
-def test_questions_about_the_server_that_have_no_answer_s_body_are_passed_on(method: str) -> None:
+def test_requests_for_server_info_without_a_body_are_passed_on(method: str) -> None:
     answer = ask(Transfers(MLFLOW), "/api/3.0/mlflow/server-info", method)
     assert answer.status == 200
     assert answer.body == b""
 
 
 @pytest.mark.parametrize("file", ["mpu/presigned/model.bin", "mlflow-artifacts/mpu/model.bin", "mlflow/server-info"])
-def test_files_pass_through_the_server_whatever_they_are_called(file: str) -> None:
+def test_file_names_that_look_like_other_routes_are_passed_on(file: str) -> None:
     path = f"/api/2.0/mlflow-artifacts/artifacts/1/{file}"
-    assert ask(Absence(Transfers(MLFLOW)), path).text == path
+    assert ask(MissingFiles(Transfers(MLFLOW)), path).text == path
 
 
-def test_a_file_that_is_not_there_is_an_answer_that_clients_do_not_ask_for_again() -> None:
-    answer = ask(Absence(MLFLOW), "/api/2.0/mlflow-artifacts/artifacts/s3/404")
+def test_a_missing_file_is_answered_404() -> None:
+    answer = ask(MissingFiles(MLFLOW), "/api/2.0/mlflow-artifacts/artifacts/s3/404")
     assert answer.status == 404
     assert answer.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
 
 
 @pytest.mark.parametrize(("statuses", "method"), [("503", "GET"), ("404-503", "GET"), ("404", "PUT")])
-def test_a_file_that_the_store_failed_to_give_may_be_asked_for_again(statuses: str, method: str) -> None:
+def test_other_failures_of_the_store_stay_500(statuses: str, method: str) -> None:
     path = f"/api/2.0/mlflow-artifacts/artifacts/s3/{statuses}"
-    answer = ask(Absence(MLFLOW), path, method)
+    answer = ask(MissingFiles(MLFLOW), path, method)
     assert (answer.status, answer.text) == (500, ask(MLFLOW, path, method).text)
 
 
-def test_a_pod_that_is_about_to_stop_closes_its_connections(tmp_path: Path) -> None:
+def test_a_draining_pod_closes_its_connections(tmp_path: Path) -> None:
     file = tmp_path / "draining"
     app = Draining(MLFLOW, file)
     assert "connection" not in ask(app, "/runs").headers
@@ -204,8 +206,8 @@ def test_a_server_is_ready_once_it_has_found_its_database(monkeypatch: pytest.Mo
         if len(attempts) < 3:
             raise ConnectionError("no database yet")
 
-    monkeypatch.setattr(readiness, "open_stores", open_stores)
-    monkeypatch.setattr(readiness, "_INTERVAL", 0.01)
+    monkeypatch.setattr(lifecycle, "open_stores", open_stores)
+    monkeypatch.setattr(lifecycle, "_INTERVAL", 0.01)
 
     async def watch() -> tuple[int, int]:
         app = Readiness(MLFLOW)
@@ -215,3 +217,11 @@ def test_a_server_is_ready_once_it_has_found_its_database(monkeypatch: pytest.Mo
 
     assert asyncio.run(watch()) == (503, 200)
     assert len(attempts) == 3
+
+
+def test_the_image_s_entry_point_is_a_factory_of_the_app() -> None:
+    points = configparser.ConfigParser()
+    points.read(ENTRY_POINTS)
+    module, _, name = points["mlflow.app"][TRACKING_APP].partition(":")
+    # MLflow calls a function in each worker, and takes anything else for the app itself.
+    assert isinstance(getattr(import_module(module), name), FunctionType)

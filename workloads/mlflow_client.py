@@ -1,4 +1,4 @@
-"""An MLflow server as the workloads use it: its address and credentials checked first, every failure one clear line."""
+"""The workloads' client of MLflow: it checks address and credentials first, and turns every failure into one line."""
 
 import errno
 import re
@@ -19,15 +19,15 @@ from workloads.cli import WorkloadError
 
 T = TypeVar("T")
 
-# Sent as it is; a user's password is encoded and may hold anything.
+# Sent unencoded, unlike a user's password, which may contain any character.
 _BEARER: Final = "MLFLOW_TRACKING_TOKEN"
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
-# Answers of an HTTP server that another attempt may change.
+# HTTP statuses of transient failures.
 _TIMEOUTS_AND_LIMITS: Final = {408, 425, 429}
 _SERVER_ERROR: Final = 500
-# What `services` tells apart itself, or what is a message already.
-_TOLD_APART: Final = (
+# Errors that `services` classifies itself, or that are classified already.
+_CLASSIFIED: Final = (
     WorkloadError,
     MlflowException,
     BotoCoreError,
@@ -36,7 +36,7 @@ _TOLD_APART: Final = (
     services.UnavailableError,
     services.RefusedError,
 )
-# Failures of this machine's own disk: no service is asked for them, and none will mend them.
+# Failures of the local disk, which no retry of a request can repair.
 _LOCAL: Final = {
     errno.EACCES,
     errno.EDQUOT,
@@ -52,10 +52,10 @@ _LOCAL: Final = {
 
 
 class Tracking:
-    """The MLflow server at `uri`; `given_as` is the variable or option that a message about the address names.
+    """A client of the MLflow server at `uri`; error messages name the variable or option `given_as` as its source.
 
     Raises:
-        WorkloadError: The address is none, or a credential in the environment can't be sent.
+        WorkloadError: The address is invalid, or a credential in the environment can't be sent.
     """
 
     def __init__(self, uri: str, given_as: str = Env.TRACKING_URI) -> None:
@@ -63,63 +63,63 @@ class Tracking:
         services.configure_clients()
         self.uri = _checked(uri, given_as)
         self.name = f"MLflow at {messages.without_credentials(self.uri)}"
-        # MLflow resolves `models:/` addresses by the process's server, whatever the client's is.
+        # MLflow resolves `models:/` addresses at the process-wide server, not at the client's.
         mlflow.set_tracking_uri(self.uri)
         try:
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        # What a driver of SQLAlchemy raises here is its own.
+        # Each of SQLAlchemy's drivers raises other error classes.
         except Exception as error:
             raise WorkloadError(f"{given_as}: {self.name} can't be used: {_first_line(error)}", Exit.MLFLOW) from error
 
     def ask(self, action: Callable[[], T], attempts: int = 5) -> T:
-        """Return what `action` gets from the server.
+        """Return the result of `action`, which sends requests to the server.
 
         Raises:
-            WorkloadError: The server refuses, gives no answer of MLflow's, or does not answer in `attempts`.
+            WorkloadError: The server refuses, its answer is not MLflow's, or it does not answer within `attempts`.
         """
         return services.patiently(lambda: self.once(action), service=self.name, code=Exit.MLFLOW, attempts=attempts)
 
     def store(self, action: Callable[[], T], location: str, attempts: int = services.PATIENT_ATTEMPTS) -> T:
-        """Return what `action` does with the artifacts at `location`.
+        """Return the result of `action`, which reads or writes the artifacts at `location`.
 
         Raises:
-            WorkloadError: Their store refuses, or does not answer in `attempts`.
+            WorkloadError: The artifact store refuses, or does not answer within `attempts`.
         """
         service = f"the artifact store at {messages.without_credentials(location)}"
         return services.patiently(lambda: self.once(action), service=service, code=Exit.OBJECT_STORE, attempts=attempts)
 
     def once(self, action: Callable[[], T]) -> T:
-        """Return `action()`.
+        """Return the result of `action` without retries.
 
         Raises:
-            UnavailableError: It failed in a way that may pass.
-            RefusedError: It failed for good.
+            UnavailableError: The failure is transient.
+            RefusedError: The failure is permanent.
         """
-        return services.once(lambda: _settled(action))
+        return services.once(lambda: _classified(action))
 
 
 def _checked(uri: str, given_as: str) -> str:
     uri = uri.strip()
     try:
         parts = urlsplit(uri)
-        # Reading the port is what checks it.
+        # urlsplit checks the port only when it is read.
         usable = uri.isprintable() and ((parts.hostname and parts.port != 0) or not parts.scheme.startswith("http"))
     except ValueError:
         usable = False
     if not usable or not _SCHEME.match(uri):
-        # What is before an @ may be a password, wherever it stands.
+        # Text before an @ may be a password, wherever the @ is.
         shown = f"{messages.HIDDEN}@{uri.rpartition('@')[2]}" if "@" in uri else uri
         raise WorkloadError(
-            f"{given_as} is {shown!r}: the address of MLflow is expected, such as http://127.0.0.1:5000.", Exit.USAGE
+            f"{given_as} must be the address of MLflow, such as http://127.0.0.1:5000, got {shown!r}.", Exit.USAGE
         )
     return uri
 
 
-def _settled(action: Callable[[], T]) -> T:
-    """Return `action()`; a failure that no further attempt can change is refused at once."""
+def _classified(action: Callable[[], T]) -> T:
+    """Return the result of `action`; raise `RefusedError` for failures that no retry can change."""
     try:
         return action()
-    except _TOLD_APART:
+    except _CLASSIFIED:
         raise
     except requests.HTTPError as error:
         status = _SERVER_ERROR if error.response is None else error.response.status_code

@@ -1,4 +1,4 @@
-"""Imports point inward: each part of `infra` imports only the parts that the table allows it."""
+"""The import rules between the parts of `infra`: each part imports only the parts that the table allows."""
 
 import ast
 import re
@@ -13,23 +13,24 @@ ROOT = Path(__file__).resolve().parents[3]
 INFRA = ROOT / "infra"
 CAPABILITIES = sorted(path.parent.name for path in INFRA.glob("capabilities/*/make.py"))
 
-# By part of infra, how its modules are called, and the parts that they may import beside their own. The first pattern
+# For each part of infra: the pattern of its modules' names, and the other parts that they may import. The first pattern
 # that matches decides.
 PARTS: dict[str, tuple[str, set[str]]] = {
     "limits": (r"limits\b|infra$", set()),
-    # Bricks that import no SDK, which settings may use.
-    "pure bricks": (r"aws\.(emulation|database_authorities)$", {"limits"}),
-    # What sections are made of, as against the whole of the settings.
-    "section types": (r"settings\.(aws|capability|names|section)$", {"limits", "pure bricks"}),
-    "sections": (r"capabilities\.\w+\.(settings|grants|cron)$", {"limits", "pure bricks", "section types"}),
+    # Shared modules without an SDK, which settings may import.
+    "pure components": (r"aws\.(emulation|database_authorities)$", {"limits"}),
+    # The types of which sections are composed; "settings" is the whole.
+    "section types": (r"settings\.(aws|capability|names|section)$", {"limits", "pure components"}),
+    "sections": (r"capabilities\.\w+\.(settings|grants|alerts|cron)$", {"limits", "pure components", "section types"}),
     "settings": (r"settings\b", {"limits", "section types", "sections"}),
-    "links": (r"links$", {"limits", "pure bricks"}),
-    "bricks": (r"(aws|kube|vault)\b", {"limits", "pure bricks", "links"}),
-    "providers": (r"providers$", {"limits", "pure bricks", "bricks", "sections", "settings"}),
-    "context": (r"context$", {"limits", "bricks", "links", "providers", "settings"}),
+    "alerts": (r"alerts$", {"limits", "settings"}),
+    "links": (r"links$", {"limits", "pure components"}),
+    "components": (r"(aws|kube|vault)\b", {"limits", "pure components", "links"}),
+    "providers": (r"providers$", {"limits", "pure components", "components", "sections", "settings"}),
+    "context": (r"context$", {"limits", "components", "links", "providers", "settings"}),
     "capabilities": (
         r"capabilities\b",
-        {"limits", "pure bricks", "bricks", "links", "providers", "context", "sections", "settings"},
+        {"limits", "pure components", "components", "links", "providers", "context", "sections", "settings"},
     ),
     "startup": (r"startup\b|on_demand$", set()),
     "main": (r"__main__$", {"startup", "providers", "settings", "context", "capabilities"}),
@@ -49,15 +50,15 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the modules that a file imports when it runs: not those that only its type checker sees."""
+    """Yield the modules that a file imports at run time, without those under TYPE_CHECKING."""
     tree = ast.parse(path.read_text())
-    unseen = {
+    type_checking = {
         id(node)
         for branch in ast.walk(tree)
         if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
         for node in ast.walk(branch)
     }
-    for node in (each for each in ast.walk(tree) if id(each) not in unseen):
+    for node in (each for each in ast.walk(tree) if id(each) not in type_checking):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -67,7 +68,7 @@ def imports(path: Path) -> Iterator[str]:
                 yield inner if is_module else node.module
 
 
-def broken(module: str, path: Path) -> Iterator[str]:
+def violations(module: str, path: Path) -> Iterator[str]:
     own = part(module)
     for imported in imports(path):
         if imported.split(".")[0] != "infra":
@@ -78,27 +79,27 @@ def broken(module: str, path: Path) -> Iterator[str]:
 
 
 def test_imports_point_inward() -> None:
-    assert [line for module, path in modules() for line in broken(module, path)] == []
+    assert [line for module, path in modules() for line in violations(module, path)] == []
 
 
 def test_no_capability_imports_another() -> None:
-    found = [
+    imports_of_others = [
         f"{module} imports {imported}"
         for module, path in modules()
         if module.startswith("infra.capabilities.")
         for imported in imports(path)
         if imported.startswith("infra.capabilities.") and imported.split(".")[2] != module.split(".")[2]
     ]
-    assert found == []
+    assert imports_of_others == []
 
 
-def test_every_capability_has_its_settings_and_its_make() -> None:
+def test_every_capability_has_a_settings_and_a_make_module() -> None:
     folders = {path.name for path in (INFRA / "capabilities").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders == set(CAPABILITIES)
     assert {path.parent.name for path in INFRA.glob("capabilities/*/settings.py")} == folders
 
 
-def test_a_capability_s_make_is_called_once_in_main() -> None:
+def test_main_makes_each_capability_once() -> None:
     calls = [
         node.func.id
         for node in ast.walk(ast.parse((INFRA / "__main__.py").read_text()))

@@ -1,4 +1,4 @@
-"""How a run ends: as its training did."""
+"""The final status of a training's MLflow run."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import pytest
 
 from contracts import Exit
 from workloads.cli import WorkloadError
+from workloads.training.run_log import NoTracking, Status, tracked
 from workloads.training.stopping import StoppedError
-from workloads.training.tracking import NoTracking, Status, tracked
 
 
 class Recorded(NoTracking):
-    """Remembers how it was ended, and fails to be if told."""
+    """Records the final status, and fails to end if configured so."""
 
     def __init__(self, failure: WorkloadError | None = None) -> None:
         self.status: Status | None = None
@@ -39,14 +39,14 @@ def test_a_run_is_never_left_running(error: BaseException, status: Status) -> No
     assert run.status == status
 
 
-def test_a_complete_training_is_finished() -> None:
+def test_the_run_of_a_complete_training_is_finished() -> None:
     run = Recorded()
     with tracked(run):
         pass
     assert run.status == "FINISHED"
 
 
-def test_a_server_that_is_gone_does_not_hide_why_a_training_ended(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_server_does_not_hide_why_a_training_ended(capsys: pytest.CaptureFixture[str]) -> None:
     run = Recorded(failure=WorkloadError("MLflow does not answer", Exit.MLFLOW))
     with pytest.raises(StoppedError) as stopped, tracked(run):
         raise StoppedError(3, 10, Path("out"))

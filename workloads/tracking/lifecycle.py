@@ -1,11 +1,8 @@
-"""`GET /ready`: whether the server has found its database and may be sent requests.
-
-It says yes once and for all. A database that goes away later fails every pod at once, so taking pods out would leave
-clients with refused connections, where a server that stays answers "try again" (see availability).
-"""
+"""The start and the end of a tracking server's pod, as its probe and its clients see them."""
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Final
 
 from mlflow.server import handlers
@@ -14,15 +11,20 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingSt
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contracts import READY_PATH
+from contracts import DRAINING_FILE, READY_PATH
 
 _logger: Final = logging.getLogger(__name__)
 # Seconds between two attempts to open the stores.
 _INTERVAL: Final = 2
+_CLOSE: Final = (b"connection", b"close")
 
 
 class Readiness:
-    """Opens MLflow's stores before the first request and answers the probe."""
+    """Opens MLflow's stores before the first request, and answers the probe `GET /ready`.
+
+    Once ready, a pod stays ready. A database that fails later fails for every pod at once: taking all pods out of the
+    Service would leave clients with refused connections, while a running server tells them to retry (see failures).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,19 +50,44 @@ class Readiness:
         return started
 
     async def open(self) -> None:
-        """Open the stores, however long the database takes to be there."""
+        """Open the stores, and retry until the database answers."""
         while not self._ready:
             try:
                 await asyncio.to_thread(open_stores)
                 self._ready = True
-            except Exception:  # whatever it is, the log has it, and the pod isn't sent requests
+            except Exception:  # any error is logged, and the pod gets no requests until it is gone
                 _logger.exception("The stores can't be opened; trying again in %d seconds.", _INTERVAL)
                 await asyncio.sleep(_INTERVAL)
 
 
 def open_stores() -> None:
-    """Open MLflow's stores, which it would do for the first request."""
-    # Runs and models are in one database: with one engine for both, a process needs half of the connections.
+    """Open MLflow's stores, which it would otherwise open on the first request."""
+    # Runs and models are in one database: with a shared engine, a process needs half as many connections.
     RegistryStore._engine_map = TrackingStore._engine_map  # noqa: SLF001 - MLflow has no setting for it
-    handlers._get_tracking_store()  # noqa: SLF001 - made on the first request otherwise, and there is no other way
+    handlers._get_tracking_store()  # noqa: SLF001 - MLflow has no public function that opens it
     handlers._get_model_registry_store()  # noqa: SLF001 - the same
+
+
+class Draining:
+    """Adds `Connection: close` to each answer while the file exists, which the pod's pre-stop hook creates.
+
+    Clients keep connections open between requests. If a stopping server closes one during a request, the client gets an
+    error that not every client retries. New connections go to other pods.
+    """
+
+    def __init__(self, app: ASGIApp, file: Path = Path(DRAINING_FILE)) -> None:
+        self._app = app
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http" or not self._file.exists():
+            await self._app(scope, receive, send)
+            return
+
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], _CLOSE]}
+            await send(message)
+
+        await self._app(scope, receive, closing)

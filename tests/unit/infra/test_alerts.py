@@ -1,0 +1,205 @@
+"""Alerts: what an alert must have, and the rule file of a stack, whose numbers follow from its settings."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts import Exit
+from infra import alerts
+from infra.capabilities.backup.cron import longest_gap
+from infra.limits.alerts import Alert
+from tests.support.engine import ROOT
+
+STACKS = sorted(path.stem.removeprefix("Pulumi.") for path in (ROOT / "stacks").glob("Pulumi.*.yaml"))
+GOOD: dict[str, Any] = {
+    "name": "BackupFailed",
+    "expression": "up == 0",
+    "minutes": 5,
+    "severity": "page",
+    "summary": "It failed.",
+    "action": "Repair it.",
+}
+
+Rules = dict[str, dict[str, Any]]
+# By alert, the rules of a stack with changed settings.
+Changed = Callable[..., Rules]
+
+
+def rules(text: str) -> Rules:
+    found = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in found}) == len(found)
+    return {rule["alert"]: rule for rule in found}
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Changed:
+    def read(stack: str = "prod", **sections: dict[str, Any]) -> Rules:
+        content = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{stack}.yaml").read_text())
+        for section, values in sections.items():
+            content["config"].setdefault(f"aegis:{section}", {}).update(values)
+        file = tmp_path / "Pulumi.changed.yaml"
+        file.write_text(yaml.safe_dump(content))
+        return rules(alerts.rule_file(alerts.read(file, "changed")))
+
+    return read
+
+
+def test_an_alert_is_a_rule_of_prometheus() -> None:
+    assert Alert(**GOOD).rule() == {
+        "alert": "BackupFailed",
+        "expr": "up == 0",
+        "for": "5m",
+        "labels": {"severity": "page"},
+        "annotations": {"summary": "It failed.", "description": "Repair it."},
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "backup_failed", 'name must be in CamelCase, such as BackupFailed, got "backup_failed"'),
+        ("name", "Backup Failed", "name must be in CamelCase"),
+        ("name", "", "name must be in CamelCase"),
+        ("name", "BackupFailed\n", "name must be in CamelCase"),
+        ("expression", " ", "expression of BackupFailed must not be empty"),
+        ("minutes", 0, "minutes must be 1 to 1440, got 0"),
+        ("minutes", 1441, "minutes must be 1 to 1440, got 1441"),
+        ("severity", "critical", 'severity must be page or ticket, got "critical"'),
+        ("summary", "", "summary of BackupFailed must not be empty"),
+        ("action", "\n", "action of BackupFailed must not be empty"),
+    ],
+)
+def test_a_bad_alert_is_refused(field: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Alert(**{**GOOD, field: value})
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stack_has_a_group_for_each_capability_with_alerts(
+    stack: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert alerts.main([stack]) == Exit.OK
+    text = capsys.readouterr().out
+    assert set(rules(text)) == {"MlflowPodsUnavailable", "MlflowAtMaximum", "BackupOverdue", "BackupFailed"}
+    assert [group["name"] for group in yaml.safe_load(text)["groups"]] == ["aegis-mlflow", "aegis-backup"]
+
+
+def test_each_guide_that_an_alert_names_is_there(changed: Changed) -> None:
+    named = [
+        name
+        for rule in changed().values()
+        for name in re.findall(r"(docs/[\w-]+\.md)(?:#([\w-]+))?", rule["annotations"]["description"])
+    ]
+    assert named
+    for file, heading in named:
+        titles = re.findall(r"^#+ (.*)$", (ROOT / file).read_text(), re.MULTILINE)
+        assert not heading or heading in [title.lower().replace(" ", "-") for title in titles]
+
+
+def test_each_alert_is_in_the_guide(changed: Changed) -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    assert [
+        name for name, rule in changed().items() if f"| `{name}` | {rule['labels']['severity']} |" not in guide
+    ] == []
+
+
+def test_the_age_of_a_backup_follows_from_its_schedule(changed: Changed) -> None:
+    # The time between two backups, an hour to start and four to run.
+    assert changed()["BackupOverdue"]["expr"].endswith(f"> {29 * 3600}")
+    hourly = changed(backup={"schedule": "0 * * * *"})["BackupOverdue"]
+    assert hourly["expr"].endswith(f"> {6 * 3600}")
+    assert "allows 6 hours" in hourly["annotations"]["summary"]
+
+
+def test_a_suspended_backup_has_no_alert(changed: Changed) -> None:
+    assert set(changed(backup={"suspended": True})) == {"MlflowPodsUnavailable", "MlflowAtMaximum"}
+
+
+@pytest.mark.parametrize(("least", "available"), [(1, 0), (1, 1), (3, 3)])
+def test_the_fewest_pods_are_those_of_the_settings_and_at_least_one(
+    changed: Changed, least: int, available: int
+) -> None:
+    found = changed(mlflow={"minReplicas": 4, "minAvailable": available})
+    assert found["MlflowPodsUnavailable"]["expr"].endswith(f" < {least}")
+
+
+def test_the_maximum_is_that_of_the_settings(changed: Changed) -> None:
+    assert changed(mlflow={"maxReplicas": 7})["MlflowAtMaximum"]["expr"].endswith(" >= 7")
+    assert "MlflowAtMaximum" not in changed(mlflow={"minReplicas": 3, "maxReplicas": 3})
+
+
+@pytest.mark.parametrize(
+    ("schedule", "gap"),
+    [
+        ("* * * * *", timedelta(minutes=1)),
+        ("0 2 * * *", timedelta(days=1)),
+        ("*/15 0-6,22 * * *", timedelta(hours=15, minutes=15)),
+        ("0 3 * * mon-fri", timedelta(days=3)),
+        ("0 1,13 * * sun", timedelta(days=6, hours=12)),
+        ("30 4 1 * *", timedelta(days=31)),
+        ("0 0 1 1 *", timedelta(days=366)),
+        ("0 0 29 2 *", timedelta(days=4 * 365 + 1)),
+        # Either day is enough.
+        ("0 0 1 * mon", timedelta(days=7)),
+    ],
+)
+def test_the_longest_gap_of_a_schedule(schedule: str, gap: timedelta) -> None:
+    assert longest_gap(schedule) == gap
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("config: [", "is not valid YAML"),
+        ("config: text", "must be an object, with an object in `config`"),
+        ("", "must be an object, with an object in `config`"),
+        ("config:\n  aegis:backup: {schedule: daily}", "aegis:backup.schedule"),
+        ("config:\n  aegis:backup: '{\"retentionDays\": 0}'", "aegis:backup.retentionDays: got 0; allowed"),
+    ],
+)
+def test_a_bad_stack_file_is_refused(
+    content: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Pulumi.bad.yaml").write_text(content)
+    monkeypatch.setattr(alerts, "_STACKS", tmp_path)
+    assert alerts.main(["bad"]) == Exit.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+
+
+def test_a_stack_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        alerts.main(["../prod"])
+    assert exited.value.code == Exit.USAGE
+    assert "invalid choice: '../prod' (choose from" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.alerts", "prod"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == Exit.UNEXPECTED
+    assert re.fullmatch(r"error: standard output can't be written: .*No space left on device\n", done.stderr)
+
+
+def test_the_command_needs_no_environment() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.alerts", "local"], cwd=ROOT, env={}, capture_output=True, text=True, check=True
+    )
+    assert "alert: BackupOverdue" in done.stdout
+    assert done.stderr == ""
