@@ -1,8 +1,8 @@
 """The platform's capabilities, one folder each. No capability imports another.
 
 `settings` is the capability's section of the stack file, with its checks, network flows and workloads. `make` creates
-its components and exports its outputs. `grants` lists what its workloads may do in AWS. The other modules are its
-components, each named for what it creates, and the rules that only this capability needs.
+its components and exports its outputs. `grants` lists what its workloads may do in AWS, and `alerts` its alerts. The
+other modules are its components, each named for what it creates, and the rules that only this capability needs.
 """
 
 import pkgutil

@@ -67,7 +67,7 @@ def _read(namespace: str) -> dict[str, Any]:
 
 
 def decode(text: str) -> Any:  # noqa: ANN401 - a setting can be anything until it is checked
-    """Return a section as the engine or a stack file has it: JSON, or else plain text."""
+    """Decode the text of a section in the engine's configuration: JSON, otherwise plain text."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -82,7 +82,7 @@ class Settings(Section):
         return tuple(workload for capability in self.capabilities() for workload in capability.identities(self))
 
     def alerts(self) -> dict[str, tuple[Alert, ...]]:
-        """Return the alerts of each capability that has any, by the key of its section."""
+        """Return the alerts of the capabilities that have any, by the key of the section."""
         alerts = {
             field.alias or name: tuple(
                 alert for capability in self._capabilities(name) for alert in capability.alerts(self)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from infra.settings.model import Settings
 
 PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "backup")
-# Seconds: a backup that could not start within an hour of its time waits for the next night.
+# Seconds: a backup that can't start within an hour of its time waits for the next scheduled time.
 START_WITHIN: Final = 3600
+# Seconds.
 DEADLINE: Final = 4 * 3600
 
 
@@ -39,7 +40,7 @@ class Backup(Capability):
 
     @property
     def greatest_age(self) -> timedelta:
-        """The age of the last backup when the next one starts late and takes all of its time."""
+        """The age that the last backup reaches if the next one starts and ends as late as it may."""
         return longest_gap(self.schedule) + timedelta(seconds=START_WITHIN + DEADLINE)
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
@@ -51,7 +52,7 @@ class Backup(Capability):
         """Yield the backup."""
         yield WORKLOAD
 
-    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - whatever the other settings are
-        """Yield the alerts of the schedule."""
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - needs only its own section
+        """Yield the alerts on the schedule."""
         if not self.suspended:
             yield from (overdue(PODS, self.greatest_age), failed(PODS))

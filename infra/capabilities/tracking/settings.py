@@ -155,9 +155,9 @@ class Mlflow(Capability):
         """Yield the tracking server and the migration."""
         yield from (SERVER_WORKLOAD, MIGRATION_WORKLOAD)
 
-    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - whatever the other settings are
-        """Yield the alerts of the server."""
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - needs only its own section
+        """Yield the alerts on the tracking server."""
         yield too_few_pods(max(1, self.min_available))
-        # An autoscaler without room is always at its maximum.
+        # With equal bounds the autoscaler is always at its maximum.
         if self.min_replicas < self.max_replicas:
             yield at_maximum(self.max_replicas)
