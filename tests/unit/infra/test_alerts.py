@@ -115,7 +115,7 @@ def test_the_age_of_a_backup_follows_from_its_schedule(changed: Changed) -> None
     assert changed()["BackupOverdue"]["expr"].endswith(f"> {29 * 3600}")
     hourly = changed(backup={"schedule": "0 * * * *"})["BackupOverdue"]
     assert hourly["expr"].endswith(f"> {6 * 3600}")
-    assert "allows 6 hours" in hourly["annotations"]["summary"]
+    assert "allows at most 6 hours" in hourly["annotations"]["summary"]
 
 
 def test_a_suspended_backup_has_no_alert(changed: Changed) -> None:
