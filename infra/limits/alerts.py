@@ -13,7 +13,7 @@ Severity = Literal["page", "ticket"]
 
 _SEVERITIES: Final = get_args(Severity)
 _NAME: Final = re.compile(r"([A-Z][a-z0-9]+)+")
-# A longer trend belongs into the expression: Prometheus starts to count again when the alert's labels change.
+# A longer trend belongs in the expression: Prometheus starts to count again when the alert's labels change.
 _MOST_MINUTES: Final = 24 * 60
 
 
