@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import stat
 import sys
@@ -109,6 +110,15 @@ if sys.argv[1] == "up":
 
 
 def test_an_interrupt_lets_the_engine_save_its_state(home: Path) -> None:
+    # A shell starts its background jobs with SIGINT ignored, the tests among them.
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _interrupted(home)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _interrupted(home: Path) -> None:
     environment = engine(home)
     (home / "bin" / "pulumi").write_text(INTERRUPTED.replace("/usr/bin/python3", sys.executable))
     with pytest.raises(KeyboardInterrupt), progress.step("Up") as step:
