@@ -12,7 +12,7 @@ from infra.kube.drift import put_back_drift
 from infra.kube.namespace import ClosedNamespace, ClosedNamespaceArgs
 from infra.kube.service_account import WorkloadAccount, WorkloadAccountArgs
 from infra.limits.flows import Flow, Pods, Traffic, traffic, within_vpc
-from infra.limits.grants import Stores, Workload
+from infra.limits.grants import Stores, Workload, policy
 from infra.limits.statements import AdminSecret
 from infra.links import Artifacts, Database, Identity
 from infra.providers import Providers, cluster_provider
@@ -67,8 +67,8 @@ class Context:
         `artifacts`, `database` and `secret` are the stores that its grants refer to. `name`, of the resources, defaults
         to the service account's, and `namespace` to MLflow's.
         """
-        cloud = self.cloud
-        if cloud is None or not workload.granted(self.settings.stores_in_aws):
+        cloud, grants = self.cloud, workload.granted(self.settings.stores_in_aws)
+        if cloud is None or not grants:
             return None
         name = name or workload.service_account
         role = ServiceRole(
@@ -79,7 +79,7 @@ class Context:
                 oidc_provider_arn=cloud.oidc_provider_arn,
                 namespace=workload.namespace,
                 service_account=workload.service_account,
-                policy=_stores(cloud, artifacts, database, secret).apply(workload.policy),
+                policy=_stores(cloud, artifacts, database, secret).apply(lambda stores: policy(grants, stores)),
             ),
             cloud.opts,
         )

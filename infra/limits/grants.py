@@ -4,7 +4,7 @@ A grant applies if its store is in AWS. A workload gets an IAM role if at least 
 policy of the role is made from these grants.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -168,15 +168,14 @@ class Workload:
         """Return the grants that apply in an environment with these stores in AWS."""
         return tuple(grant for grant in self.grants if grant.store in stores)
 
-    def policy(self, stores: Stores) -> Document:
-        """Return the policy of the workload's role."""
-        values = {
-            Store.BUCKETS: stores.buckets,
-            Store.DATABASE_LOGIN: stores.login,
-            Store.DATABASE_SECRET: stores.secret,
-        }
-        granted = self.granted(frozenset(store for store, value in values.items() if value is not None))
-        return statements.document(*(grant.statement(stores) for grant in granted))
+
+def policy(grants: Iterable[Grant], stores: Stores) -> Document:
+    """Return the policy of a role with these grants.
+
+    Raises:
+        ValueError: A grant refers to a store that isn't in `stores`.
+    """
+    return statements.document(*(grant.statement(stores) for grant in grants))
 
 
 def _secret(stores: Stores) -> AdminSecret:

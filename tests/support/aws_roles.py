@@ -7,7 +7,7 @@ from infra.capabilities.signing.grants import WORKLOAD as SIGNER
 from infra.capabilities.tracking.grants import MIGRATION_WORKLOAD, SERVER_WORKLOAD
 from infra.capabilities.training.grants import trainer
 from infra.limits.account import Account
-from infra.limits.grants import Stores
+from infra.limits.grants import Stores, policy
 from infra.limits.statements import AdminSecret, DatabaseUser, Document, EncryptedBucket
 
 ACCOUNT_ID = "123456789012"
@@ -51,10 +51,10 @@ STORES = Stores(
     secret=AdminSecret(arn=ADMIN_SECRET, key_arn=DATABASE_KEY),
 )
 POLICIES: dict[str, Document] = {
-    "mlflow": SERVER_WORKLOAD.policy(STORES),
-    "backup": BACKUP.policy(STORES),
-    "migration": MIGRATION_WORKLOAD.policy(STORES),
-    "trainer": trainer(TEAM).policy(STORES),
-    "signer": SIGNER.policy(STORES),
-    "database-setup": SETUP_WORKLOAD.policy(STORES),
+    "mlflow": policy(SERVER_WORKLOAD.grants, STORES),
+    "backup": policy(BACKUP.grants, STORES),
+    "migration": policy(MIGRATION_WORKLOAD.grants, STORES),
+    "trainer": policy(trainer(TEAM).grants, STORES),
+    "signer": policy(SIGNER.grants, STORES),
+    "database-setup": policy(SETUP_WORKLOAD.grants, STORES),
 }
