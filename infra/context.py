@@ -66,7 +66,12 @@ class Context:
 
         `artifacts`, `database` and `secret` are the stores that its grants refer to. `name`, of the resources, defaults
         to the service account's, and `namespace` to MLflow's.
+
+        Raises:
+            ValueError: No section declares the workload, so the name of its role was never checked.
         """
+        if workload.role_purpose not in {each.role_purpose for each in self.settings.identities()}:
+            raise ValueError(f"the section of {workload.role_purpose} must yield it from `identities`.")
         cloud, grants = self.cloud, workload.granted(self.settings.stores_in_aws)
         if cloud is None or not grants:
             return None

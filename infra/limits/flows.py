@@ -97,7 +97,8 @@ class Traffic:
 
 def traffic(flows: Iterable[Flow], pods: Pods) -> Traffic:
     """Return the flows to and from `pods`; ingress lists single components first, then namespaces, then networks."""
-    all_flows = tuple(flows)
+    # Two capabilities may declare the same flow.
+    all_flows = tuple(dict.fromkeys(flows))
     return Traffic(
         pods=pods,
         ingress=tuple(sorted((flow for flow in all_flows if flow.server.at == pods), key=_breadth)),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.capabilities.backup.settings import Backup
 from infra.settings.load import parse
 from infra.settings.names_in_aws import names
 from tests.program.conftest import stack_graph, surround
@@ -56,3 +57,9 @@ def test_an_environment_with_a_hyphen_keeps_it_in_all_of_its_names(surroundings:
     graph = run_program(config, stack="prod")
     assert graph.one("Instance").inputs["identifier"] == "aegis-eu-prod-mlflow"
     assert {name.removeprefix("alias/").startswith("aegis-eu-prod") for name in chosen_names(graph)} == {True}
+
+
+def test_a_role_that_no_section_declares_is_refused(surroundings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backup, "identities", lambda _self, _settings: iter(()))
+    with pytest.raises(ValueError, match="mlflow-backup must yield it from `identities`"):
+        run_program(stack_config(ROOT / "stacks" / "Pulumi.prod.yaml"), stack="prod")

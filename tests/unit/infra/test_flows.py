@@ -1,0 +1,28 @@
+"""Flows, and the traffic of pods that is made from them."""
+
+from infra.limits.flows import MLFLOW, MLFLOW_PODS, S3, Flow, Networks, Place, Pods, Server, traffic, within_vpc
+
+TRAINER = Pods("mlflow", "trainer")
+TEAM = Pods("team-vision")
+OFFICE = Networks(("10.1.0.0/16",))
+
+
+def test_a_flow_is_egress_of_its_source_and_ingress_of_its_server() -> None:
+    flow = Flow(TRAINER, MLFLOW)
+    assert traffic([flow], TRAINER).egress == (flow,)
+    assert traffic([flow], MLFLOW_PODS).ingress == (flow,)
+    assert traffic([flow], TEAM).ingress == traffic([flow], TEAM).egress == ()
+
+
+def test_components_come_before_namespaces_and_those_before_networks() -> None:
+    flows = [Flow(OFFICE, MLFLOW), Flow(TEAM, MLFLOW), Flow(TRAINER, MLFLOW)]
+    assert [flow.source for flow in traffic(flows, MLFLOW_PODS).ingress] == [TRAINER, TEAM, OFFICE]
+
+
+def test_a_flow_that_is_declared_twice_is_one_rule() -> None:
+    assert len(traffic([Flow(TRAINER, S3), Flow(TRAINER, S3)], TRAINER).egress) == 1
+
+
+def test_the_networks_of_the_vpc_are_filled_in() -> None:
+    [flow] = within_vpc([Flow(TRAINER, Server(at=Place.VPC, port=5432))], ("10.0.0.0/16",))
+    assert flow.server == Server(at=Networks(("10.0.0.0/16",)), port=5432)
