@@ -71,6 +71,8 @@ VAULT_TOKEN_PATH: Final = "/var/run/secrets/vault/token"
 MLFLOW_PREFIX: Final = "mlflow"
 DATASETS_PREFIX: Final = "datasets"
 CHECKPOINTS_PREFIX: Final = "checkpoints"
+# The folder of the backups bucket, unless a command is told another one.
+BACKUPS_PREFIX: Final = "mlflow"
 
 # Service accounts with an AWS role; each role trusts exactly one service account.
 MLFLOW_SERVICE_ACCOUNT: Final = "mlflow"

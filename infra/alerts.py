@@ -1,4 +1,4 @@
-"""Prints a stack's alerts as a rule file of Prometheus."""
+"""Print a stack's alerts as a rule file of Prometheus."""
 
 import argparse
 import os

@@ -90,8 +90,8 @@ class Context:
         )
         # AWS refuses the calls of a pod that starts before its role has a policy. Pods wait for their service account,
         # so the service account waits for the role.
-        account = self._service_account(name, workload, namespace, role)
-        return Identity(service_account=account, role_arn=role.arn, region=cloud.account.region, api=cloud.api)
+        service_account = self._service_account(name, workload, namespace, role)
+        return Identity(service_account=service_account, role_arn=role.arn, region=cloud.account.region, api=cloud.api)
 
     def service_account(self, workload: Workload) -> Identity:
         """Make the service account of a workload without an IAM role."""

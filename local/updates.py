@@ -75,7 +75,7 @@ class _Message:
 
 @dataclass(kw_only=True)
 class Update:
-    """What the engine has done so far; `changed` holds the URNs of the resources that it changed."""
+    """The progress and the messages of one update; `changed` holds the URNs of the resources that it changed."""
 
     changed: set[str] = field(default_factory=set)
     _began: dict[tuple[str, str], int] = field(default_factory=dict)

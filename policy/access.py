@@ -53,7 +53,7 @@ def _allowed(resource: Resource) -> Iterator[Statement]:
 
 
 def _hands_a_key_to_iam(resource: Resource, statement: Statement) -> bool:
-    """Tell whether a statement is the default one of a key policy, which by itself gives no one access.
+    """Return whether a statement is the default one of a key policy, which by itself gives no one access.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
@@ -87,7 +87,7 @@ def _is_itself(resource: Resource, arn: str) -> bool:
 
 
 def _is_wild(arn: str) -> bool:
-    """Tell whether an ARN may match several resources. The end of a name, and the path below it, may be wild."""
+    """Return whether an ARN may match several resources. The end of a name, and the path below it, may be wild."""
     *place, resource = arn.split(":", _ARN_FIELDS - 1)
     # A bucket's ARN starts with its name. Others start with a type, as in role/NAME and secret:NAME.
     first, second, *_ = [*re.split("[:/]", resource), ""]
@@ -137,7 +137,7 @@ def _trust(role: Resource) -> Iterator[str]:
 
 
 def _is_exact(statement: Statement, claim: str) -> bool:
-    """Tell whether a condition requires an exact value of a token's claim, from any issuer."""
+    """Return whether a condition requires an exact value of a token's claim, from any issuer."""
     compared = dig(statement.condition, "StringEquals")
     if compared is UNKNOWN:
         return True

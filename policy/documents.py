@@ -36,7 +36,7 @@ class Statement:
     inverted: list[str]
 
     def is_for_anyone(self) -> bool:
-        """Tell whether the principals include everyone."""
+        """Return whether the principals include everyone."""
         return any("*" in principals for principals in self.principals.values())
 
 
@@ -69,7 +69,7 @@ def allowed(document: Value) -> list[Statement]:
 
 
 def may_deny(document: Value) -> bool:
-    """Tell whether an unknown part of a document may turn out to be a denial."""
+    """Return whether an unknown part of a document may turn out to be a denial."""
     return any(
         holds_unknown(member) for member in _members(document) if member is UNKNOWN or member.get("Effect") != "Allow"
     )

@@ -49,7 +49,7 @@ class Resource:
         return dig(self.properties, *path)
 
     def refers_to(self, other: "Resource", property_: str, *identities: str) -> bool:
-        """Tell whether a property holds one of the `identities` of `other`.
+        """Return whether a property holds one of the `identities` of `other`.
 
         An unknown property refers to its sources. Without sources, it may refer to any resource.
         """
@@ -97,12 +97,12 @@ def known_objects(value: Value) -> list[dict[str, Value]]:
 
 
 def holds_unknown(value: Value) -> bool:
-    """Tell whether a value is unknown, or holds an unknown value at any depth."""
+    """Return whether a value is unknown, or holds an unknown value at any depth."""
     if isinstance(value, dict | list):
         return any(map(holds_unknown, value.values() if isinstance(value, dict) else value))
     return value is UNKNOWN
 
 
 def differs(value: Value, required: object) -> bool:
-    """Tell whether `value` is known and not `required`."""
+    """Return whether `value` is known and not `required`."""
     return value is not UNKNOWN and value != required

@@ -110,7 +110,7 @@ def _bucket_tls(policy: Resource) -> Iterator[str]:
 
 
 def _denies_plain_http(policy: list[Statement]) -> bool:
-    """Tell whether a policy denies everyone every action without TLS, on the bucket and on all of its objects."""
+    """Return whether a policy denies everyone every action without TLS, on the bucket and on all of its objects."""
     denied = [
         resource.rpartition(":::")[2]
         for statement in policy

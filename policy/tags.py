@@ -1,4 +1,4 @@
-"""The rule about tags: each AWS resource names its environment, its owner and its cost centre."""
+"""The rule about tags: each AWS resource names its environment, its owner and its cost center."""
 
 from collections.abc import Iterator
 from typing import Final

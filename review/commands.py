@@ -92,7 +92,7 @@ def _labelled(pull_request: workflow.PullRequest | None) -> bool:
 
 
 def _merged_with_label() -> bool:
-    """Tell whether the deployed commit came from a pull request with the label."""
+    """Return whether the deployed commit came from a pull request with the label."""
     commit = os.environ.get("GITHUB_SHA")
     return commit is not None and LABEL in workflow.api(os.environ).labels_of_commit(commit)
 

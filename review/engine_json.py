@@ -97,7 +97,7 @@ def _action(step: Json) -> Action | None:
 
 
 def _custom(raw: RawStep) -> bool:
-    """Tell whether a provider has the resource. A component doesn't count: it only groups others.
+    """Return whether a provider has the resource. A component doesn't count: it only groups others.
 
     A resource without a state counts.
     """

@@ -1,4 +1,4 @@
-"""The progress of a long transfer on stderr: a bar on a terminal, a line now and then in a log."""
+"""The progress of a long transfer on stderr: a bar on a terminal, a line every 10 s in a log."""
 
 import sys
 from collections.abc import Iterator

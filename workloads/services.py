@@ -82,7 +82,7 @@ def patiently(action: Callable[[], T], *, service: str, code: Exit, attempts: in
 
 
 def _denied(error: BaseException) -> bool:
-    """Tell whether AWS denies a permission."""
+    """Return whether AWS denies a permission."""
     root = _root(error)
     return isinstance(root, ClientError) and aws.code(root) in _DENIALS
 

@@ -18,10 +18,9 @@ from infra.limits.flows import EVERYWHERE, End, Networks, Place, Pods, Traffic
 _LINK_LOCAL: Final = "169.254.0.0/16"
 
 
-def allow(
-    name: str, namespace: pulumi.Input[str], component: str, traffic: Traffic, opts: pulumi.ResourceOptions
-) -> NetworkPolicy:
-    """Allow `traffic` for the pods of `component`, besides the DNS look-ups that the namespace allows."""
+def allow(name: str, namespace: pulumi.Input[str], traffic: Traffic, opts: pulumi.ResourceOptions) -> NetworkPolicy:
+    """Allow the traffic of a component's pods, besides the DNS look-ups that the namespace allows."""
+    component = traffic.pods.component
     return NetworkPolicy(
         name,
         metadata=metadata(namespace, component, component),

@@ -29,11 +29,15 @@ class WebServiceArgs:
     """Arguments of `web_service`; draining nodes leaves at least `min_available` pods running."""
 
     namespace: pulumi.Input[str]
-    component: str
     pod: PodSpecArgsDict
     traffic: Traffic
     autoscaling: Autoscaling
     min_available: int
+
+    @property
+    def component(self) -> str:
+        """The component whose pods these are."""
+        return self.traffic.pods.component
 
 
 def web_service(name: str, args: WebServiceArgs, parent: pulumi.Resource) -> Deployment:
@@ -42,7 +46,7 @@ def web_service(name: str, args: WebServiceArgs, parent: pulumi.Resource) -> Dep
     The caller makes the Service (`services.internal_service`), because the pods often need its address.
     """
     child = ResourceOptions(parent=parent)
-    allow(f"{name}-traffic", args.namespace, args.component, args.traffic, child)
+    allow(f"{name}-traffic", args.namespace, args.traffic, child)
     deployment = _deployment(name, args, parent)
     HorizontalPodAutoscaler(
         f"{name}-autoscaler",

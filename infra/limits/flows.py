@@ -31,6 +31,10 @@ class Networks:
 
     cidrs: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if not self.cidrs:
+            raise ValueError("networks must not be empty: a rule without peers allows every address.")
+
 
 class Place(Enum):
     """An end of a flow that is neither pods nor given networks."""

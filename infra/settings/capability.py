@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.limits.alerts import Alert
-from infra.limits.flows import Flow
+from infra.limits.flows import Flow, Pods
 from infra.limits.grants import Workload
 from infra.settings.section import Section
 
@@ -30,6 +30,12 @@ class Capability(Section):
     def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - for overrides
         """Yield the alerts on the capability's pods and Jobs that the settings switch on."""
         yield from ()
+
+
+def aws_flows(settings: "Settings", pods: Pods, workload: Workload) -> Iterator[Flow]:
+    """Yield the flow to AWS of pods that have a role: they exchange their token at STS, whatever they call then."""
+    if settings.aws is not None and workload.granted(settings.stores_in_aws):
+        yield Flow(pods, settings.aws.api.server(settings.egress.aws))
 
 
 def only_with(section: str, settings: Section, kind: str, keys: tuple[str, ...]) -> Iterator[str]:

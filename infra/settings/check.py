@@ -1,4 +1,4 @@
-"""Checks that the settings of a stack work together, before any resource is created.
+"""Check that the settings of a stack work together, before any resource is created.
 
 Each problem names a key, the conflicting values, and the allowed ones. The checks of a single capability are in its own
 section.

@@ -1,4 +1,4 @@
-"""Reads and checks the settings of a stack: each one alone, then all of them together."""
+"""Read and check the settings of a stack: each one alone, then all of them together."""
 
 import json
 import os

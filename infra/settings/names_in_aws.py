@@ -1,4 +1,4 @@
-"""Checks every name that a stack uses in AWS, by the same calls that name the deployed resources."""
+"""Check every name that a stack uses in AWS, by the same calls that name the deployed resources."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Turns pydantic's validation errors into lines that a platform engineer can act on.
+"""Turn pydantic's validation errors into lines that a platform engineer can act on.
 
 Each line names the key as the stack file spells it, the value, and the allowed values. The allowed values come from the
 field's description, so the check, its message and `docs/settings.md` always agree.

@@ -1,4 +1,4 @@
-"""Writes `docs/settings.md`, the reference of every setting, from the types that check them.
+"""Write `docs/settings.md`, the reference of every setting, from the types that check them.
 
 `python -m infra.settings.reference` writes it; with `--check` it only reports whether the file is current.
 """

@@ -1,4 +1,4 @@
-"""How to start the emulator's process, and how callers reach it and log in."""
+"""The command of the emulator's process, its URL and its credentials."""
 
 import json
 import secrets

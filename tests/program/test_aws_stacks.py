@@ -1,6 +1,7 @@
 """The AWS environments, each from its stack file: resource counts, protection, and the rights of workloads."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -296,6 +297,18 @@ def test_workloads_log_in_to_rds_by_their_roles_where_the_buckets_are_in_the_clu
     policy = graph.one("NetworkPolicy", "s3", "mlflow").inputs["spec"]
     callers = [rule["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for rule in policy["ingress"]]
     assert callers == ["s3-setup", "mlflow", "backup"], "the release is switched off"
+    # A role's token is exchanged at AWS, wherever the buckets are.
+    for component in ("mlflow", "migration", "backup"):
+        egress = graph.one("NetworkPolicy", component, "mlflow").inputs["spec"]["egress"]
+        assert 443 in [rule["ports"][0]["port"] for rule in egress], component
+
+
+def test_a_pod_with_a_role_and_a_bucket_in_the_cluster_has_one_region(module_surroundings: None) -> None:
+    config = stack_config(_file("prod"), {"aegis:artifactStore": {"kind": "in-cluster", "region": "eu-west-1"}})
+    with pytest.raises(
+        pulumi.RunError, match=re.escape('region: got "eu-west-1"; allowed with database.auth iam: "us-west-2"')
+    ):
+        run_program(config, stack="prod")
 
 
 def test_an_emulated_stack_without_its_address_never_goes_to_aws(

@@ -3,7 +3,7 @@
 import argparse
 import re
 
-from contracts import Env, Exit
+from contracts import BACKUPS_PREFIX, Env, Exit
 from workloads.backup.store import LATEST, BackupStore
 from workloads.database.address import NAME_LIMIT
 
@@ -41,7 +41,7 @@ def human(size: float) -> str:
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every backup command has."""
-    parser.add_argument("--prefix", type=_prefix, default="mlflow", help="folder of the backups in the bucket")
+    parser.add_argument("--prefix", type=_prefix, default=BACKUPS_PREFIX, help="folder of the backups in the bucket")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

@@ -72,7 +72,7 @@ class BackupStore:
         """Return the backup `backup_id`; `LATEST` is the newest one that counts and isn't known to be damaged.
 
         Raises:
-            WorkloadError: There is no such backup, or it is a half one.
+            WorkloadError: There is no such backup, or it is incomplete.
         """
         backups = self._listed()
         if backup_id == LATEST:

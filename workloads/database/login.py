@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import boto3
+import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts import Env, Exit
@@ -83,4 +84,8 @@ def _region() -> str:
 @functools.cache
 def _client(region: str) -> "BaseClient":
     # Not boto3's default session: two threads can't create it at the same time, and a server has many.
-    return boto3.Session(region_name=region).client("rds")
+    session = botocore.session.get_session()
+    if os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+        # Access keys beside a role are those of an S3 server in the cluster: RDS only knows the role.
+        session.get_component("credential_provider").remove("env")
+    return boto3.Session(botocore_session=session, region_name=region).client("rds")

@@ -69,7 +69,7 @@ def describe(run: Run, experiment: str, metric: str) -> BestRun:
 
 
 def is_finite(value: float) -> bool:
-    """Tell whether a metric is finite; MLflow's SQL store keeps infinity as the largest float."""
+    """Return whether a metric is finite; MLflow's SQL store keeps infinity as the largest float."""
     return math.isfinite(value) and abs(value) < sys.float_info.max
 
 

@@ -43,13 +43,13 @@ def require_same_files(model_dir: Path, version: ModelVersion | None, model: Run
 
 
 def holds_another(store: ReleaseStore, folder: str, source: Mapping[str, Any]) -> bool:
-    """Tell whether `folder` has the manifest of a different model than `source`."""
+    """Return whether `folder` has the manifest of a different model than `source`."""
     manifest = _manifest(store, folder)
     return manifest is not None and not same_model(manifest.source, source)
 
 
 def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two sources of manifests name the same model; a run may have several models."""
+    """Return whether two sources of manifests name the same model; a run may have several models."""
     models = one.get("model_id"), other.get("model_id")
     return one.get("run_id") == other.get("run_id") and (None in models or models[0] == models[1])
 

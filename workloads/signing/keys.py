@@ -52,7 +52,7 @@ class PublicKey:
         return hashlib.sha256(self.pem).hexdigest()
 
     def accepts(self, signature: bytes, digest: bytes) -> bool:
-        """Tell whether `signature` (DER) signs the SHA-256 `digest` with this key."""
+        """Return whether `signature` (DER) signs the SHA-256 `digest` with this key."""
         try:
             self.key.verify(signature, digest, _PREHASHED)
         except InvalidSignature:

@@ -69,7 +69,7 @@ def check(content: bytes, *, name: str, key: PublicKey, model: str, files: Seque
 
 
 def signs(content: bytes, model: str, files: Sequence[PackedFile]) -> bool:
-    """Tell whether `content` is a signature file that `make` wrote for `files`, with any key."""
+    """Return whether `content` is a signature file that `make` wrote for `files`, with any key."""
     try:
         payload, signature = _signed(content, "it")
         hint = parse_json(content, "it")["verificationMaterial"]["publicKey"]["hint"]

@@ -102,7 +102,7 @@ def changed(path: Path) -> WorkloadError:
 
 
 def is_text(name: str) -> bool:
-    """Tell whether `name` can be written as UTF-8 and holds no control character."""
+    """Return whether `name` can be written as UTF-8 and holds no control character."""
     return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in name)
 
 

@@ -1,4 +1,4 @@
-"""Creates the platform's buckets, in AWS or on an S3 server in the cluster."""
+"""Create the platform's buckets, in AWS or on an S3 server in the cluster."""
 
 import pulumi
 

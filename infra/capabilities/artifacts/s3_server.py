@@ -98,8 +98,8 @@ class ObjectStore(pulumi.ComponentResource):
             more_ports={"console": contracts.S3_CONSOLE_PORT} if args.console else None,
         )
         self.url = url(service, contracts.S3_PORT)
-        allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
-        allow(f"{name}-setup-traffic", args.namespace, SETUP_COMPONENT, args.setup_traffic, child)
+        allow(f"{name}-traffic", args.namespace, args.traffic, child)
+        allow(f"{name}-setup-traffic", args.namespace, args.setup_traffic, child)
         self._setup(name, args, self._server(name, args))
         self.register_outputs({"url": self.url})
 

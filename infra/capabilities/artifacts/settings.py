@@ -67,8 +67,22 @@ class ArtifactStore(Capability):
                 f"artifactStore.backupLockDays: got {self.backup_lock_days} with backup.retentionDays {days}; allowed: "
                 f"1 to {days}, as the lock would keep a backup beyond its retention"
             )
+        yield from self._region_problems(settings)
         if settings.aws is not None:
             yield from self._replica_problems(settings.aws.region)
+
+    def _region_problems(self, settings: "Settings") -> Iterator[str]:
+        aws = settings.aws
+        if (
+            self.kind == "in-cluster"
+            and aws is not None
+            and settings.database.auth == "iam"
+            and self.region != aws.region
+        ):
+            yield (
+                f'artifactStore.region: got "{self.region}"; allowed with database.auth iam: "{aws.region}", as in '
+                "aws.region: a pod has one region for its bucket and its role"
+            )
 
     def _replica_problems(self, region: str) -> Iterator[str]:
         replica = self.replica_region

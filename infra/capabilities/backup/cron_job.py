@@ -43,7 +43,7 @@ class Backup(pulumi.ComponentResource):
     def __init__(self, name: str, args: BackupArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:Backup", name, {}, opts)
         child = ResourceOptions(parent=self)
-        allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        allow(f"{name}-traffic", args.namespace, args.traffic, child)
         secret = Secret(
             f"{name}-accounts",
             metadata=metadata(args.namespace, COMPONENT),

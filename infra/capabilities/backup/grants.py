@@ -6,16 +6,13 @@ import contracts
 from infra.limits.grants import BucketKey, DatabaseLogin, Listing, Objects, WholeBucket, Workload
 from infra.limits.statements import DECRYPT, DELETE, ENCRYPT, LIST_VERSIONS, READ_VERSIONS, WRITE
 
-# The default folder of `workloads.backup` in the backups bucket.
-_FOLDER: Final = "mlflow"
-
 WORKLOAD: Final = Workload(
     service_account=contracts.BACKUP_SERVICE_ACCOUNT,
     grants=(
         # Verification reads pinned object versions. Pruning only adds delete markers: without the right to delete
         # versions, not even an intruder in the pod can destroy a backup before the bucket's lifecycle does.
-        Objects("Backups", contracts.BACKUPS_BUCKET, _FOLDER, (*READ_VERSIONS, *WRITE, *DELETE)),
-        Listing("BackupsList", contracts.BACKUPS_BUCKET, (_FOLDER,)),
+        Objects("Backups", contracts.BACKUPS_BUCKET, contracts.BACKUPS_PREFIX, (*READ_VERSIONS, *WRITE, *DELETE)),
+        Listing("BackupsList", contracts.BACKUPS_BUCKET, (contracts.BACKUPS_PREFIX,)),
         # S3 can't limit this action to a prefix. It shows only the keys of unfinished uploads, no data.
         WholeBucket("BackupsUploads", contracts.BACKUPS_BUCKET, ("s3:ListBucketMultipartUploads",)),
         BucketKey("BackupsKey", contracts.BACKUPS_BUCKET, ENCRYPT),

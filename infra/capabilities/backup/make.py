@@ -1,4 +1,4 @@
-"""Creates the scheduled backup of MLflow's database."""
+"""Create the scheduled backup of MLflow's database."""
 
 import contracts
 from infra.capabilities.backup.cron_job import Backup, BackupArgs

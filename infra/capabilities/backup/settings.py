@@ -13,7 +13,7 @@ from infra.capabilities.backup.grants import WORKLOAD
 from infra.limits.alerts import Alert
 from infra.limits.flows import Flow, Pods
 from infra.limits.grants import Workload
-from infra.settings.capability import Capability
+from infra.settings.capability import Capability, aws_flows
 
 if TYPE_CHECKING:
     from infra.settings.model import Settings
@@ -47,6 +47,7 @@ class Backup(Capability):
         """Yield the flows of the backup to the database and the buckets."""
         yield Flow(PODS, settings.database.server)
         yield Flow(PODS, settings.artifact_store.server(settings))
+        yield from aws_flows(settings, PODS, WORKLOAD)
 
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
         """Yield the backup."""

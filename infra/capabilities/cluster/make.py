@@ -1,4 +1,4 @@
-"""Creates the StorageClass of encrypted gp3 volumes."""
+"""Create the StorageClass of encrypted gp3 volumes."""
 
 import pulumi
 

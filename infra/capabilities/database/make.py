@@ -1,4 +1,4 @@
-"""Creates MLflow's database in the cluster or on RDS."""
+"""Create MLflow's database in the cluster or on RDS."""
 
 import pulumi
 

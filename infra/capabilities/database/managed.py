@@ -1,10 +1,10 @@
 """MLflow's database on RDS: the instance, and the Job that creates MLflow's database and its owner."""
 
 from pathlib import Path
-from typing import Final
 
 import pulumi
 
+import contracts
 from infra.aws.cloud import Cloud
 from infra.aws.database import ManagedPostgres
 from infra.aws.database_args import ManagedPostgresArgs
@@ -18,9 +18,6 @@ from infra.context import Context
 from infra.limits.quantities import gibibytes
 from infra.limits.statements import AdminSecret, DatabaseUser
 from infra.links import Database, DatabaseAddress
-
-DATABASE: Final = "mlflow"
-OWNER: Final = "mlflow"
 
 
 def managed_database(context: Context) -> Database:
@@ -45,14 +42,16 @@ def managed_database(context: Context) -> Database:
     address = DatabaseAddress(
         host=instance.host,
         port=instance.port,
-        name=DATABASE,
-        user=OWNER,
+        name=contracts.DATABASE_NAME,
+        user=contracts.DATABASE_USER,
         password=access.password,
         authorities=access.authorities,
     )
     login = None
     if settings.auth == "iam":
-        login = instance.resource_id.apply(lambda resource_id: DatabaseUser(resource_id=resource_id, user=OWNER))
+        login = instance.resource_id.apply(
+            lambda resource_id: DatabaseUser(resource_id=resource_id, user=contracts.DATABASE_USER)
+        )
     return Database(address=address, ready=_setup(context, instance, address), login=login)
 
 

@@ -57,7 +57,7 @@ class Postgres(pulumi.ComponentResource):
             opts=child,
         )
         internal_service(f"{name}-service", args.namespace, COMPONENT, contracts.POSTGRES_PORT, child)
-        allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        allow(f"{name}-traffic", args.namespace, args.traffic, child)
         single_instance(
             f"{name}-server",
             args.namespace,

@@ -39,7 +39,7 @@ class DatabaseSetup(pulumi.ComponentResource):
     def __init__(self, name: str, args: DatabaseSetupArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:jobs:DatabaseSetup", name, {}, opts)
         child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        traffic = allow(f"{name}-traffic", args.namespace, args.traffic, child)
         main = container(
             COMPONENT,
             args.image,

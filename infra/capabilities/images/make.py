@@ -1,4 +1,4 @@
-"""Creates the repositories of the images that an environment in AWS runs."""
+"""Create the repositories of the images that an environment in AWS runs."""
 
 import pulumi
 

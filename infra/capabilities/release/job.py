@@ -68,7 +68,7 @@ class Release(pulumi.ComponentResource):
     def __init__(self, name: str, args: ReleaseArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:jobs:Release", name, {}, opts)
         child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        traffic = allow(f"{name}-traffic", args.namespace, args.traffic, child)
         self.job = run_once(
             f"{name}-run",
             args.namespace,

@@ -1,4 +1,4 @@
-"""Creates the Job that releases the best run."""
+"""Create the Job that releases the best run."""
 
 import pulumi
 

@@ -1,4 +1,4 @@
-"""Creates the Vault server, unless it is external, and in it the transit key and the role that may sign."""
+"""Create the Vault server, unless it is external, and in it the transit key and the role that may sign."""
 
 from pathlib import Path
 from typing import Final
@@ -87,7 +87,7 @@ def _external(context: Context, provider: pulumi.ProviderResource, signer: Ident
             auth_mount=settings.auth_mount,
             role=f"{settings.auth_mount}-{contracts.SIGNER_ROLE}",
             issuer=cloud.issuer if cloud else context.settings.cluster.oidc_issuer or "",
-            subject=subject(contracts.MLFLOW_NAMESPACE, contracts.SIGNER_SERVICE_ACCOUNT),
+            subject=subject(WORKLOAD.namespace, WORKLOAD.service_account),
         ),
         in_vault,
     )

@@ -54,7 +54,7 @@ class VaultServer(pulumi.ComponentResource):
         self.root_token = RandomPassword(f"{name}-root-token", length=32, special=False, opts=child).result
         service = internal_service(f"{name}-service", args.namespace, COMPONENT, contracts.VAULT_PORT, child)
         self.url = url(service, contracts.VAULT_PORT)
-        allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        allow(f"{name}-traffic", args.namespace, args.traffic, child)
         self._server(name, args, self._reviewer(name, args))
         self.register_outputs({"url": self.url})
 

@@ -1,4 +1,4 @@
-"""Creates the namespace of each team."""
+"""Create the namespace of each team."""
 
 from collections.abc import Mapping
 

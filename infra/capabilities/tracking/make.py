@@ -1,4 +1,4 @@
-"""Creates the tracking server, after the migration of its database schema."""
+"""Create the tracking server, after the migration of its database schema."""
 
 import pulumi
 

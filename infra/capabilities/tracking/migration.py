@@ -40,7 +40,7 @@ class Migration(pulumi.ComponentResource):
     def __init__(self, name: str, args: MigrationArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:Migration", name, {}, opts)
         child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        traffic = allow(f"{name}-traffic", args.namespace, args.traffic, child)
         secret = Secret(
             f"{name}-database",
             metadata=metadata(args.namespace, COMPONENT),

@@ -75,7 +75,6 @@ class Mlflow(pulumi.ComponentResource):
             name,
             WebServiceArgs(
                 namespace=args.namespace,
-                component=COMPONENT,
                 pod=self._pod(service),
                 traffic=args.traffic,
                 autoscaling=args.autoscaling,

@@ -14,7 +14,7 @@ from infra.limits.connections import ConnectionPool as Pool
 from infra.limits.flows import MLFLOW, MLFLOW_PODS, Flow, Networks, Pods
 from infra.limits.grants import Workload
 from infra.limits.quantities import mebibytes
-from infra.settings.capability import Capability
+from infra.settings.capability import Capability, aws_flows
 from infra.settings.section import Host, Label, MemorySize, Network, Section
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class Mlflow(Capability):
         if settings.uses_aws and settings.aws is not None:
             yield Flow(MIGRATION, settings.aws.api.server(settings.egress.aws))
         yield Flow(MLFLOW_PODS, settings.artifact_store.server(settings))
+        yield from aws_flows(settings, MLFLOW_PODS, SERVER_WORKLOAD)
         yield from (Flow(Pods(namespace), MLFLOW) for namespace in self.client_namespaces)
         yield from (Flow(Networks((network,)), MLFLOW) for network in self.client_networks)
 

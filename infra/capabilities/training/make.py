@@ -1,4 +1,4 @@
-"""Creates the identities of the teams' trainers, and the Job that trains a model during an update."""
+"""Create the identities of the teams' trainers, and the Job that trains a model during an update."""
 
 from collections.abc import Mapping
 

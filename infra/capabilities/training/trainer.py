@@ -50,7 +50,7 @@ class Trainer(pulumi.ComponentResource):
     def __init__(self, name: str, args: TrainerArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:jobs:Trainer", name, {}, opts)
         child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, COMPONENT, args.traffic, child)
+        traffic = allow(f"{name}-traffic", args.namespace, args.traffic, child)
         main = container(
             COMPONENT,
             args.image,

@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[str, set[str]]] = {
         r"capabilities\b",
         {"limits", "pure components", "components", "links", "providers", "context", "sections", "settings"},
     ),
-    "startup": (r"startup\b|on_demand$", set()),
+    "startup": (r"startup\b", set()),
     "main": (r"__main__$", {"startup", "providers", "settings", "context", "capabilities"}),
 }
 

@@ -1,5 +1,7 @@
 """Flows, and the traffic of pods that is made from them."""
 
+import pytest
+
 from infra.limits.flows import MLFLOW, MLFLOW_PODS, S3, Flow, Networks, Place, Pods, Server, traffic, within_vpc
 
 TRAINER = Pods("mlflow", "trainer")
@@ -26,3 +28,8 @@ def test_a_flow_that_is_declared_twice_is_one_rule() -> None:
 def test_the_networks_of_the_vpc_are_filled_in() -> None:
     [flow] = within_vpc([Flow(TRAINER, Server(at=Place.VPC, port=5432))], ("10.0.0.0/16",))
     assert flow.server == Server(at=Networks(("10.0.0.0/16",)), port=5432)
+
+
+def test_an_empty_list_of_networks_is_refused_as_it_would_allow_every_address() -> None:
+    with pytest.raises(ValueError, match="networks must not be empty"):
+        Networks(())

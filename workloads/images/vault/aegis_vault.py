@@ -83,7 +83,7 @@ class Volume:
             return {}
 
     def knows(self, token: str, plugins: Mapping[str, str]) -> bool:
-        """Tell whether `token` was made, and these very plugins were registered, in this Vault."""
+        """Return whether `token` was made, and these very plugins were registered, in this Vault."""
         return self.state().get("prepared_sha256") == _fingerprint(token, plugins)
 
     def save(self, **changes: str) -> None:
