@@ -69,7 +69,8 @@ def _config(stack_file: Path) -> dict[str, Any]:
         return {str(key): section for key, section in config.items()}
     except (OSError, UnicodeDecodeError) as error:
         raise StackFileError(f"{stack_file} can't be read: {error}") from None
-    except yaml.YAMLError as error:
+    # A date that isn't in the calendar, or a number with thousands of digits, is a ValueError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise StackFileError(f"{stack_file} is not valid YAML: {' '.join(str(error).split())}") from None
     except AttributeError:
         raise StackFileError(f"{stack_file} must be an object, with an object in `config`.") from None

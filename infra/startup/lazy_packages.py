@@ -34,7 +34,7 @@ def enabled(environment: Mapping[str, str]) -> bool:
     Raises:
         pulumi.RunError: It is neither 0 nor 1.
     """
-    value = environment.get(SWITCH_ENV, "1")
+    value = environment.get(SWITCH_ENV) or "1"
     if value not in ("0", "1"):
         raise pulumi.RunError(f"{SWITCH_ENV} must be 0 (import whole packages) or 1, got {value!r}")
     return value == "1"

@@ -49,48 +49,114 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield ".".join(names[:-1] if names[-1] == "__init__" else names), path
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the modules that a file imports at run time, without those under TYPE_CHECKING."""
-    tree = ast.parse(path.read_text())
+def imports(module: str, source: str) -> Iterator[str]:
+    """Yield the modules that a module imports at run time, at any depth, without those for the type checker."""
+    tree = ast.parse(source)
     type_checking = {
         id(node)
         for branch in ast.walk(tree)
         if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
-        for node in ast.walk(branch)
+        for statement in branch.body
+        for node in ast.walk(statement)
     }
     for node in (each for each in ast.walk(tree) if id(each) not in type_checking):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                is_module = (ROOT / Path(*inner.split("."))).with_suffix(".py").is_file()
-                yield inner if is_module else node.module
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=base, names=names, level=level):
+                # One dot is the package of the module, each further one its parent.
+                above = module.split(".")[:-level] if level else []
+                package = ".".join([*above, *([base] if base else [])])
+                inner = [f"{package}.{alias.name}" for alias in names]
+                yield from (name if is_module(name) else package for name in inner)
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if "import_module" in ast.unparse(node.func):
+                yield name
 
 
-def violations(module: str, path: Path) -> Iterator[str]:
+def is_module(name: str) -> bool:
+    path = ROOT / Path(*name.split("."))
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
+def reached(module: str, source: str, of: str) -> Iterator[str]:
+    """Yield the attributes that a module reads of the imported package `of`, such as `infra.capabilities.database`."""
+    if of not in imports(module, source):
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == of:
+            yield ast.unparse(node)
+
+
+# What settings are checked with needs no SDK, so that a stack's first look-ups start early.
+WITHOUT_SDK = {"limits", "pure components", "section types", "sections", "settings", "alerts"}
+SDKS = r"pulumi_|boto3|botocore|kubernetes"
+
+
+def violations(module: str, source: str) -> Iterator[str]:
     own = part(module)
-    for imported in imports(path):
-        if imported.split(".")[0] != "infra":
+    for imported in imports(module, source):
+        if own in WITHOUT_SDK and re.match(SDKS, imported):
+            yield f"{module} ({own}) imports {imported}"
+        if imported == "infra" and module != "infra.__main__":
+            yield f"{module} ({own}) imports the whole of infra"
+        if not imported.startswith("infra."):
             continue
         other = part(imported)
         if other != own and other not in PARTS[own][1]:
             yield f"{module} ({own}) imports {imported} ({other})"
 
 
+def neighbours(module: str, source: str) -> Iterator[str]:
+    """Yield what a module of a capability takes of another one."""
+    if not module.startswith("infra.capabilities."):
+        return
+    own = module.split(".")[2]
+    for name in (*imports(module, source), *reached(module, source, "infra.capabilities")):
+        if name.startswith("infra.capabilities.") and name.split(".")[2] != own:
+            yield f"{module} imports {name}"
+
+
 def test_imports_point_inward() -> None:
-    assert [line for module, path in modules() for line in violations(module, path)] == []
+    assert [line for module, path in modules() for line in violations(module, path.read_text())] == []
 
 
 def test_no_capability_imports_another() -> None:
-    imports_of_others = [
-        f"{module} imports {imported}"
-        for module, path in modules()
-        if module.startswith("infra.capabilities.")
-        for imported in imports(path)
-        if imported.startswith("infra.capabilities.") and imported.split(".")[2] != module.split(".")[2]
-    ]
-    assert imports_of_others == []
+    assert [line for module, path in modules() for line in neighbours(module, path.read_text())] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("infra.limits.buckets", "from infra import kube"),
+        ("infra.limits.buckets", "from ..settings.model import Settings"),
+        ("infra.limits.buckets", "import infra"),
+        ("infra.limits.buckets", "def late():\n    import pulumi_aws"),
+        ("infra.aws.bucket", "from ..capabilities.artifacts.make import make_artifacts"),
+        ("infra.capabilities.backup.settings", "import boto3"),
+        (
+            "infra.capabilities.backup.settings",
+            "if TYPE_CHECKING:\n    pass\nelse:\n    from infra.context import Context",
+        ),
+        ("infra.capabilities.backup.settings", "import importlib\nimportlib.import_module('infra.context')"),
+    ],
+)
+def test_an_import_that_points_outward_is_found_however_it_is_written(module: str, source: str) -> None:
+    assert list(violations(module, source)) != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from infra.capabilities import database",
+        "import infra.capabilities.database.make as make",
+        "import infra.capabilities\nother = infra.capabilities.database",
+        "from ..database.make import make_database",
+        "from ..database import make",
+        "def late():\n    import_module('infra.capabilities.database.make')",
+    ],
+)
+def test_an_import_of_another_capability_is_found_however_it_is_written(source: str) -> None:
+    assert list(neighbours("infra.capabilities.backup.make", source)) != []
 
 
 def test_every_capability_has_a_settings_and_a_make_module() -> None:

@@ -158,6 +158,8 @@ def test_the_longest_gap_of_a_schedule(schedule: str, gap: timedelta) -> None:
     ("content", "message"),
     [
         ("config: [", "is not valid YAML"),
+        ("config:\n  aegis:environment: {name: 2026-02-30}", "is not valid YAML"),
+        ("config: " + "[" * 3000, "is not valid YAML"),
         ("config: text", "must be an object, with an object in `config`"),
         ("", "must be an object, with an object in `config`"),
         ("config:\n  aegis:backup: {schedule: daily}", "aegis:backup.schedule"),

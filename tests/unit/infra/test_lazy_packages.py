@@ -106,6 +106,7 @@ def test_other_packages_are_left_to_python() -> None:
 def test_packages_are_lazy_unless_switched_off() -> None:
     assert lazy_packages.enabled({})
     assert lazy_packages.enabled({"AEGIS_LAZY_IMPORTS": "1"})
+    assert lazy_packages.enabled({"AEGIS_LAZY_IMPORTS": ""}), "an empty variable counts as not set, as everywhere"
     assert not lazy_packages.enabled({"AEGIS_LAZY_IMPORTS": "0"})
 
 
@@ -121,7 +122,7 @@ def test_the_switch_imports_whole_packages() -> None:
     assert "pulumi_aws.s3.bucket_object" in execute(program, AEGIS_LAZY_IMPORTS="0").split()
 
 
-@pytest.mark.parametrize("value", ["", "2", "no"])
+@pytest.mark.parametrize("value", ["2", "no", " "])
 def test_the_switch_is_0_or_1(value: str) -> None:
     with pytest.raises(pulumi.RunError, match=rf"AEGIS_LAZY_IMPORTS must be 0 \(.*\) or 1, got '{value}'"):
         lazy_packages.enabled({"AEGIS_LAZY_IMPORTS": value})
