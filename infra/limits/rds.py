@@ -14,6 +14,9 @@ _LEAST_BACKUP_DAYS_PROTECTED: Final = 7
 # A subnet group must cover at least two zones, even for a server in one zone:
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_VPC.WorkingWithRDSInstanceinaVPC.html
 LEAST_SUBNETS: Final = 2
+# The least maximum of growing storage, in percent above its size:
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
+GROWTH_PERCENT: Final = 10
 # CloudWatch accepts only these numbers of days:
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 LOG_RETENTION_DAYS: Final = (
@@ -22,11 +25,8 @@ LOG_RETENTION_DAYS: Final = (
 
 
 def least_max_storage(storage_gib: int) -> int:
-    """Return the least maximum, in whole GiB, that RDS accepts for growing storage: 10 % above its size.
-
-    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
-    """
-    return -(-storage_gib * 11 // 10)
+    """Return the least maximum, in whole GiB, that RDS accepts for growing storage."""
+    return -(-storage_gib * (100 + GROWTH_PERCENT) // 100)
 
 
 def least_backup_days(*, protected: bool) -> int:

@@ -38,9 +38,8 @@ def aws_flows(settings: "Settings", pods: Pods, workload: Workload) -> Iterator[
         yield Flow(pods, settings.aws.api.server(settings.egress.aws))
 
 
-def only_with(section: str, settings: Section, kind: str, keys: tuple[str, ...]) -> Iterator[str]:
-    """Yield a line for each of `keys` that `settings` changes from its default although it applies to `kind` only."""
-    actual = getattr(settings, "kind")  # noqa: B009 - not every section has one
+def only_with(section: str, settings: Section, actual: str, kind: str, keys: tuple[str, ...]) -> Iterator[str]:
+    """Yield a line for each of `keys` that a section of the kind `actual` changes although it is for `kind` only."""
     if actual == kind:
         return
     fields = type(settings).model_fields

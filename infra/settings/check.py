@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Final
 
+import contracts
 from infra.settings import names_in_aws
 from infra.settings.aws import partition
 from infra.settings.model import Settings
@@ -61,15 +62,9 @@ def _boundary(settings: Settings) -> Iterator[str]:
 def _localhost(settings: Settings) -> Iterator[str]:
     if settings.localhost is None:
         return
-    in_cluster = {
-        "mlflow": True,
-        "s3": settings.artifact_store.kind == "in-cluster",
-        "s3_console": settings.artifact_store.kind == "in-cluster",
-        "vault": settings.vault.kind == "in-cluster",
-        "postgres": settings.database.kind == "in-cluster",
-    }
+    in_cluster = {**settings.servers_in_cluster, "s3_console": settings.servers_in_cluster["s3"]}
     holders: dict[int, str] = {}
-    for server in (name for name, is_in_cluster in in_cluster.items() if is_in_cluster):
+    for server in (name for name in contracts.LOCALHOST_PORTS if in_cluster.get(name, True)):
         port = getattr(settings.localhost, server)
         holder = holders.setdefault(port, server)
         if holder != server:

@@ -1,6 +1,6 @@
 """`Settings`: all sections of a stack file, and the facts that depend on several of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
@@ -57,6 +57,15 @@ class Settings(Section):
     def has_emulated_aws(self) -> bool:
         """True if calls to AWS go to an emulated API, at least in this preview."""
         return self.aws is not None and self.aws.api.is_emulated
+
+    @property
+    def servers_in_cluster(self) -> Mapping[str, bool]:
+        """Whether each server that can also be elsewhere runs in the cluster, by the name of its image."""
+        return {
+            "postgres": self.database.kind == "in-cluster",
+            "s3": self.artifact_store.kind == "in-cluster",
+            "vault": self.vault.kind == "in-cluster",
+        }
 
     @property
     def stores_in_aws(self) -> frozenset[Store]:

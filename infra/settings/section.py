@@ -100,6 +100,8 @@ def _network(value: str) -> str:
     return str(network)
 
 
+# What a description says of them.
+VOLUME_SIZES: Final = f"a volume size from 1Gi to {MOST_VOLUME_GIB // 1024}Ti"
 VolumeSize = Annotated[str, AfterValidator(_volume_size)]
 MemorySize = Annotated[str, AfterValidator(_memory_size)]
 ExistingFile = Annotated[str, AfterValidator(_existing_file)]

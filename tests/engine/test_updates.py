@@ -41,7 +41,7 @@ def test_an_update_a_failure_and_a_destruction(project: Path, capsys: pytest.Cap
     (project / "__main__.py").write_text(PROGRAM.format(length=-1))
     with pytest.raises(LocalError, match="pulumi up of the stack one failed"), progress.step("Up") as step:
         program.up("one", variables, step)
-    assert capsys.readouterr().err.count("byteLength is -1, it must be a whole number of at least 1") == 1
+    assert capsys.readouterr().err.count("byteLength must be a whole number of at least 1, got -1") == 1
 
     with progress.step("Destroy") as step:
         assert program.destroy("one", variables, step).resources == 2

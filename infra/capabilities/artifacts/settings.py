@@ -11,7 +11,7 @@ from infra.limits.flows import S3, Flow, Pods, Server
 from infra.settings.aws import partition
 from infra.settings.capability import Capability, only_with
 from infra.settings.names import Region
-from infra.settings.section import Label, VolumeSize
+from infra.settings.section import VOLUME_SIZES, Label, VolumeSize
 
 if TYPE_CHECKING:
     from infra.settings.model import Settings
@@ -27,7 +27,7 @@ class ArtifactStore(Capability):
     )
     storage: VolumeSize = Field(
         default="20Gi",
-        description="in-cluster only: a volume size from 1Gi to 16Ti, such as 20Gi; can't be changed later",
+        description=f"in-cluster only: {VOLUME_SIZES}, such as 20Gi; can't be changed later",
     )
     region: Label = Field(
         default="us-west-2", description="in-cluster only: the region name of the S3 server, such as us-west-2"
@@ -54,8 +54,10 @@ class ArtifactStore(Capability):
 
     def problems(self, settings: "Settings") -> Iterator[str]:
         """Yield a line for each problem of the buckets' settings."""
-        yield from only_with("artifactStore", self, "in-cluster", ("storage", "region"))
-        yield from only_with("artifactStore", self, "s3", ("replica_region", "cold_after_days", "backup_lock_days"))
+        yield from only_with("artifactStore", self, self.kind, "in-cluster", ("storage", "region"))
+        yield from only_with(
+            "artifactStore", self, self.kind, "s3", ("replica_region", "cold_after_days", "backup_lock_days")
+        )
         if self.kind == "s3" and not settings.cluster.gives_aws_roles:
             yield (
                 'artifactStore.kind: got "s3"; allowed only with cluster.eksName or cluster.oidcIssuer, as pods get '

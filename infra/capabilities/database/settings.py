@@ -13,9 +13,9 @@ from infra.limits.connections import in_cluster_connections
 from infra.limits.flows import POSTGRES, RDS, Flow, Pods, Server
 from infra.limits.grants import DecryptAdminSecret, ReadAdminSecret, Workload
 from infra.limits.instance_classes import max_connections
-from infra.limits.quantities import gibibytes, mebibytes
+from infra.limits.quantities import MOST_VOLUME_GIB, gibibytes, mebibytes
 from infra.settings.capability import Capability, only_with
-from infra.settings.section import CertificatesFile, VolumeSize
+from infra.settings.section import VOLUME_SIZES, CertificatesFile, VolumeSize
 
 if TYPE_CHECKING:
     from infra.settings.model import Settings
@@ -74,8 +74,8 @@ class Database(Capability):
     )
     storage: VolumeSize = Field(
         default="20Gi",
-        description="a volume size from 1Gi to 16Ti, such as 20Gi; RDS needs at least "
-        f"{rds.LEAST_STORAGE_GIB}Gi and can grow; a volume in the cluster can't be resized later",
+        description=f"{VOLUME_SIZES}, such as 20Gi; RDS needs at least {rds.LEAST_STORAGE_GIB}Gi and can grow; a "
+        "volume in the cluster can't be resized later",
     )
     memory: Annotated[str, AfterValidator(_memory)] = Field(
         default="1Gi",
@@ -93,7 +93,8 @@ class Database(Capability):
     )
     max_storage: Annotated[str, AfterValidator(_rds_size)] = Field(
         default="100Gi",
-        description="RDS only: the size up to which storage grows automatically, from 10 percent above storage to 64Ti",
+        description="RDS only: the size up to which storage grows automatically, from "
+        f"{rds.GROWTH_PERCENT} percent above storage to {rds.MOST_STORAGE_GIB // 1024}Ti",
     )
     multi_az: bool = Field(
         default=True, description="RDS only: true or false: whether to run a standby in a second zone"
@@ -150,7 +151,7 @@ class Database(Capability):
 
     def problems(self, settings: "Settings") -> Iterator[str]:
         """Yield a line for each problem of the database's settings."""
-        yield from only_with("database", self, "rds", _RDS_ONLY)
+        yield from only_with("database", self, self.kind, "rds", _RDS_ONLY)
         if self.kind == "in-cluster":
             if self.auth == "iam":
                 yield 'database.auth: got "iam"; allowed only with kind rds, as only RDS accepts AWS roles'
@@ -182,12 +183,15 @@ class Database(Capability):
             if gibibytes(size) % 1:
                 yield f"database.{key}: got {size}; allowed with kind rds: a whole number of Gi or Ti"
         if gibibytes(self.storage) < rds.LEAST_STORAGE_GIB:
-            yield f"database.storage: got {self.storage}; allowed with kind rds: {rds.LEAST_STORAGE_GIB}Gi to 16Ti"
+            yield (
+                f"database.storage: got {self.storage}; allowed with kind rds: {rds.LEAST_STORAGE_GIB}Gi to "
+                f"{MOST_VOLUME_GIB // 1024}Ti"
+            )
         least_max = rds.least_max_storage(math.ceil(gibibytes(self.storage)))
         if gibibytes(self.max_storage) < least_max:
             yield (
                 f"database.maxStorage: got {self.max_storage} with storage {self.storage}; allowed: at least "
-                f"{least_max}Gi, 10 percent above storage"
+                f"{least_max}Gi, {rds.GROWTH_PERCENT} percent above storage"
             )
 
     def _network_problems(self) -> Iterator[str]:

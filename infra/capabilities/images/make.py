@@ -15,11 +15,6 @@ def make_images(settings: Settings, cloud: Cloud | None) -> None:
     """
     if cloud is None:
         return
-    in_cluster = {
-        "postgres": settings.database.kind == "in-cluster",
-        "s3": settings.artifact_store.kind == "in-cluster",
-        "vault": settings.vault.kind == "in-cluster",
-    }
-    images = tuple(image for image in contracts.IMAGES if in_cluster.get(image, True))
+    images = tuple(image for image in contracts.IMAGES if settings.servers_in_cluster.get(image, True))
     arguments = ImageRepositoriesArgs(account=cloud.account, images=images, protected=cloud.protected)
     pulumi.export("image_repositories", ImageRepositories("images", arguments, cloud.opts).urls)

@@ -59,12 +59,7 @@ class Images(Capability):
 
     def problems(self, settings: "Settings") -> Iterator[str]:
         """Yield a line for each image that the stack runs but doesn't set."""
-        needed = {
-            "postgres": settings.database.kind == "in-cluster",
-            "s3": settings.artifact_store.kind == "in-cluster",
-            "vault": settings.vault.kind == "in-cluster",
-            "trainer": settings.release.enabled,
-        }
+        needed = {**settings.servers_in_cluster, "trainer": settings.release.enabled}
         for name, is_needed in needed.items():
             if is_needed and getattr(self, name) is None:
                 yield f"images.{name}: not set; allowed: an image reference with a tag or a digest (this stack runs it)"

@@ -11,7 +11,7 @@ from infra.limits.flows import VAULT, VAULT_PODS, Flow, Place, Server, outside
 from infra.limits.grants import Workload
 from infra.settings.capability import Capability, only_with
 from infra.settings.names import AuthMount, Mount, TransitKey, VaultNamespace
-from infra.settings.section import CertificatesFile, HttpsAddress, VolumeSize
+from infra.settings.section import VOLUME_SIZES, CertificatesFile, HttpsAddress, VolumeSize
 
 if TYPE_CHECKING:
     from infra.settings.model import Settings
@@ -29,9 +29,7 @@ class Vault(Capability):
         description="in-cluster (a Vault server as a StatefulSet) or external (the server at `address`; Pulumi logs in "
         "with the environment variable VAULT_TOKEN)",
     )
-    storage: VolumeSize = Field(
-        default="1Gi", description="in-cluster only: a volume size from 1Gi to 16Ti, such as 1Gi"
-    )
+    storage: VolumeSize = Field(default="1Gi", description=f"in-cluster only: {VOLUME_SIZES}, such as 1Gi")
     address: HttpsAddress | None = Field(
         default=None,
         description="external only: the https address of a Vault server, such as https://vault.example.com:8200",
@@ -73,8 +71,8 @@ class Vault(Capability):
 
     def problems(self, settings: "Settings") -> Iterator[str]:
         """Yield a line for each problem of the Vault server's settings."""
-        yield from only_with("vault", self, "external", ("address", "authorities", "namespace"))
-        yield from only_with("vault", self, "in-cluster", ("storage",))
+        yield from only_with("vault", self, self.kind, "external", ("address", "authorities", "namespace"))
+        yield from only_with("vault", self, self.kind, "in-cluster", ("storage",))
         cluster = settings.cluster
         if self.kind == "in-cluster":
             if cluster.eks_name is not None and not settings.has_emulated_aws:
