@@ -74,7 +74,7 @@ CHECKPOINTS_PREFIX: Final = "checkpoints"
 # The folder of the backups bucket, unless a command is told another one.
 BACKUPS_PREFIX: Final = "mlflow"
 
-# Service accounts with an AWS role; each role trusts exactly one service account.
+# Service accounts with an IAM role; each role trusts exactly one service account.
 MLFLOW_SERVICE_ACCOUNT: Final = "mlflow"
 MIGRATION_SERVICE_ACCOUNT: Final = "migration"
 BACKUP_SERVICE_ACCOUNT: Final = "backup"
@@ -88,7 +88,7 @@ AWS_TOKEN_FOLDER: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 DATABASE_CA_PATH: Final = "/etc/aegis/database/ca.pem"
 # File with the certificate authorities of a Vault server outside the cluster.
 VAULT_CA_PATH: Final = "/etc/aegis/vault/ca.pem"
-# SQLAlchemy's names of our drivers (workloads/database): with a password, and with tokens of the pod's AWS role.
+# SQLAlchemy's names of our drivers (workloads/database): with a password, and with tokens of the pod's IAM role.
 DATABASE_DRIVER: Final = "postgresql+aegis"
 DATABASE_IAM_DRIVER: Final = "postgresql+rdsiam"
 
@@ -127,7 +127,7 @@ class Env:
     BACKEND_STORE_URI: Final = "MLFLOW_BACKEND_STORE_URI"
     # Way to log in to the database of a backup or restore, whose address is in libpq's own variables (PGHOST, PGPORT,
     # PGUSER, PGPASSWORD, PGDATABASE; on AWS also PGSSLMODE and PGSSLROOTCERT): "password", or "iam" for tokens of the
-    # pod's AWS role.
+    # pod's IAM role.
     DATABASE_AUTH: Final = "AEGIS_DATABASE_AUTH"
     # For the set-up of a managed database: ARN of its administrator's secret in Secrets Manager, and the role and the
     # database to create. The password is set only with DATABASE_AUTH "password".

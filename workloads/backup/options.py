@@ -17,7 +17,7 @@ ENVIRONMENT = f"""environment:
 """
 DATABASE_ENVIRONMENT = f"""{ENVIRONMENT}\
   PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE  MLflow's database, and any other variable of libpq
-  {Env.DATABASE_AUTH}  "iam" for tokens of the pod's AWS role instead of PGPASSWORD; needs PGSSLMODE=verify-full
+  {Env.DATABASE_AUTH}  "iam" for tokens of the pod's IAM role instead of PGPASSWORD; needs PGSSLMODE=verify-full
 """
 EXIT_CODES = f"""exit codes:
   {Exit.USAGE:d} bad input or refused, {Exit.NOT_VERIFIED:d} a backup is damaged or missing, \

@@ -1,6 +1,6 @@
 """SQLAlchemy's dialects `postgresql+aegis` and `postgresql+rdsiam`: psycopg with a pool that makes requests wait.
 
-The second one logs in to RDS with tokens of the pod's AWS role. MLflow needs no change: the distribution `aegis` in its
+The second one logs in to RDS with tokens of the pod's IAM role. MLflow needs no change: the distribution `aegis` in its
 image (workloads/images/code) declares the classes as entry points of `sqlalchemy.dialects`, where SQLAlchemy finds them
 in every process that opens the URI. MLflow sees the dialect `postgresql`, as with any driver.
 https://docs.sqlalchemy.org/en/21/core/connections.html#registering-new-dialects

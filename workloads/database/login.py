@@ -1,4 +1,4 @@
-"""Logins to the database: with a password, or to RDS with a token of the pod's AWS role.
+"""Logins to the database: with a password, or to RDS with a token of the pod's IAM role.
 
 A token is a presigned URL for one host and one database user. It is created in this process in 0.2 ms, so each
 connection gets a new one. RDS accepts it for 15 minutes; an open connection isn't affected. botocore gets the role's

@@ -18,7 +18,7 @@ environment:
   {Env.DATABASE_ADMIN_SECRET}  ARN of the administrator's secret, JSON with username and password
   PGHOST, PGPORT, PGSSLMODE, PGSSLROOTCERT  the PostgreSQL server, and how its certificate is checked
   {Env.DATABASE_OWNER}, {Env.DATABASE_NAME}  the role and the database to create
-  {Env.DATABASE_AUTH}  how the role logs in: "iam", by tokens of an AWS role, or "password"
+  {Env.DATABASE_AUTH}  how the role logs in: "iam", by tokens of an IAM role, or "password"
   {Env.DATABASE_OWNER_PASSWORD}  the role's password, for "password" only
 
 exit codes:

@@ -1,6 +1,6 @@
 """The workloads' S3 client and its one-line errors.
 
-botocore finds the credentials: static keys in the environment, or the pod's AWS role.
+botocore finds the credentials: static keys in the environment, or the pod's IAM role.
 """
 
 import os

@@ -21,7 +21,7 @@ archive and its signatures, and registers the version with their addresses as ta
 exit codes: {int(Exit.NO_RUN)} no run qualifies, {int(Exit.NOT_VERIFIED)} not verified, or the version was \
 released with other bytes, {int(Exit.VAULT)} Vault, {int(Exit.MLFLOW)} MLflow, {int(Exit.OBJECT_STORE)} object store
 environment: {Env.TRACKING_URI}, {Env.VAULT_ADDR}, {Env.VAULT_TOKEN} or {Env.VAULT_ROLE}, {Env.RELEASES_BUCKET}, and for
-the object store AWS_DEFAULT_REGION and an AWS role, or {Env.S3_ENDPOINT}, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
+the object store AWS_DEFAULT_REGION and an IAM role, or {Env.S3_ENDPOINT}, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
 
 example:
   python -m workloads.release.run --experiment-name digits --metric val/accuracy --maximize --model-name digits --json

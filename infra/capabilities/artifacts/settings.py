@@ -61,7 +61,7 @@ class ArtifactStore(Capability):
         if self.kind == "s3" and not settings.cluster.gives_aws_roles:
             yield (
                 'artifactStore.kind: got "s3"; allowed only with cluster.eksName or cluster.oidcIssuer, as pods get '
-                "their AWS roles by tokens of the cluster's OIDC issuer"
+                "their IAM roles by tokens of the cluster's OIDC issuer"
             )
         days = settings.backup.retention_days
         if not lock_fits(self.backup_lock_days, days):

@@ -80,5 +80,5 @@ class Cluster(Capability):
 
     @property
     def gives_aws_roles(self) -> bool:
-        """True if pods can get AWS roles, by tokens of an issuer that AWS trusts."""
+        """True if pods can get IAM roles, by tokens of an issuer that AWS trusts."""
         return self.eks_name is not None or self.oidc_issuer is not None

@@ -1,4 +1,4 @@
-"""The ConfigMap of RDS's CA certificates, and MLflow's password unless pods log in with AWS roles."""
+"""The ConfigMap of RDS's CA certificates, and MLflow's password unless pods log in with IAM roles."""
 
 from dataclasses import dataclass
 from typing import Final

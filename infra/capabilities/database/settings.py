@@ -84,7 +84,7 @@ class Database(Capability):
     )
     auth: Literal["password", "iam"] = Field(
         default="password",
-        description="password, or iam (RDS only: workloads log in with 15-minute tokens of their AWS roles, without a "
+        description="password, or iam (RDS only: workloads log in with 15-minute tokens of their IAM roles, without a "
         "password)",
     )
     instance_class: str = Field(
@@ -154,7 +154,7 @@ class Database(Capability):
         yield from only_with("database", self, self.kind, "rds", _RDS_ONLY)
         if self.kind == "in-cluster":
             if self.auth == "iam":
-                yield 'database.auth: got "iam"; allowed only with kind rds, as only RDS accepts AWS roles'
+                yield 'database.auth: got "iam"; allowed only with kind rds, as only RDS accepts IAM roles'
             return
         if settings.cluster.eks_name is None:
             yield 'database.kind: got "rds"; allowed only with cluster.eksName, as the database is created in its VPC'

@@ -1,4 +1,4 @@
-"""The Job that creates MLflow's database on RDS, and its owner with a password or the right to log in by AWS role."""
+"""The Job that creates MLflow's database on RDS, and its owner with a password or the right to log in by IAM role."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -103,7 +103,7 @@ def _tmp_size(largest_artifact: str) -> str:
 
 
 def _keys(name: str, args: ReleaseArgs, opts: ResourceOptions) -> list[EnvFromSourceArgsDict]:
-    """Return the source of the bucket's keys in the container's environment; none if the pod uses an AWS role."""
+    """Return the source of the bucket's keys in the container's environment; none if the pod uses an IAM role."""
     if args.bucket.keys is None:
         return []
     secret = Secret(

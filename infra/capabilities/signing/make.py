@@ -26,7 +26,7 @@ _KUBERNETES_URL: Final = "https://kubernetes.default.svc"
 
 def make_signing(context: Context, database: Database, artifacts: Artifacts) -> Signing:
     """Create the signer's identity, the key and the right to sign; export Vault's address and the key's name."""
-    # Vault identifies the signer by its service account, so it needs one even without an AWS role.
+    # Vault identifies the signer by its service account, so it needs one even without an IAM role.
     signer = context.identity(WORKLOAD, artifacts, database) or context.service_account(WORKLOAD)
     vault = context.providers.external_vault
     signing = _in_cluster(context, signer) if vault is None else _external(context, vault, signer)

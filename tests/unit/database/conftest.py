@@ -1,4 +1,4 @@
-"""Fixtures for a pod's AWS role: a token file, and an emulated STS that exchanges it for credentials."""
+"""Fixtures for a pod's IAM role: a token file, and an emulated STS that exchanges it for credentials."""
 
 from collections.abc import Iterator
 from pathlib import Path
