@@ -15,7 +15,9 @@ from contracts import Env, Exit
 from workloads import aws, credentials
 from workloads.cli import WorkloadError, require_address
 
-ATTEMPTS = 5
+# botocore waits a random part of 1, 2, 4, 8, 16 and 20 s between them: a network policy may take seconds to let a new
+# pod through, and five attempts were seen to end before.
+ATTEMPTS = 7
 _SENT = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 _SECRET_KEY = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - the name of a variable
 _ENDPOINTS = (Env.S3_ENDPOINT, "AWS_ENDPOINT_URL")
