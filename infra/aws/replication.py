@@ -14,7 +14,7 @@ from pulumi_aws import iam, s3
 
 from infra.aws.bucket import SecureBucket
 from infra.limits.account import REPLICATION, Account
-from infra.limits.statements import Document, Statement, document
+from infra.limits.statements import Document, allow, document
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,8 +126,8 @@ def permissions(
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html
     """
     return document(
-        _allow("Configuration", ["s3:GetReplicationConfiguration", "s3:ListBucket"], source_arns),
-        _allow(
+        allow("Configuration", ["s3:GetReplicationConfiguration", "s3:ListBucket"], source_arns),
+        allow(
             "Versions",
             [
                 "s3:GetObjectVersionForReplication",
@@ -139,14 +139,14 @@ def permissions(
             ],
             [f"{arn}/*" for arn in source_arns],
         ),
-        _allow(
+        allow(
             "Replicas",
             ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"],
             [f"{arn}/*" for arn in replica_arns],
         ),
-        _allow("SourceKey", ["kms:Decrypt"], source_key_arn, _used_for(source, source_arns)),
+        allow("SourceKey", ["kms:Decrypt"], source_key_arn, _used_for(source, source_arns)),
         # S3 needs to decrypt too, because it checks the integrity of a bucket key before it uses the key.
-        _allow(
+        allow(
             "ReplicaKey",
             ["kms:Encrypt", "kms:GenerateDataKey", "kms:Decrypt"],
             replica_key_arn,
@@ -163,13 +163,6 @@ def _used_for(account: Account, bucket_arns: list[str]) -> dict[str, Any]:
             "kms:EncryptionContext:aws:s3:arn": bucket_arns,
         }
     }
-
-
-def _allow(
-    sid: str, actions: list[str], resource: pulumi.Input[str] | list[str], condition: dict[str, Any] | None = None
-) -> Statement:
-    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
-    return statement if condition is None else {**statement, "Condition": condition}
 
 
 def _rule(replica_arn: str, key_arn: pulumi.Input[str]) -> s3.BucketReplicationConfigRuleArgsDict:

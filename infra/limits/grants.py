@@ -4,14 +4,24 @@ A grant applies if its store is in AWS. A workload gets an IAM role if at least 
 policy of the role is made from these grants.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import contracts
-from infra.limits import statements
 from infra.limits.account import Account
-from infra.limits.statements import LIST, AdminSecret, DatabaseUser, Document, EncryptedBucket, Statement
+from infra.limits.statements import (
+    DECRYPT,
+    LIST,
+    AdminSecret,
+    DatabaseUser,
+    Document,
+    EncryptedBucket,
+    Statement,
+    allow,
+    document,
+)
 
 
 class Store(Enum):
@@ -46,104 +56,103 @@ class Stores:
             raise ValueError(f"a grant for the bucket {name} requires buckets in AWS.")
         return self.buckets[name]
 
-
-@dataclass(frozen=True, slots=True)
-class Objects:
-    """Permission for `actions` on the objects of a bucket below the folder `prefix`, "" for all objects."""
-
-    sid: str
-    bucket: str
-    prefix: str
-    actions: tuple[str, ...]
-    store: Store = Store.BUCKETS
-
-    def statement(self, stores: Stores) -> Statement:
-        """Return the statement of the role's policy."""
-        return statements.objects(self.sid, stores.account, stores.bucket(self.bucket), self.prefix, self.actions)
+    def bucket_arn(self, name: str) -> str:
+        """Return the ARN of a bucket; raises as `bucket` does."""
+        return self.account.bucket_arn(self.bucket(name).name)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Permission to list a bucket below the folders `prefixes`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grant:
+    """A permission that applies if its store is in AWS; `statement` makes it a statement of the role's policy."""
 
-    sid: str
-    bucket: str
-    prefixes: tuple[str, ...]
-    actions: tuple[str, ...] = LIST
-    store: Store = Store.BUCKETS
-
-    def statement(self, stores: Stores) -> Statement:
-        """Return the statement of the role's policy."""
-        return statements.listing(self.sid, stores.account, stores.bucket(self.bucket), self.prefixes, self.actions)
+    store: Store
+    statement: Callable[[Stores], Statement]
 
 
-@dataclass(frozen=True, slots=True)
-class WholeBucket:
-    """Permission for `actions` on the bucket itself."""
+def objects(sid: str, bucket: str, prefix: str, actions: tuple[str, ...]) -> Grant:
+    """Grant `actions` on the objects of a bucket below the folder `prefix`, "" for all objects."""
 
-    sid: str
-    bucket: str
-    actions: tuple[str, ...]
-    store: Store = Store.BUCKETS
+    def statement(stores: Stores) -> Statement:
+        return allow(sid, actions, f"{stores.bucket_arn(bucket)}/{_folder(prefix)}*", _own(stores))
 
-    def statement(self, stores: Stores) -> Statement:
-        """Return the statement of the role's policy."""
-        return statements.whole_bucket(self.sid, stores.account, stores.bucket(self.bucket), self.actions)
+    return Grant(store=Store.BUCKETS, statement=statement)
 
 
-@dataclass(frozen=True, slots=True)
-class BucketKey:
-    """Permission for `actions` with the KMS key of a bucket, which S3 uses on the workload's behalf."""
+def listing(sid: str, bucket: str, prefixes: tuple[str, ...], actions: tuple[str, ...] = LIST) -> Grant:
+    """Grant the listing of a bucket below the folders `prefixes`."""
+    below = {"StringLike": {"s3:prefix": [f"{_folder(prefix)}*" for prefix in prefixes]}}
 
-    sid: str
-    bucket: str
-    actions: tuple[str, ...]
-    store: Store = Store.BUCKETS
+    def statement(stores: Stores) -> Statement:
+        return allow(sid, actions, stores.bucket_arn(bucket), {**_own(stores), **below})
 
-    def statement(self, stores: Stores) -> Statement:
-        """Return the statement of the role's policy."""
-        return statements.bucket_key(self.sid, stores.account, stores.bucket(self.bucket), self.actions)
+    return Grant(store=Store.BUCKETS, statement=statement)
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseLogin:
-    """Permission to log in to MLflow's database with tokens of the role."""
+def whole_bucket(sid: str, bucket: str, actions: tuple[str, ...]) -> Grant:
+    """Grant `actions` on the bucket itself."""
 
-    sid: str = "Database"
-    store: Store = Store.DATABASE_LOGIN
+    def statement(stores: Stores) -> Statement:
+        return allow(sid, actions, stores.bucket_arn(bucket), _own(stores))
 
-    def statement(self, stores: Stores) -> Statement:
-        """Return the statement of the role's policy."""
+    return Grant(store=Store.BUCKETS, statement=statement)
+
+
+def bucket_key(sid: str, bucket: str, actions: tuple[str, ...]) -> Grant:
+    """Grant S3 the use of a bucket's KMS key on the workload's behalf, for that bucket only.
+
+    With an S3 bucket key the encryption context is the bucket's ARN instead of the object's:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html#bucket-key-changes
+    """
+
+    def statement(stores: Stores) -> Statement:
+        condition = {
+            "kms:ViaService": f"s3.{stores.account.region}.amazonaws.com",
+            "kms:EncryptionContext:aws:s3:arn": stores.bucket_arn(bucket),
+        }
+        return allow(sid, actions, stores.bucket(bucket).key_arn, {"StringEquals": condition})
+
+    return Grant(store=Store.BUCKETS, statement=statement)
+
+
+def database_login() -> Grant:
+    """Grant the login to MLflow's database with tokens of the role, for one user of one database server.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
+    """
+
+    def statement(stores: Stores) -> Statement:
         if stores.login is None:
             raise ValueError("a grant to log in to the database requires database.auth to be iam.")
-        return statements.database_login(self.sid, stores.account, stores.login)
+        user = f"dbuser:{stores.login.resource_id}/{stores.login.user}"
+        return allow("Database", ("rds-db:connect",), stores.account.arn("rds-db", user))
+
+    return Grant(store=Store.DATABASE_LOGIN, statement=statement)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadAdminSecret:
-    """Permission to read the secret with the password of the RDS administrator."""
+def read_admin_secret() -> Grant:
+    """Grant the reading of the secret with the password of the RDS administrator."""
 
-    sid: str = "AdminSecret"
-    store: Store = Store.DATABASE_SECRET
+    def statement(stores: Stores) -> Statement:
+        return allow("AdminSecret", ("secretsmanager:GetSecretValue",), _secret(stores).arn)
 
-    def statement(self, stores: Stores) -> Statement:
-        """Return the statement of the role's policy."""
-        return statements.secret(self.sid, _secret(stores).arn)
+    return Grant(store=Store.DATABASE_SECRET, statement=statement)
 
 
-@dataclass(frozen=True, slots=True)
-class DecryptAdminSecret:
-    """Permission to decrypt that secret, through Secrets Manager."""
+def decrypt_admin_secret() -> Grant:
+    """Grant Secrets Manager the decryption of that secret on the workload's behalf.
 
-    sid: str = "AdminSecretKey"
-    store: Store = Store.DATABASE_SECRET
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html#security-encryption-encryption-context
+    """
 
-    def statement(self, stores: Stores) -> Statement:
-        """Return the statement of the role's policy."""
-        return statements.secret_key(self.sid, stores.account, _secret(stores))
+    def statement(stores: Stores) -> Statement:
+        secret = _secret(stores)
+        condition = {
+            "kms:ViaService": f"secretsmanager.{stores.account.region}.amazonaws.com",
+            "kms:EncryptionContext:SecretARN": secret.arn,
+        }
+        return allow("AdminSecretKey", DECRYPT, secret.key_arn, {"StringEquals": condition})
 
-
-Grant = Objects | Listing | WholeBucket | BucketKey | DatabaseLogin | ReadAdminSecret | DecryptAdminSecret
+    return Grant(store=Store.DATABASE_SECRET, statement=statement)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,10 +184,20 @@ def policy(grants: Iterable[Grant], stores: Stores) -> Document:
     Raises:
         ValueError: A grant refers to a store that isn't in `stores`.
     """
-    return statements.document(*(grant.statement(stores) for grant in grants))
+    return document(*(grant.statement(stores) for grant in grants))
 
 
 def _secret(stores: Stores) -> AdminSecret:
     if stores.secret is None:
         raise ValueError("a grant for the administrator's secret requires database.kind to be rds.")
     return stores.secret
+
+
+def _own(stores: Stores) -> dict[str, Any]:
+    # The ARN of a bucket contains no account. Without this condition, another account that took the name of a deleted
+    # bucket would receive our objects.
+    return {"StringEquals": {"s3:ResourceAccount": stores.account.account_id}}
+
+
+def _folder(prefix: str) -> str:
+    return f"{prefix}/" if prefix else ""

@@ -3,10 +3,9 @@
 There are no denials, because AWS denies everything that no statement allows.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-
-from infra.limits.account import Account
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
@@ -55,76 +54,12 @@ def document(*statements: Statement) -> Document:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def objects(sid: str, account: Account, bucket: EncryptedBucket, prefix: str, actions: tuple[str, ...]) -> Statement:
-    """Allow `actions` on the objects of `bucket` below the folder `prefix`, "" for all objects."""
-    return _allow(
-        sid, actions, f"{account.bucket_arn(bucket.name)}/{_folder(prefix)}*", {"StringEquals": _own(account)}
-    )
-
-
-def listing(
-    sid: str, account: Account, bucket: EncryptedBucket, prefixes: tuple[str, ...], actions: tuple[str, ...] = LIST
+def allow(
+    sid: str,
+    actions: Sequence[str],
+    resource: Any,
+    condition: Mapping[str, Any] | None = None,  # noqa: ANN401 - an ARN, a list, or an Output of one
 ) -> Statement:
-    """Allow listing `bucket` below the folders `prefixes`."""
-    below = {"StringLike": {"s3:prefix": [f"{_folder(prefix)}*" for prefix in prefixes]}}
-    return _allow(sid, actions, account.bucket_arn(bucket.name), {"StringEquals": _own(account), **below})
-
-
-def whole_bucket(sid: str, account: Account, bucket: EncryptedBucket, actions: tuple[str, ...]) -> Statement:
-    """Allow `actions` on the bucket itself."""
-    return _allow(sid, actions, account.bucket_arn(bucket.name), {"StringEquals": _own(account)})
-
-
-def bucket_key(sid: str, account: Account, bucket: EncryptedBucket, actions: tuple[str, ...]) -> Statement:
-    """Allow S3 to use the KMS key of `bucket` on the caller's behalf, for that bucket only.
-
-    With an S3 bucket key the encryption context is the bucket's ARN instead of the object's:
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html#bucket-key-changes
-    """
-    condition = {
-        "kms:ViaService": f"s3.{account.region}.amazonaws.com",
-        "kms:EncryptionContext:aws:s3:arn": account.bucket_arn(bucket.name),
-    }
-    return _allow(sid, actions, bucket.key_arn, {"StringEquals": condition})
-
-
-def database_login(sid: str, account: Account, database: DatabaseUser) -> Statement:
-    """Allow login tokens for one user of one database server.
-
-    https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
-    """
-    return _allow(
-        sid, ("rds-db:connect",), account.arn("rds-db", f"dbuser:{database.resource_id}/{database.user}"), None
-    )
-
-
-def secret(sid: str, arn: str) -> Statement:
-    """Allow reading one secret in Secrets Manager."""
-    return _allow(sid, ("secretsmanager:GetSecretValue",), arn, None)
-
-
-def secret_key(sid: str, account: Account, admin: AdminSecret) -> Statement:
-    """Allow Secrets Manager to decrypt one secret on the caller's behalf.
-
-    https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html#security-encryption-encryption-context
-    """
-    condition = {
-        "kms:ViaService": f"secretsmanager.{account.region}.amazonaws.com",
-        "kms:EncryptionContext:SecretARN": admin.arn,
-    }
-    return _allow(sid, DECRYPT, admin.key_arn, {"StringEquals": condition})
-
-
-def _allow(sid: str, actions: tuple[str, ...], resource: str, condition: dict[str, Any] | None) -> Statement:
+    """Return the statement that allows `actions` on the ARN or ARNs `resource`, under `condition`."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
     return statement if condition is None else {**statement, "Condition": condition}
-
-
-def _own(account: Account) -> dict[str, str]:
-    # The ARN of a bucket contains no account. Without this condition, another account that took the name of a deleted
-    # bucket would receive our objects.
-    return {"s3:ResourceAccount": account.account_id}
-
-
-def _folder(prefix: str) -> str:
-    return f"{prefix}/" if prefix else ""

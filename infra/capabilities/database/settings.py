@@ -11,7 +11,7 @@ from infra.aws.database_authorities import regions
 from infra.limits import postgres_version, rds
 from infra.limits.connections import in_cluster_connections
 from infra.limits.flows import POSTGRES, RDS, Flow, Pods, Server
-from infra.limits.grants import DecryptAdminSecret, ReadAdminSecret, Workload
+from infra.limits.grants import Workload, decrypt_admin_secret, read_admin_secret
 from infra.limits.instance_classes import max_connections
 from infra.limits.quantities import MOST_VOLUME_GIB, gibibytes, mebibytes
 from infra.settings.capability import Capability, only_with
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SETUP: Final = Pods(contracts.MLFLOW_NAMESPACE, "database-setup")
 # It may read the administrator's password and nothing else.
 SETUP_WORKLOAD: Final = Workload(
-    service_account=contracts.DATABASE_SETUP_SERVICE_ACCOUNT, grants=(ReadAdminSecret(), DecryptAdminSecret())
+    service_account=contracts.DATABASE_SETUP_SERVICE_ACCOUNT, grants=(read_admin_secret(), decrypt_admin_secret())
 )
 
 SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]

@@ -1,7 +1,7 @@
 """The trainers' rights in AWS: read all datasets, and read and write the checkpoints of their namespace."""
 
 import contracts
-from infra.limits.grants import BucketKey, Listing, Objects, Workload
+from infra.limits.grants import Workload, bucket_key, listing, objects
 from infra.limits.kubernetes_names import label
 from infra.limits.statements import ENCRYPT, READ, WRITE
 
@@ -21,9 +21,9 @@ def trainer(namespace: str, setting: tuple[str, str] | None = None) -> Workload:
         namespace=namespace,
         setting=setting,
         grants=(
-            Objects("Datasets", bucket, contracts.DATASETS_PREFIX, READ),
-            Objects("Checkpoints", bucket, checkpoints, (*READ, *WRITE)),
-            Listing("List", bucket, (contracts.DATASETS_PREFIX, checkpoints)),
-            BucketKey("Key", bucket, ENCRYPT),
+            objects("Datasets", bucket, contracts.DATASETS_PREFIX, READ),
+            objects("Checkpoints", bucket, checkpoints, (*READ, *WRITE)),
+            listing("List", bucket, (contracts.DATASETS_PREFIX, checkpoints)),
+            bucket_key("Key", bucket, ENCRYPT),
         ),
     )
