@@ -57,8 +57,8 @@ def document(*statements: Statement) -> Document:
 def allow(
     sid: str,
     actions: Sequence[str],
-    resource: Any,
-    condition: Mapping[str, Any] | None = None,  # noqa: ANN401 - an ARN, a list, or an Output of one
+    resource: object,
+    condition: Mapping[str, Any] | None = None,
 ) -> Statement:
     """Return the statement that allows `actions` on the ARN or ARNs `resource`, under `condition`."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
