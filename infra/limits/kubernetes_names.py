@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+LABEL: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 
 
 def subject(namespace: str, service_account: str) -> str:
@@ -22,6 +22,6 @@ def label(field: str, name: str) -> str:
     Raises:
         ValueError: The name isn't a DNS label; the message calls it `field`.
     """
-    if not _LABEL.fullmatch(name):
+    if not re.fullmatch(LABEL, name):
         raise ValueError(f"{field} must be 1 to 63 lower-case letters, digits and inner hyphens, got {name!r}.")
     return name

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from infra.limits.kubernetes_names import LABEL
 from infra.limits.quantities import MOST_VOLUME_GIB, gibibytes, mebibytes
 
-# An RFC 1123 label: the form of a namespace's name. Hosts and most other objects are named by subdomains, which are
-# labels joined by dots.
-_PART: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_LABEL: Final = rf"^{_PART}$"
-_NAME: Final = rf"{_PART}(\.{_PART})*"
+# A namespace is named by an RFC 1123 label. Hosts and most other objects are named by subdomains, which are labels
+# joined by dots.
+_LABEL: Final = rf"^{LABEL}$"
+_NAME: Final = rf"{LABEL}(\.{LABEL})*"
 _LONGEST_NAME: Final = 253
 _PORT: Final = r"(:[0-9]{1,5})?"
 # The form of the key and value of a node label:
