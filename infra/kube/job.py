@@ -9,7 +9,9 @@ from pulumi_kubernetes.core.v1 import PodSpecArgsDict
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 import contracts
+from infra.kube.network_policy import allow
 from infra.kube.pods import labels
+from infra.limits.flows import Traffic
 
 # Seconds in which Kubernetes reports the end of a Job that exceeded its deadline.
 _REAPING: Final = 60
@@ -71,6 +73,32 @@ def run_once(
             # Wait as long as Kubernetes lets the Job run, and until it has reported the end.
             custom_timeouts=pulumi.CustomTimeouts(create=f"{deadline + _REAPING}s", update=f"{deadline + _REAPING}s"),
         ),
+    )
+
+
+def run_connected(
+    name: str,
+    verb: str,
+    namespace: pulumi.Input[str],
+    pod: PodSpecArgsDict,
+    traffic: Traffic,
+    *,
+    parent: pulumi.Resource,
+    deadline: int = 600,
+    runs_after: pulumi.Input[str] | None = None,
+) -> Job:
+    """Make the Job `NAME-VERB` as `run_once` does, and the NetworkPolicy `NAME-traffic` of its pods."""
+    policy = allow(f"{name}-traffic", namespace, traffic, pulumi.ResourceOptions(parent=parent))
+    return run_once(
+        f"{name}-{verb}",
+        namespace,
+        traffic.pods.component,
+        pod,
+        parent=parent,
+        # Until the policy allows its connections, the Job could only use up its retries.
+        depends_on=[policy],
+        deadline=deadline,
+        runs_after=runs_after,
     )
 
 

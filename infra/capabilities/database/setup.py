@@ -9,8 +9,7 @@ from pulumi_kubernetes.core.v1 import Secret
 
 import contracts
 from infra.capabilities.database.settings import SETUP
-from infra.kube.job import run_once
-from infra.kube.network_policy import allow
+from infra.kube.job import run_connected
 from infra.kube.pod_access import with_access
 from infra.kube.pods import Resources, container, environment, from_secret, metadata, pod
 from infra.limits.flows import Traffic
@@ -38,8 +37,6 @@ class DatabaseSetup(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DatabaseSetupArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:jobs:DatabaseSetup", name, {}, opts)
-        child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, args.traffic, child)
         main = container(
             COMPONENT,
             args.image,
@@ -48,14 +45,13 @@ class DatabaseSetup(pulumi.ComponentResource):
             env=environment(_variables(args)),
             env_from=self._password(name, args),
         )
-        run_once(
-            f"{name}-run",
+        run_connected(
+            name,
+            "run",
             args.namespace,
-            COMPONENT,
             with_access(pod(main), identity=args.identity, database=args.database),
+            args.traffic,
             parent=self,
-            # Until the policy allows its connections, the Job could only use up its retries.
-            depends_on=[traffic],
         )
         self.register_outputs({})
 

@@ -17,8 +17,7 @@ from pulumi_kubernetes.core.v1 import (
 
 import contracts
 from infra.capabilities.release.settings import PODS
-from infra.kube.job import run_once
-from infra.kube.network_policy import allow
+from infra.kube.job import run_connected
 from infra.kube.pod_access import mounted, with_access
 from infra.kube.pods import Resources, container, environment, from_secret, metadata, pod
 from infra.limits.flows import Traffic
@@ -68,15 +67,13 @@ class Release(pulumi.ComponentResource):
     def __init__(self, name: str, args: ReleaseArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:jobs:Release", name, {}, opts)
         child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, args.traffic, child)
-        self.job = run_once(
-            f"{name}-run",
+        self.job = run_connected(
+            name,
+            "run",
             args.namespace,
-            COMPONENT,
             with_access(_pod(name, args, child), identity=args.identity),
+            args.traffic,
             parent=self,
-            # Until the policy allows its connections, the Job could only use up its retries.
-            depends_on=[traffic],
             deadline=_DEADLINE,
             runs_after=args.trainer_job,
         )

@@ -9,8 +9,7 @@ from pulumi_kubernetes.core.v1 import Secret
 
 import contracts
 from infra.capabilities.tracking.settings import MIGRATION
-from infra.kube.job import run_once
-from infra.kube.network_policy import allow
+from infra.kube.job import run_connected
 from infra.kube.pod_access import with_access
 from infra.kube.pods import Resources, container, from_secret, metadata, pod
 from infra.limits.flows import Traffic
@@ -40,7 +39,6 @@ class Migration(pulumi.ComponentResource):
     def __init__(self, name: str, args: MigrationArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:cluster:Migration", name, {}, opts)
         child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, args.traffic, child)
         secret = Secret(
             f"{name}-database",
             metadata=metadata(args.namespace, COMPONENT),
@@ -54,14 +52,13 @@ class Migration(pulumi.ComponentResource):
             command=["python", "-m", "workloads.migration.upgrade"],
             env_from=[from_secret(secret.metadata.name)],
         )
-        # Until the policy allows its connections, the Job could only use up its retries.
-        run_once(
-            f"{name}-upgrade",
+        run_connected(
+            name,
+            "upgrade",
             args.namespace,
-            COMPONENT,
             with_access(pod(main), identity=args.identity, database=args.database),
+            args.traffic,
             parent=self,
-            depends_on=[traffic],
             deadline=_DEADLINE,
         )
         self.register_outputs({})

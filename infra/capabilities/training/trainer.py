@@ -10,8 +10,7 @@ from pulumi_kubernetes.batch.v1 import Job
 import contracts
 from infra.capabilities.training.placement import Placement, placed
 from infra.capabilities.training.settings import PODS
-from infra.kube.job import run_once
-from infra.kube.network_policy import allow
+from infra.kube.job import run_connected
 from infra.kube.pod_access import with_access
 from infra.kube.pods import SHARED_MEMORY_MOUNT, Resources, container, environment, pod, shared_memory
 from infra.limits.flows import Traffic
@@ -49,8 +48,6 @@ class Trainer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TrainerArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("aegis:jobs:Trainer", name, {}, opts)
-        child = ResourceOptions(parent=self)
-        traffic = allow(f"{name}-traffic", args.namespace, args.traffic, child)
         main = container(
             COMPONENT,
             args.image,
@@ -60,17 +57,16 @@ class Trainer(pulumi.ComponentResource):
             env=environment({contracts.Env.TRACKING_URI: args.tracking_uri}),
             mounts=[SHARED_MEMORY_MOUNT],
         )
-        self.job = run_once(
-            f"{name}-run",
+        self.job = run_connected(
+            name,
+            "run",
             args.namespace,
-            COMPONENT,
             with_access(
                 placed(pod(main, tmp_size=_TMP_SIZE, volumes=[shared_memory(_SHARED_MEMORY)]), args.placement),
                 identity=args.identity,
             ),
+            args.traffic,
             parent=self,
-            # Until the policy allows its connections, the Job could only use up its retries.
-            depends_on=[traffic],
             deadline=_DEADLINE,
         )
         self.register_outputs({})
