@@ -34,8 +34,8 @@ class Capability(Section):
 
 def aws_flows(settings: "Settings", pods: Pods, workload: Workload) -> Iterator[Flow]:
     """Yield the flow to AWS of pods that have a role: they exchange their token at STS, whatever they call then."""
-    if settings.aws is not None and workload.granted(settings.stores_in_aws):
-        yield Flow(pods, settings.aws.api.server(settings.egress.aws))
+    if settings.aws_server is not None and workload.granted(settings.stores_in_aws):
+        yield Flow(pods, settings.aws_server)
 
 
 def only_with(section: str, settings: Section, actual: str, kind: str, keys: tuple[str, ...]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from infra.capabilities.teams.settings import Team
 from infra.capabilities.tracking.settings import Mlflow
 from infra.capabilities.training.settings import Trainer
 from infra.limits.alerts import Alert
-from infra.limits.flows import Flow
+from infra.limits.flows import Flow, Server
 from infra.limits.grants import Store, Workload
 from infra.settings.aws import Aws, Egress, Environment
 from infra.settings.capability import Capability
@@ -52,6 +52,11 @@ class Settings(Section):
     def uses_aws(self) -> bool:
         """True if the stack has resources in AWS."""
         return self.database.kind == "rds" or self.artifact_store.kind == "s3" or self.cluster.eks_name is not None
+
+    @property
+    def aws_server(self) -> Server | None:
+        """The AWS API, the end of the flows of the pods that call it; None if the stack has nothing in AWS."""
+        return self.aws.api.server(self.egress.aws) if self.uses_aws and self.aws is not None else None
 
     @property
     def has_emulated_aws(self) -> bool:

@@ -95,8 +95,8 @@ class ArtifactStore(Capability):
 
     def server(self, settings: "Settings") -> Server:
         """Return the S3 server or Amazon S3, the end of the flows of the pods that use the buckets."""
-        if self.kind == "s3" and settings.aws is not None:
-            return settings.aws.api.server(settings.egress.aws)
+        if self.kind == "s3" and settings.aws_server is not None:
+            return settings.aws_server
         return S3
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:  # noqa: ARG002 - needs only its own section

@@ -206,9 +206,9 @@ class Database(Capability):
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
         """Yield the flows of the Job that creates MLflow's database and its owner on RDS."""
-        if self.kind == "rds" and settings.aws is not None:
+        if self.kind == "rds" and settings.aws_server is not None:
             yield Flow(SETUP, self.server)
-            yield Flow(SETUP, settings.aws.api.server(settings.egress.aws))
+            yield Flow(SETUP, settings.aws_server)
 
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
         """Yield the Job that creates MLflow's database and its owner on RDS."""

@@ -145,8 +145,8 @@ class Mlflow(Capability):
         """Yield the flows of the tracking server and the migration, and those of the callers in the settings."""
         yield Flow(MLFLOW_PODS, settings.database.server)
         yield Flow(MIGRATION, settings.database.server)
-        if settings.uses_aws and settings.aws is not None:
-            yield Flow(MIGRATION, settings.aws.api.server(settings.egress.aws))
+        if settings.aws_server is not None:
+            yield Flow(MIGRATION, settings.aws_server)
         yield Flow(MLFLOW_PODS, settings.artifact_store.server(settings))
         yield from aws_flows(settings, MLFLOW_PODS, SERVER_WORKLOAD)
         yield from (Flow(Pods(namespace), MLFLOW) for namespace in self.client_namespaces)

@@ -45,8 +45,8 @@ class Trainer(Capability):
         if not settings.release.enabled:
             return
         yield Flow(PODS, MLFLOW)
-        if settings.uses_aws and settings.aws is not None:
-            yield Flow(PODS, settings.aws.api.server(settings.egress.aws))
+        if settings.aws_server is not None:
+            yield Flow(PODS, settings.aws_server)
 
     def identities(self, settings: "Settings") -> Iterator[Workload]:
         """Yield the trainer that runs during an update, and those of the teams."""
