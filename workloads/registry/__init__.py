@@ -1,1 +1,1 @@
-"""The choice of an experiment's best run, for scripts and for the release."""
+"""The comparison of runs and model versions, and the choice of the best, for people, scripts and the release."""

@@ -14,11 +14,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from aegis.manifest import path_problem
 from contracts import Exit
 from workloads.cli import WorkloadError
 from workloads.mlflow_client import Tracking
 from workloads.services import RefusedError
-from workloads.signing.manifest import path_problem
 
 _AT_A_TIME: Final = 4
 

@@ -6,15 +6,14 @@ from typing import Any, Final
 
 from mlflow.entities.model_registry import ModelVersion
 
+from aegis import manifest as manifests
+from aegis.errors import NotVerifiedError
+from aegis.manifest import Manifest, PackedFile
 from workloads.release import tags
 from workloads.release.model import RunModel
 from workloads.release.store import ReleaseStore
-from workloads.signing import manifest as manifests
 from workloads.signing import packing, tree
-from workloads.signing.archive import PackedFile
-from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
-from workloads.signing.manifest import Manifest
 
 _MANIFEST: Final = Layout(Path("model.tar.gz")).manifest.name
 
@@ -34,7 +33,7 @@ def require_same_files(model_dir: Path, version: ModelVersion | None, model: Run
     digests = [released] if released else [one.content_sha256 for one in _releases(store, version.name, model)]
     if not digests:
         return
-    content = _content_of(model_dir)
+    content = content_of(model_dir)
     if content not in digests:
         raise NotVerifiedError(
             f"{version.name} version {version.version} was released with other bytes: the digest of its files was "
@@ -54,6 +53,18 @@ def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return one.get("run_id") == other.get("run_id") and (None in models or models[0] == models[1])
 
 
+def content_of(model_dir: Path) -> str:
+    """Return the digest of a model directory's files, see `Manifest.content_sha256`.
+
+    Raises:
+        WorkloadError: The directory can't be read or packaged.
+    """
+    files = tree.scan(model_dir)
+    return manifests.content_digest(
+        [PackedFile(path=file.name, size=file.size, sha256=packing.sha256_of(file.path)) for file in files]
+    )
+
+
 def _releases(store: ReleaseStore, name: str, model: RunModel) -> Iterator[Manifest]:
     for folder in store.folders(name):
         manifest = _manifest(store, folder)
@@ -67,10 +78,3 @@ def _manifest(store: ReleaseStore, folder: str) -> Manifest | None:
         return manifests.parse(content, _MANIFEST) if content is not None else None
     except NotVerifiedError:
         return None
-
-
-def _content_of(model_dir: Path) -> str:
-    files = tree.scan(model_dir)
-    return manifests.content_digest(
-        [PackedFile(path=file.name, size=file.size, sha256=packing.sha256_of(file.path)) for file in files]
-    )

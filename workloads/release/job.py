@@ -1,4 +1,4 @@
-"""Release the best run from end to end.
+"""Release the best run, or a given one, from end to end.
 
 Each step can be repeated, so a restarted Job makes no second version and no second archive.
 """
@@ -6,37 +6,41 @@ Each step can be repeated, so a restarted Job makes no second version and no sec
 import contextlib
 import dataclasses
 import json
+import shlex
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from aegis.errors import NotVerifiedError
+from aegis.manifest import Manifest
 from workloads.mlflow_client import Tracking
-from workloads.registry.selection import BestRun, select_best_run
-from workloads.release import earlier, tags
+from workloads.registry.decisions.ledger import Ledger
+from workloads.registry.decisions.moves import nominate
+from workloads.registry.selection import BestRun, select_best_run, select_run
 from workloads.release import model as models
+from workloads.release.publication import Publication, Publisher
 from workloads.release.store import ReleaseStore
-from workloads.signing import packing
-from workloads.signing.inputs import NotVerifiedError
-from workloads.signing.keys import PublicKey, Signer, load
-from workloads.signing.layout import Layout
+from workloads.signing.keys import Signer
 from workloads.signing.staging import written
-from workloads.signing.verification import Verified, verify
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """The order for a release: the best run by a metric, the model's name, and a scratch directory."""
+    """The order for a release: the best run by a metric, the model's name, and a scratch directory.
+
+    With `run_id`, that run of the experiment is released in place of the best one.
+    """
 
     experiment_name: str
     metric: str
     maximize: bool
     model_name: str
     work_dir: Path
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,29 +66,32 @@ class Released:
 
 
 def release(order: Order, tracking: Tracking, signer: Signer, store: ReleaseStore) -> Released:
-    """Select, package, sign, verify, upload and register.
+    """Select, package, sign, verify, upload, register and nominate.
 
     Raises:
         WorkloadError: A service is dead, no run qualifies, the archive doesn't verify, or the model's version was
             released with other bytes. Nothing is registered then.
+        NotVerifiedError: The records of the model's decisions don't verify. The version is registered then, but not
+            nominated.
     """
     started = time.monotonic()
     store.check()
+    run = _chosen(order, tracking)
+    model = models.find(tracking, run.run_id)
+    with _scratch(order.work_dir) as scratch:
+        publisher = Publisher(tracking=tracking, signer=signer, store=store, scratch=scratch)
+        published = publisher.publish(model, order.model_name, dataclasses.asdict(run) | model.identity)
+    manifest = published.signed.manifest
+    _nominate(order.model_name, published.version, tracking, signer, store, manifest)
+    return _result(run, published, order.model_name, time.monotonic() - started)
+
+
+def _chosen(order: Order, tracking: Tracking) -> BestRun:
+    if order.run_id:
+        return select_run(tracking, order.experiment_name, order.run_id, order.metric)
     best = select_best_run(tracking, order.experiment_name, order.metric, maximize=order.maximize)
     _say(f"the best run is {best.run_id}: {best.metric} = {best.value:g}")
-    model = models.find(tracking, best.run_id)
-    with _scratch(order.work_dir) as scratch:
-        model_dir = scratch / "files" / order.model_name
-        models.download(tracking, model, model_dir)
-        earlier.require_same_files(model_dir, models.version_of(tracking, model, order.model_name), model, store)
-        layout = Layout(scratch / "signed" / "model.tar.gz")
-        layout.archive.parent.mkdir()
-        signed = _signed(layout, model_dir, dataclasses.asdict(best) | model.identity, signer)
-        folder, signed = _published(layout, signed, store, order.model_name)
-    uris = {path.name: store.uri(folder, path.name) for path in (layout.archive, layout.manifest, layout.bundle)}
-    version = models.register(tracking, model, order.model_name, tags.of(layout, signed, uris))
-    _say(f"registered as {order.model_name} version {version}")
-    return _result(best, signed, order.model_name, version, uris[layout.archive.name], time.monotonic() - started)
+    return best
 
 
 @contextlib.contextmanager
@@ -98,64 +105,32 @@ def _scratch(work_dir: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _signed(layout: Layout, model_dir: Path, source: Mapping[str, Any], signer: Signer) -> Verified:
-    manifest = packing.package_and_sign(model_dir, layout.archive, source, signer)
-    shutil.rmtree(model_dir)
-    verified = verify(layout.archive, _exported_keys(layout))
-    _say(f"packaged, signed and verified: {len(manifest.files)} files, {manifest.archive_size} bytes")
-    return verified
-
-
-def _published(layout: Layout, signed: Verified, store: ReleaseStore, name: str) -> tuple[str, Verified]:
-    """Upload the archive and its signatures, unless an earlier attempt did and they still verify.
-
-    Returns their folder and its verified content. Another model with the same bytes keeps its folder and manifest.
-    """
-    sha256, source = signed.manifest.archive_sha256, signed.manifest.source
-    folder = store.folder(name, sha256)
-    if earlier.holds_another(store, folder, source):
-        folder = store.folder(name, sha256, owner=source["model_id"] or source["run_id"])
-    if released := _released(layout, signed, store, folder):
-        _say("the same archive is in the object store already, and its signatures are good")
-        return folder, released
-    public_keys = [Path(key.name) for key in _exported_keys(layout)]
-    store.upload(folder, [layout.archive, *public_keys, *layout.signatures, layout.manifest])
-    _say(f"uploaded to {store.uri(folder, layout.archive.name)}")
-    return folder, signed
-
-
-def _released(layout: Layout, signed: Verified, store: ReleaseStore, folder: str) -> Verified | None:
-    """Verify the stored signatures of the same archive; return None if they are incomplete or don't verify."""
-    stored = Layout(layout.archive.parent / "stored" / layout.archive.name)
-    names = [path.name for path in (layout.manifest, *layout.signatures)]
-    if store.size(folder, layout.archive.name) != signed.manifest.archive_size:
-        return None
-    if any(store.size(folder, name) is None for name in names):
-        return None
-    stored.archive.parent.mkdir()
-    stored.archive.hardlink_to(layout.archive)
-    for name in names:
-        store.download(folder, stored.archive.with_name(name))
+def _nominate(
+    model: str, version: str, tracking: Tracking, signer: Signer, store: ReleaseStore, manifest: Manifest
+) -> None:
+    """Make the version the candidate by a signed decision, unless it is that already."""
+    trusted = tuple(signer.key_ring().versions.values())
+    ledger = Ledger(model=model, tracking=tracking, store=store, signer=signer, trusted=trusted)
     try:
-        verified = verify(stored.archive, _exported_keys(layout))
-    except NotVerifiedError:
-        return None
-    return verified if earlier.same_model(verified.manifest.source, signed.manifest.source) else None
+        outcome = nominate(ledger, version, reason="released", manifest=manifest)
+    except NotVerifiedError as error:
+        raise NotVerifiedError(
+            f"{model} version {version} is signed and registered, but is not the candidate yet: {error}. Then release "
+            f"it again, or run `python -m workloads.registry nominate {shlex.quote(model)} {version}`"
+        ) from error
+    _say(f"{model} version {version} is the candidate{f': {outcome.record_uri}' if outcome.moved else ' already'}")
 
 
-def _exported_keys(layout: Layout) -> list[PublicKey]:
-    return [load(path) for path in sorted(layout.archive.parent.glob("cosign-v*.pub"))]
-
-
-def _result(best: BestRun, signed: Verified, name: str, version: str, uri: str, seconds: float) -> Released:
+def _result(run: BestRun, published: Publication, name: str, seconds: float) -> Released:
+    signed = published.signed
     return Released(
-        run_id=best.run_id,
-        experiment=best.experiment,
-        metric=best.metric,
-        value=best.value,
+        run_id=run.run_id,
+        experiment=run.experiment,
+        metric=run.metric,
+        value=run.value,
         model=name,
-        version=version,
-        archive=uri,
+        version=published.version,
+        archive=published.archive,
         sha256=signed.manifest.archive_sha256,
         key=signed.signed_by.name,
         key_version=signed.signed_by.version,

@@ -55,7 +55,7 @@ def find(tracking: Tracking, run_id: str) -> RunModel:
             model_id=logged.model_id,
         )
     if not tracking.ask(lambda: tracking.client.list_artifacts(run_id, _FOLDER), _ATTEMPTS):
-        raise WorkloadError(f"The run {run_id} has logged no model: there is nothing to release.", Exit.NO_RUN)
+        raise WorkloadError(f"The run {run_id} has logged no model.", Exit.NO_RUN)
     folder = f"{run.info.artifact_uri}/{_FOLDER}"
     return RunModel(run_id=run_id, source=folder, location=folder, model_id=None)
 

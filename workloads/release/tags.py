@@ -1,8 +1,10 @@
-"""The tags of a model version that say where its signed archive is and how to verify it."""
+"""The tags of a model version: its evidence, and where its signed archive is."""
 
 from collections.abc import Mapping
 from typing import Final
 
+from aegis import evidence
+from workloads.cli import WorkloadError
 from workloads.signing.layout import Layout
 from workloads.signing.verification import Verified
 
@@ -17,10 +19,15 @@ KEY_FINGERPRINT: Final = "aegis.key.fingerprint"
 
 
 def of(layout: Layout, verified: Verified, uris: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags of a verified archive; `uris` are the addresses of the uploaded files by name."""
+    """Return the tags of a verified archive; `uris` are the addresses of the uploaded files by name.
+
+    Raises:
+        WorkloadError: The manifest is too large for the tags.
+    """
     return {
         # First, because a later release of the same version is compared with it.
         CONTENT_SHA256: verified.manifest.content_sha256,
+        **_evidence(verified),
         ARCHIVE_URI: uris[layout.archive.name],
         MANIFEST_URI: uris[layout.manifest.name],
         BUNDLE_URI: uris[layout.bundle.name],
@@ -29,3 +36,11 @@ def of(layout: Layout, verified: Verified, uris: Mapping[str, str]) -> dict[str,
         KEY_VERSION: str(verified.signed_by.version),
         KEY_FINGERPRINT: verified.signed_by.fingerprint,
     }
+
+
+def _evidence(verified: Verified) -> dict[str, str]:
+    signed = Layout(verified.archive)
+    try:
+        return evidence.to_tags(signed.manifest.read_bytes(), signed.manifest_signature.read_text())
+    except ValueError as error:
+        raise WorkloadError(f"{verified.archive.name} has too many files to be registered: {error}") from error

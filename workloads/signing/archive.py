@@ -7,13 +7,14 @@ headers are POSIX pax with fixed owner, mode and time, so that only names and co
 import hashlib
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from aegis.manifest import Manifest, PackedFile
 from workloads.signing.compression import Buffers, GzipStream, is_worth_compressing
 from workloads.signing.tree import SourceFile, changed, check_same_files, check_unchanged, open_unchanged, reading, scan
 from workloads.signing.workers import Pool, Slab, Worker
@@ -29,21 +30,18 @@ Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PackedFile:
-    """A file in the archive: its path inside, its size in bytes and its SHA-256 in hex."""
-
-    path: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Packed:
     """A written archive: its SHA-256 in hex, its size in bytes and its files in order."""
 
     sha256: str
     size: int
     files: tuple[PackedFile, ...]
+
+    def manifest(self, model: str, source: Mapping[str, Any]) -> Manifest:
+        """Return the unsigned manifest of the archive."""
+        return Manifest(
+            model=model, archive_sha256=self.sha256, archive_size=self.size, files=self.files, source=source
+        )
 
 
 def no_progress(done: int, total: int) -> None:

@@ -4,11 +4,12 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from aegis import manifest as manifests
+from aegis.errors import NotVerifiedError
 from contracts import Exit
 from workloads.cli import WorkloadError, file_error
-from workloads.signing import manifest as manifests
 from workloads.signing import oms
-from workloads.signing.inputs import NotVerifiedError, read_regular
+from workloads.signing.inputs import read_regular
 from workloads.signing.keys import parse
 from workloads.signing.layout import Layout
 

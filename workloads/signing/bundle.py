@@ -9,8 +9,9 @@ compares, and its import takes as long as that of the whole command.
 
 import base64
 
-from workloads.signing.inputs import NotVerifiedError, decode, parse_json, to_json
-from workloads.signing.keys import PublicKey
+from aegis.errors import NotVerifiedError
+from aegis.keys import PublicKey
+from aegis.strict import decode, parse_json, to_json
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 

@@ -3,16 +3,18 @@
 import argparse
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
+from aegis.errors import NotVerifiedError
+from aegis.manifest import Manifest
 from contracts import KUBERNETES_AUTH_MOUNT, TRANSIT_KEY, TRANSIT_MOUNT, Env, Exit
 from workloads import cli, progress
-from workloads.signing import keys, packing, transit
+from workloads.commands import Command
+from workloads.signing import keys, packing, signer
 from workloads.signing.archive import Progress
-from workloads.signing.inputs import NotVerifiedError
-from workloads.signing.manifest import Manifest
 from workloads.signing.source import source_of
 from workloads.signing.verification import Demand, Verified, verify
 
@@ -22,24 +24,8 @@ environment:
   {Env.VAULT_AUTH_MOUNT}     where that role is, if not at {KUBERNETES_AUTH_MOUNT}
   {Env.VAULT_TRANSIT_MOUNT}  the transit engine, if not {TRANSIT_MOUNT}
   {Env.VAULT_TRANSIT_KEY}    its key, if not {TRANSIT_KEY}
-  {Env.VAULT_CACERT}, {Env.VAULT_NAMESPACE}  Vault's CA certificate, and the namespace of Vault Enterprise"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Command:
-    """A command of `python -m workloads.signing`; a module of the same name, with underscores, runs it alone."""
-
-    name: str
-    summary: str
-    epilog: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-    def main(self, argv: Sequence[str] | None = None) -> int:
-        """Run the command alone."""
-        parser = cli.parser(f"workloads.signing.{self.name.replace('-', '_')}", self.summary, self.epilog)
-        self.add_arguments(parser)
-        return self.run(parser.parse_args(argv))
+  {Env.VAULT_CACERT}, {Env.VAULT_NAMESPACE}  Vault's CA certificate, and the namespace of Vault Enterprise
+  {Env.SIGNING_KEY_FILE}  instead of Vault: a PEM file with a P-256 private key, of mode 0600"""
 
 
 def _add_package_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +71,7 @@ def _add_sign_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _sign(args: argparse.Namespace) -> int:
-    return _report(args, packing.sign(args.out, transit.from_environment(args.key_name, args.mount)))
+    return _report(args, packing.sign(args.out, signer.from_environment(args.key_name, args.mount)))
 
 
 SIGN: Final = Command(
@@ -113,9 +99,9 @@ def _add_package_and_sign_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _package_and_sign(args: argparse.Namespace) -> int:
     source = source_of(args.model_dir, args.run)
-    signer = transit.from_environment(args.key_name, args.mount)
+    key = signer.from_environment(args.key_name, args.mount)
     with _bar("Packaging") as advance:
-        manifest = packing.package_and_sign(args.model_dir, args.out, source, signer, advance)
+        manifest = packing.package_and_sign(args.model_dir, args.out, source, key, advance)
     return _report(args, manifest)
 
 
@@ -153,40 +139,72 @@ example:
 
 
 def _add_verify_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_archive(parser, "the archive; its signatures lie beside it")
     path = cli.file_path
     parser.add_argument(
-        "--key", metavar="PEM", type=path, action="append", required=True, help="a trusted public key; may be repeated"
+        "model",
+        metavar="MODEL",
+        type=lambda text: text if text.startswith("models:") else path(text),
+        help="a version in MLflow, such as models:/digits@champion, or an archive with its signatures beside it",
     )
-    parser.add_argument("--model", metavar="NAME", help="the model that must have been signed (default: any)")
+    parser.add_argument(
+        "--key",
+        metavar="PEM",
+        type=path,
+        action="append",
+        default=[],
+        help=f"file with trusted public keys, or a folder of them; may be repeated (default: {Env.TRUSTED_KEYS})",
+    )
+    parser.add_argument(
+        "--deep", action="store_true", help="read all files of a version in MLflow; an archive is always read"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", dest="signed_as", help="the model that must have been signed (default: any)"
+    )
     parser.add_argument("--run", metavar="ID", help="the MLflow run that it must come from (default: any)")
     parser.add_argument("--extract", metavar="DIR", type=path, help="new or empty directory for the verified files")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, even if it is not verified")
 
 
 def _verify(args: argparse.Namespace) -> int:
-    trusted = [keys.load(path) for path in args.key]
+    if isinstance(args.model, Path):
+        return _verify_archive(args)
+    # MLflow takes seconds to import, and archives don't need it.
+    return import_module("workloads.signing.registered").run(args)
+
+
+def _verify_archive(args: argparse.Namespace) -> int:
+    trusted = keys.trusted(args.key)
     try:
         with _bar("Verifying") as advance:
-            verified = verify(args.out, trusted, args.extract, advance, Demand(model=args.model, run=args.run))
+            demand = Demand(model=args.signed_as, run=args.run)
+            verified = verify(args.model, trusted, args.extract, advance, demand)
     except NotVerifiedError as reason:
         if args.json:
-            print(json.dumps({"verified": False, "archive": str(args.out), "reason": str(reason)}))
-        raise NotVerifiedError(f"{args.out} is NOT verified: {reason}") from reason
+            print(json.dumps({"verified": False, "archive": str(args.model), "reason": str(reason)}))
+        raise NotVerifiedError(f"{args.model} is NOT verified: {reason}") from reason
     print(json.dumps(_verified_fields(verified)) if args.json else _verified_line(verified))
     return Exit.OK
 
 
 VERIFY: Final = Command(
     name="verify",
-    summary="Verify a signed model archive with public keys.",
-    epilog="""\
-The archive, its manifest, its bundle and its OpenSSF signature must all be signed by one of the given keys, byte for
-byte in the form in which signing writes them. File names prove nothing: with --model and --run, the signed manifest
-must name that model and that run. No server is contacted. If anything differs, the command extracts nothing and exits
-with 4 and the reason.
+    summary="Verify a signed model with public keys: a version in MLflow, or an archive.",
+    epilog=f"""\
+A version's manifest is in its tags. It must be signed by one of the trusted keys, for this model and its run, and the
+registry must serve exactly the signed files: by default their names and sizes are compared, with --deep or --extract
+all bytes. {Env.TRACKING_URI} is the address of MLflow.
+
+An archive, its manifest, its bundle and its OpenSSF signature must all be signed by one of the trusted keys, byte for
+byte in the form in which signing writes them. No server is contacted.
+
+Names prove nothing: with --model and --run, the signed manifest must name that model and that run. If anything differs,
+the command extracts nothing and exits with {int(Exit.NOT_VERIFIED)} and the reason.
+
+exit codes: {int(Exit.NOT_VERIFIED)} not verified, {int(Exit.MLFLOW)} MLflow, {int(Exit.OBJECT_STORE)} artifact store
 
 examples:
+  python -m workloads.signing verify models:/digits@champion --key signing-keys.pem
+  python -m workloads.signing verify models:/digits/3 --deep --json
   python -m workloads.signing verify model.tar.gz --key cosign-v1.pub --model digits --run 0123abcd
   python -m workloads.signing verify model.tar.gz --key cosign-v1.pub --key cosign-v2.pub --extract ./model --json
 """,

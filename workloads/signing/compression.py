@@ -37,13 +37,15 @@ Buffers = list[bytes | memoryview]
 Emit = Callable[[Buffers, Callable[[], object] | None], None]
 
 
-def is_worth_compressing(descriptor: int, size: int) -> bool:
-    """Tell by samples from the start, the middle and the end whether a file's bytes shrink enough."""
+def is_worth_compressing(
+    descriptor: int, size: int, compress: Callable[[bytes, int], bytes] = isal_zlib.compress
+) -> bool:
+    """Tell by samples from the start, the middle and the end whether `compress` shrinks a file's bytes enough."""
     if size <= SAMPLE_BYTES:
         return True
     starts = (0, (size - SAMPLE_BYTES) // 2, size - SAMPLE_BYTES)
     sample = b"".join(os.pread(descriptor, SAMPLE_BYTES, start) for start in starts)
-    return len(isal_zlib.compress(sample, LEVEL)) < WORTHWHILE_RATIO * len(sample)
+    return len(compress(sample, LEVEL)) < WORTHWHILE_RATIO * len(sample)
 
 
 class GzipStream:

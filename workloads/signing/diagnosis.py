@@ -3,8 +3,8 @@
 import tarfile
 from collections.abc import Callable, Sequence
 
-from workloads.signing.archive import TAR_BLOCK, PackedFile
-from workloads.signing.manifest import path_problem
+from aegis.manifest import PackedFile, path_problem
+from workloads.signing.archive import TAR_BLOCK
 
 _KINDS = {
     tarfile.SYMTYPE: "a symbolic link",

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from aegis.manifest import PackedFile
 from contracts import Exit
 from workloads.cli import WorkloadError
-from workloads.signing.archive import FILE_MODE, PackedFile
+from workloads.signing.archive import FILE_MODE
 from workloads.signing.staging import written
 from workloads.signing.workers import Worker
 

@@ -4,18 +4,16 @@ Format: https://github.com/ossf/model-signing-spec as model-signing 1.1.1 implem
 bundle, over an in-toto statement with the digest of each file, as computed while packaging.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Sequence
 
-from workloads.signing import bundle
-from workloads.signing.archive import PackedFile
-from workloads.signing.inputs import NotVerifiedError, decode, parse_json, to_json
-from workloads.signing.keys import PublicKey
+from aegis.errors import NotVerifiedError
+from aegis.keys import PublicKey
+from aegis.manifest import PackedFile
+from aegis.strict import parse_json, to_json
+from workloads.signing import bundle, dsse
 
-_PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 _PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 # What model-signing ignores at the top of a model directory unless told otherwise.
 _IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
@@ -26,7 +24,7 @@ def statement(model: str, files: Sequence[PackedFile]) -> bytes:
     covered = _covered(files)
     root = hashlib.sha256(b"".join(bytes.fromhex(file.sha256) for file in covered)).hexdigest()
     content = {
-        "_type": _STATEMENT_TYPE,
+        "_type": dsse.STATEMENT_TYPE,
         "subject": [{"name": model, "digest": {"sha256": root}}],
         "predicateType": _PREDICATE_TYPE,
         "predicate": {
@@ -42,12 +40,6 @@ def statement(model: str, files: Sequence[PackedFile]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def digest_to_sign(payload: bytes) -> bytes:
-    """Return the digest to sign: the SHA-256 of the payload's DSSE pre-authentication encoding."""
-    encoded = b"DSSEv1 %d %s %d %s" % (len(_PAYLOAD_TYPE), _PAYLOAD_TYPE.encode(), len(payload), payload)
-    return hashlib.sha256(encoded).digest()
-
-
 def make(key: PublicKey, payload: bytes, signature: bytes) -> bytes:
     """Return the signature file: `payload` and its `signature` (DER) in a Sigstore bundle."""
     return _envelope(key.oms_hint, payload, signature)
@@ -60,7 +52,7 @@ def check(content: bytes, *, name: str, key: PublicKey, model: str, files: Seque
         NotVerifiedError: It doesn't; the reason calls the file `name`.
     """
     payload, signature = _signed(content, name)
-    if not key.accepts(signature, digest_to_sign(payload)):
+    if not key.accepts(signature, dsse.digest_to_sign(payload)):
         raise NotVerifiedError(f"{name} holds no valid signature of {key.name}.")
     if payload != statement(model, files):
         raise NotVerifiedError(f"{name} signs different files than the manifest.")
@@ -82,10 +74,9 @@ def _signed(content: bytes, name: str) -> tuple[bytes, bytes]:
     """Return the payload and the signature that a file claims to hold."""
     fields = parse_json(content, name)
     try:
-        envelope = fields["dsseEnvelope"]
-        return decode(envelope["payload"], name), decode(envelope["signatures"][0]["sig"], name)
-    except (KeyError, TypeError, IndexError) as error:
-        raise NotVerifiedError(f"{name} is not a model signature: {error} is missing or wrong.") from error
+        return dsse.contents(fields["dsseEnvelope"], name)
+    except KeyError as error:
+        raise NotVerifiedError(f"{name} is not a model signature: {error} is missing.") from error
 
 
 def _envelope(hint: str, payload: bytes, signature: bytes) -> bytes:
@@ -93,11 +84,7 @@ def _envelope(hint: str, payload: bytes, signature: bytes) -> bytes:
         {
             "mediaType": bundle.MEDIA_TYPE,
             "verificationMaterial": {"publicKey": {"hint": hint}, "tlogEntries": []},
-            "dsseEnvelope": {
-                "payload": base64.b64encode(payload).decode(),
-                "payloadType": _PAYLOAD_TYPE,
-                "signatures": [{"sig": base64.b64encode(signature).decode(), "keyid": ""}],
-            },
+            "dsseEnvelope": dsse.envelope(payload, signature),
         }
     )
 

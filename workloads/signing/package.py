@@ -3,7 +3,7 @@
 from workloads import cli
 from workloads.signing.commands import PACKAGE
 
-main = PACKAGE.main
+main = PACKAGE.alone("workloads.signing.package")
 
 if __name__ == "__main__":
     cli.run(main)

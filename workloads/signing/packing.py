@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from aegis import manifest as manifests
+from aegis.errors import NotVerifiedError
+from aegis.manifest import Manifest, is_text
 from contracts import Exit
 from workloads.cli import WorkloadError
 from workloads.signing import beside, signatures
-from workloads.signing import manifest as manifests
 from workloads.signing.archive import Progress, no_progress, write_archive
-from workloads.signing.inputs import NotVerifiedError, open_regular, problem, read_regular
+from workloads.signing.inputs import open_regular, problem, read_regular
 from workloads.signing.keys import KeyRing, Signer
 from workloads.signing.layout import Layout
 from workloads.signing.lock import only_writer
-from workloads.signing.manifest import Manifest
 from workloads.signing.staging import publish, staged, written
-from workloads.signing.tree import is_text
 
 
 def package(model_dir: Path, out: Path, source: Mapping[str, Any], progress: Progress = no_progress) -> Manifest:
@@ -30,7 +30,7 @@ def package(model_dir: Path, out: Path, source: Mapping[str, Any], progress: Pro
     layout = _layout(model_dir, out)
     with _writing(layout), staged(layout) as archive:
         packed = write_archive(model_dir, archive.stream, progress)
-        manifest = manifests.make(_model_name(model_dir), packed, source)
+        manifest = packed.manifest(_model_name(model_dir), source)
         publish(layout, {layout.manifest: manifest.to_bytes()}, archive)
     return manifest
 
@@ -49,7 +49,7 @@ def package_and_sign(
         ring, public_keys = _keys(layout, signer)
         with staged(layout) as archive:
             packed = write_archive(model_dir, archive.stream, progress)
-            manifest = manifests.make(_model_name(model_dir), packed, source)
+            manifest = packed.manifest(_model_name(model_dir), source)
             manifest, files = signatures.sign(layout, manifest, signer, ring)
             beside.place_public_keys(public_keys, layout)
             publish(layout, files, archive)
@@ -126,7 +126,7 @@ def _settle(layout: Layout) -> None:
         placed = sha256_of(layout.archive) == waiting.archive_sha256
     except FileNotFoundError:
         return
-    except (OSError, WorkloadError):
+    except (OSError, NotVerifiedError, WorkloadError):
         placed = False
     if placed:
         layout.next_manifest.replace(layout.manifest)

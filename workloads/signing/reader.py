@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from isal import igzip_lib, isal_zlib
 
+from aegis.errors import NotVerifiedError
+from aegis.manifest import PackedFile
 from workloads.signing import diagnosis
-from workloads.signing.archive import TAR_BLOCK, TAR_RECORD, PackedFile, tar_header
+from workloads.signing.archive import TAR_BLOCK, TAR_RECORD, tar_header
 from workloads.signing.compression import GZIP_HEADER, GZIP_TRAILER
-from workloads.signing.inputs import NotVerifiedError
 
 _PIECE_BYTES = 1 << 20
 

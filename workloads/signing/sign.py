@@ -3,7 +3,7 @@
 from workloads import cli
 from workloads.signing.commands import SIGN
 
-main = SIGN.main
+main = SIGN.alone("workloads.signing.sign")
 
 if __name__ == "__main__":
     cli.run(main)

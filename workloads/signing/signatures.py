@@ -5,12 +5,12 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
+from aegis.manifest import Manifest, SigningKey
 from contracts import Exit
 from workloads.cli import WorkloadError
-from workloads.signing import bundle, oms
+from workloads.signing import bundle, dsse, oms
 from workloads.signing.keys import KeyRing, Signer
 from workloads.signing.layout import Layout
-from workloads.signing.manifest import Manifest, SigningKey
 
 
 def sign(layout: Layout, manifest: Manifest, signer: Signer, ring: KeyRing) -> tuple[Manifest, dict[Path, bytes]]:
@@ -30,7 +30,7 @@ def sign(layout: Layout, manifest: Manifest, signer: Signer, ring: KeyRing) -> t
     )
     archive_digest = bytes.fromhex(signed.archive_sha256)
     statement = oms.statement(signed.model, signed.files)
-    digests = [archive_digest, hashlib.sha256(signed.to_bytes()).digest(), oms.digest_to_sign(statement)]
+    digests = [archive_digest, hashlib.sha256(signed.to_bytes()).digest(), dsse.digest_to_sign(statement)]
     signatures = signer.sign(digests, version)
     if not all(key.accepts(signature, digest) for signature, digest in zip(signatures, digests, strict=True)):
         raise WorkloadError(f"Vault returned a signature that {key.name} does not accept.", Exit.VAULT)

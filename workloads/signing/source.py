@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import yaml
 
+from aegis.strict import check_text, load_json
 from contracts import Env, Exit
 from workloads.cli import WorkloadError
-from workloads.signing.inputs import check_text, load_json, problem, read_any, read_regular
+from workloads.signing.inputs import problem, read_any, read_regular
 
 # A run with some 100,000 metrics; an MLmodel file is a few kilobytes.
 _LARGEST_BYTES: Final = 8 << 20

@@ -18,11 +18,12 @@ import hvac
 import requests
 from hvac import exceptions
 
+from aegis.keys import PublicKey
 from contracts import KUBERNETES_AUTH_MOUNT, TRANSIT_KEY, TRANSIT_MOUNT, VAULT_TOKEN_PATH, Env, Exit
 from workloads import credentials, retry
 from workloads.cli import WorkloadError, require_address
 from workloads.signing.inputs import read_any
-from workloads.signing.keys import KeyRing, PublicKey, parse
+from workloads.signing.keys import KeyRing, parse
 
 T = TypeVar("T")
 
@@ -32,6 +33,8 @@ _ATTEMPTS = 4
 _LARGEST_TOKEN = 1 << 20
 # Mounts, namespaces, roles and key names.
 _PATH = re.compile(r"(?!\.)[A-Za-z0-9_.-]+(/(?!\.)[A-Za-z0-9_.-]+)*")
+# Fields of a token: https://developer.hashicorp.com/vault/api-docs/auth/token#lookup-a-token-self
+_IDENTITY = ("display_name", "entity_id", "path", "meta")
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _TRANSIENT = (
     requests.ConnectionError,
@@ -91,6 +94,16 @@ class Transit:
                 len(inputs),
             ),
         )
+
+    def identity(self) -> dict[str, Any]:
+        """Return who the token belongs to: its display name, entity, login path and the login's metadata.
+
+        A token that may not `read` `auth/token/lookup-self` can sign all the same: its owner is unknown then.
+
+        Raises:
+            WorkloadError: Vault is dead or refuses; exits with `Exit.VAULT`.
+        """
+        return {"vault": self.address} | self._call("read auth/token/lookup-self", _identity)
 
     def _call(self, purpose: str, action: Callable[[hvac.Client], T]) -> T:
         try:
@@ -200,6 +213,16 @@ def _refusing(action: Callable[[], T]) -> T:
 
 def _line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _identity(client: hvac.Client) -> dict[str, Any]:
+    """Return the parts of the answer to "lookup-self" that say who the token belongs to, without any secret."""
+    try:
+        answer = client.auth.token.lookup_self()
+    except exceptions.Forbidden:
+        return {"unknown": "the token may not read auth/token/lookup-self"}
+    data = _object(_object(answer, "answer").get("data"), "data")
+    return {name: data[name] for name in _IDENTITY if data.get(name)}
 
 
 def _key_ring(answer: Any, key: str) -> KeyRing:  # noqa: ANN401 - any JSON value

@@ -8,17 +8,15 @@ are left out, as git and the OpenSSF signature do.
 import contextlib
 import os
 import stat
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from aegis.manifest import DEEPEST, is_text
 from contracts import Exit
 from workloads.cli import WorkloadError
 
-# Nested folders. Deeper than any model's, and within the limits of every tool that walks through them.
-DEEPEST = 100
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFCHR: "a character device",
@@ -99,11 +97,6 @@ def check_same_files(model_dir: Path, files: list[SourceFile]) -> None:
 def changed(path: Path) -> WorkloadError:
     """Return the error that says that `path` did not keep still."""
     return WorkloadError(f"{path} changed while it was packaged: package a model that nothing writes to.")
-
-
-def is_text(name: str) -> bool:
-    """Return whether `name` can be written as UTF-8 and holds no control character."""
-    return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in name)
 
 
 def _walk(directory: Path, prefix: str) -> Iterator[SourceFile]:

@@ -14,14 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from aegis import manifest as manifests
+from aegis.errors import NotVerifiedError
+from aegis.keys import PublicKey, signer_of
+from aegis.manifest import Manifest, SigningKey
+from aegis.strict import decode
 from workloads.signing import bundle, oms
-from workloads.signing import manifest as manifests
 from workloads.signing.archive import Progress, no_progress
 from workloads.signing.extraction import Extraction, Nowhere
-from workloads.signing.inputs import NotVerifiedError, decode, open_regular, problem, read_regular
-from workloads.signing.keys import PublicKey
+from workloads.signing.inputs import open_regular, problem, read_regular
 from workloads.signing.layout import Layout
-from workloads.signing.manifest import Manifest, SigningKey
 from workloads.signing.reader import PlainStream, contents
 from workloads.signing.workers import Pool, Worker
 
@@ -115,10 +117,8 @@ def check_signatures(layout: Layout, trusted: Sequence[PublicKey]) -> tuple[Mani
 def _signer(layout: Layout, content: bytes, trusted: Sequence[PublicKey]) -> PublicKey:
     name = layout.manifest_signature.name
     signature = decode(_read(layout.manifest_signature), name)
-    digest = hashlib.sha256(content).digest()
-    for key in trusted:
-        if key.accepts(signature, digest):
-            return key
+    if key := signer_of(signature, hashlib.sha256(content).digest(), trusted):
+        return key
     names = ", ".join(key.name for key in trusted)
     raise NotVerifiedError(f"{layout.manifest.name} was changed or signed with another key than {names}")
 

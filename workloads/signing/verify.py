@@ -3,7 +3,7 @@
 from workloads import cli
 from workloads.signing.commands import VERIFY
 
-main = VERIFY.main
+main = VERIFY.alone("workloads.signing.verify")
 
 if __name__ == "__main__":
     cli.run(main)

@@ -10,8 +10,7 @@ from tests.support.local_signer import LocalSigner
 from tests.support.tracking_store import Experiment, database
 from workloads import retry
 from workloads.mlflow_client import Tracking
-from workloads.release import store
-from workloads.release.store import ReleaseStore
+from workloads.release.bucket import Bucket
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +21,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tracking() -> Tracking:
-    return Tracking(database())
+    return Tracking(database(), create=True)
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def model_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def releases(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseStore]:
+def releases(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """A bucket in an emulated S3."""
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -55,4 +54,4 @@ def releases(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReleaseStore]:
         boto3.client("s3").create_bucket(
             Bucket="releases", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
         )
-        yield store.from_environment()
+        yield Bucket.connect("releases")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from aegis.errors import NotVerifiedError
 from contracts import Exit
 from tests.support.local_signer import LocalSigner
 from workloads.cli import WorkloadError
 from workloads.signing import packing
-from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
 from workloads.signing.lock import only_writer
 from workloads.signing.staging import StagedArchive

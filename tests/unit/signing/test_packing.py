@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from aegis.errors import NotVerifiedError
 from contracts import Exit
 from tests.support.local_signer import LocalSigner
 from workloads.cli import WorkloadError
 from workloads.signing import bundle, packing, staging
-from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.keys import KeyRing
 from workloads.signing.layout import Layout
 from workloads.signing.verification import verify

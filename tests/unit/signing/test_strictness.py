@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aegis.errors import NotVerifiedError
 from tests.support import fuzz
 from tests.support.local_signer import LocalSigner
 from workloads.signing import packing
-from workloads.signing.inputs import NotVerifiedError
 from workloads.signing.layout import Layout
 from workloads.signing.verification import verify
 

@@ -239,3 +239,20 @@ def test_an_address_that_is_none_is_refused_by_its_variable(
     error = failure(transit.from_environment)
     assert error.code == Exit.USAGE
     assert str(error).startswith("VAULT_ADDR must be an address such as https://HOST:PORT")
+
+
+def test_the_identity_is_the_login_without_its_secrets(vault: FakeVault) -> None:
+    assert transit.from_environment().identity() == {
+        "vault": vault.address,
+        "display_name": "token-tester",
+        "path": "auth/token/create",
+        "meta": {"team": "research"},
+    }
+
+
+def test_a_token_that_may_not_look_at_itself_is_unknown(vault: FakeVault) -> None:
+    vault.failures = [403]
+    assert transit.from_environment().identity() == {
+        "vault": vault.address,
+        "unknown": "the token may not read auth/token/lookup-self",
+    }
