@@ -12,6 +12,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import DRAINING_FILE, READY_PATH
+from workloads.tracking.gate.guards import Guards
+from workloads.tracking.gate.store import GatedStore
 
 _logger: Final = logging.getLogger(__name__)
 # Seconds between two attempts to open the stores.
@@ -65,7 +67,10 @@ def open_stores() -> None:
     # Runs and models are in one database: with a shared engine, a process needs half as many connections.
     RegistryStore._engine_map = TrackingStore._engine_map  # noqa: SLF001 - MLflow has no setting for it
     handlers._get_tracking_store()  # noqa: SLF001 - MLflow has no public function that opens it
-    handlers._get_model_registry_store()  # noqa: SLF001 - the same
+    registry = handlers._get_model_registry_store()  # noqa: SLF001 - the same
+    # MLflow only warns about a plugin that it can't load, and would go on without the gate.
+    if Guards.from_environment() and not isinstance(registry, GatedStore):
+        raise RuntimeError(f"The registry of class {type(registry).__name__} has no gate, but aliases are guarded.")
 
 
 class Draining:
