@@ -32,7 +32,8 @@ examples:
   torchrun --nproc-per-node 2 -m {COMMAND} --out-dir out --zero-stage 2
 
 files in OUT_DIR:
-  model/          the MLflow model directory (exported graph, no pickle), with signature and input example
+  model/          the MLflow model directory (exported graph, no pickle), with signature, input example and baseline
+  pyfunc/         with --register-models: the PyFunc model (code and exported graph, no pickle)
   weights.pt      the plain weights, for torch.load(..., weights_only=True)
   metrics.json    the result, also printed by --json
   checkpoints/    the newest checkpoints; the same command resumes from the last complete one
@@ -67,6 +68,8 @@ class TrainingArgs:
     experiment_name: str = "aegis-training"
     run_name: str | None = None
     register: str | None = None
+    register_models: bool = False
+    baseline: bool = True
     json: bool = False
 
     def __post_init__(self) -> None:
@@ -90,6 +93,8 @@ class TrainingArgs:
             raise ValueError("--data-dir is for --dataset cifar10: digits comes with scikit-learn.")
         if os.path.exists(self.out_dir) and not self.out_dir.is_dir():  # noqa: PTH110 - accepts names that are too long
             raise ValueError(f"--out-dir must be a folder, or not exist yet; {self.out_dir} is a file.")
+        if self.register_models:
+            _require_model_names(self)
 
     @property
     def samples_per_step(self) -> int:
@@ -100,6 +105,24 @@ class TrainingArgs:
     def peak_learning_rate(self) -> float:
         """The highest learning rate of the one-cycle schedule."""
         return self.lr or _PEAK_LEARNING_RATE[self.dataset]
+
+    @property
+    def pytorch_names(self) -> tuple[str, ...]:
+        """The names under which the exported PyTorch model is registered."""
+        names = [self.register] if self.register else []
+        if self.register_models:
+            names.append(f"{self.experiment_name}_pytorch_model")
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def pyfunc_name(self) -> str | None:
+        """The name under which the PyFunc model is registered, or None."""
+        return f"{self.experiment_name}_model" if self.register_models else None
+
+    @property
+    def registered_names(self) -> tuple[str, ...]:
+        """All names under which models are registered."""
+        return (*self.pytorch_names, self.pyfunc_name) if self.pyfunc_name else self.pytorch_names
 
     def as_dict(self) -> dict[str, object]:
         """Return the settings as JSON-ready values, with the data set's defaults filled in."""
@@ -115,13 +138,17 @@ def parse(argv: Sequence[str] | None) -> TrainingArgs:
     """Parse a command line.
 
     Raises:
-        WorkloadError: A value is out of range.
+        WorkloadError: A value is out of range, or a model is to be registered without the address of MLflow.
     """
     options = vars(_parser().parse_args(argv))
     try:
-        return TrainingArgs(**options)
+        args = TrainingArgs(**options)
     except ValueError as error:
         raise WorkloadError(str(error), Exit.USAGE) from error
+    if args.registered_names and not (args.tracking_uri or os.environ.get(Env.TRACKING_URI)):
+        option = "--register-models" if args.register_models else "--register"
+        raise WorkloadError(f"{option} needs MLflow: set --tracking-uri or {Env.TRACKING_URI}.", Exit.USAGE)
+    return args
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -133,6 +160,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out-dir", type=Path, required=True, help="folder for checkpoints, model and metrics.json")
     parser.add_argument("--max-epochs", type=int, default=3, help="epochs in total, including those before a resume")
+    parser.add_argument(
+        "--no-baseline",
+        action="store_false",
+        dest="baseline",
+        help="keep no figures of the pictures' brightness in the models, against which served models are watched",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     _add_data_arguments(parser.add_argument_group("data"))
     _add_training_arguments(parser.add_argument_group("training"))
@@ -174,12 +207,38 @@ def _add_training_arguments(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_tracking_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--tracking-uri", help=f"MLflow server (default: {Env.TRACKING_URI}; without both, no logging)")
+    group.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server, database or folder: http://HOST:PORT, sqlite:///FILE, file:FOLDER or a path "
+        f"(default: {Env.TRACKING_URI}; without both, no logging)",
+    )
     group.add_argument(
         "--experiment-name", type=options.experiment, default="aegis-training", help="created if it does not exist"
     )
     group.add_argument("--run-name", type=options.run, help="name of the MLflow run (default: MLflow invents one)")
     group.add_argument("--register", metavar="NAME", type=options.model, help="register the model under this name")
+    group.add_argument(
+        "--register-models",
+        action="store_true",
+        help="register the model as EXPERIMENT_pytorch_model, and a PyFunc model that returns classes and "
+        "probabilities as EXPERIMENT_model; refused if EXPERIMENT contains / : or ', which a model's name can't have",
+    )
+
+
+def _require_model_names(args: TrainingArgs) -> None:
+    """Refuse an experiment after which MLflow can't name a model, before hours of training."""
+    if args.register == args.pyfunc_name:
+        raise ValueError(
+            f"--register {args.register} is the name of the PyFunc model that --register-models registers: use another."
+        )
+    for name in args.registered_names:
+        try:
+            options.model(name)
+        except argparse.ArgumentTypeError as error:
+            raise ValueError(
+                f"--register-models names models after --experiment-name, and a model's name {error}."
+            ) from error
 
 
 def _one_of(option: str, value: object, allowed: Sequence[object]) -> None:

@@ -5,6 +5,7 @@ name when all processes have written their part and it is on disk. A resume take
 still have the digests in state.json.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,31 +46,35 @@ class Setup:
         """Return the setup as JSON-ready values."""
         return asdict(self)
 
+    def option(self, name: str) -> str:
+        """Return the name of a setting as the user writes it."""
+        return f"--{name.replace('_', '-')}"
+
     def require_same(self, saved: dict[str, Any], folder: Path) -> None:
         """Refuse to resume if the setup `saved` in `folder` differs.
 
         Raises:
             WorkloadError: A value differs; the message gives both.
         """
-        for name in _FIXED:
-            before, now = saved["settings"][name], self.settings[name]
+        another = f"use the same, or another {self.option('out_dir')}."
+        for name, now in self.settings.items():
+            before = saved["settings"][name]
             if before != now:
-                option = name.replace("_", "-")
                 raise WorkloadError(
-                    f"{folder} was trained with --{option} {before}, not {now}: use the same, or another --out-dir.",
-                    Exit.USAGE,
+                    f"{folder} was trained with {self.option(name)} {before}, not {now}: {another}", Exit.USAGE
                 )
         if saved["digest"] != self.digest:
             raise WorkloadError(
                 f"{folder} was trained on other data (SHA-256 {saved['digest'][:12]}, now {self.digest[:12]}): "
-                "use the same, or another --out-dir.",
+                f"{another}",
                 Exit.USAGE,
             )
         # Without ZeRO, each process has the whole state of the optimizer; with it, only a part.
         if self.settings["zero_stage"] and saved["world_size"] != self.world_size:
             raise WorkloadError(
-                f"{folder} was trained with --zero-stage {self.settings['zero_stage']} by {saved['world_size']} "
-                f"processes, not {self.world_size}: start the same number, or use another --out-dir.",
+                f"{folder} was trained with {self.option('zero_stage')} {self.settings['zero_stage']} by "
+                f"{saved['world_size']} processes, not {self.world_size}: start the same number, "
+                f"or use another {self.option('out_dir')}.",
                 Exit.USAGE,
             )
 
@@ -109,7 +114,7 @@ class Checkpoints:
         """
         for folder in reversed(_complete(self.folder)):
             try:
-                saved, setup = _read(folder)
+                saved, setup = _read(folder, self.setup.settings)
             except _DamagedError as damage:
                 say(f"{folder} is damaged and skipped: {damage}", shown=self.processes.leads)
                 continue
@@ -157,8 +162,8 @@ class _DamagedError(Exception):
     """The reason why a checkpoint is damaged."""
 
 
-def _read(folder: Path) -> tuple[Saved, dict[str, Any]]:
-    """Return the checkpoint in `folder` and its setup.
+def _read(folder: Path, settings: Collection[str]) -> tuple[Saved, dict[str, Any]]:
+    """Return the checkpoint in `folder` and its setup, which must have the `settings`.
 
     Raises:
         _DamagedError: A file is missing or was changed.
@@ -178,7 +183,7 @@ def _read(folder: Path) -> tuple[Saved, dict[str, Any]]:
         setup = {name: state["setup"][name] for name in ("settings", "digest", "world_size")}
         if not isinstance(setup["digest"], str):
             raise TypeError("its digest is not a string")
-        setup["settings"] = {name: setup["settings"][name] for name in _FIXED}
+        setup["settings"] = {name: setup["settings"][name] for name in settings}
         # Checkpoints of older versions have no digests.
         _check_files(folder, dict(state.get("files", {})))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

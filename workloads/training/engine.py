@@ -3,14 +3,13 @@
 `launch` starts the engine: importing DeepSpeed takes seconds, and this module doesn't need it.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import nn
 
 from contracts import Exit
 from workloads.cli import WorkloadError
-from workloads.training.args import TrainingArgs
 
 if TYPE_CHECKING:
     import deepspeed
@@ -19,6 +18,30 @@ if TYPE_CHECKING:
 _BUCKET_SIZE = 5_000_000
 _GRADIENT_CLIPPING = 1.0
 _AUTOCAST = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+class EngineSettings(Protocol):
+    """The settings of a training that the engine needs."""
+
+    @property
+    def samples_per_step(self) -> int:
+        """The samples of one optimizer step, over all processes."""
+        ...
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The highest learning rate of the one-cycle schedule."""
+        ...
+
+    @property
+    def weight_decay(self) -> float:
+        """The weight decay of AdamW."""
+        ...
+
+    @property
+    def zero_stage(self) -> int:
+        """The ZeRO stage, 0 to 3."""
+        ...
 
 
 def choose_dtype(dtype: str, device: torch.device) -> str:
@@ -39,7 +62,7 @@ def choose_dtype(dtype: str, device: torch.device) -> str:
     return "bf16" if fast else "fp32" if device.type == "cpu" else "fp16"
 
 
-def configuration(args: TrainingArgs, world_size: int, dtype: str) -> dict[str, Any]:
+def configuration(args: EngineSettings, world_size: int, dtype: str) -> dict[str, Any]:
     """Return DeepSpeed's configuration; weights stay fp32, and `dtype` applies to the arithmetic only."""
     return {
         "train_batch_size": args.samples_per_step,

@@ -13,7 +13,7 @@ from workloads.training.checkpoints import Checkpoints, Setup
 from workloads.training.data import dataset
 from workloads.training.data.batches import Batches
 from workloads.training.engine import choose_dtype
-from workloads.training.loop import Loop
+from workloads.training.loop import PictureLoop
 from workloads.training.network import network_for
 from workloads.training.outcome import RESULT_FILE, deliver, result_of
 from workloads.training.processes import require_divisible
@@ -77,7 +77,7 @@ def _tracking(session: Session) -> Figures:
     if session.tracking_uri is None:
         say(f"not logged to MLflow: neither --tracking-uri nor {Env.TRACKING_URI} is set")
         return NoTracking()
-    return MlflowRun(uri=session.tracking_uri, session=session)
+    return MlflowRun(uri=session.tracking_uri, facts=session.facts())
 
 
 def _loop(
@@ -86,7 +86,7 @@ def _loop(
     checkpoints: Checkpoints,
     tracking: Figures,
     stop: Stop,
-) -> Loop:
+) -> PictureLoop:
     args, data, peers = session.args, session.data, session.peers
 
     def log_epoch(result: EpochResult) -> None:
@@ -95,7 +95,7 @@ def _loop(
     def save(position: Position) -> None:
         checkpoints.save(engine, position, tracking.unsent())
 
-    return Loop(
+    return PictureLoop(
         engine=engine,
         processes=peers,
         batches=Batches(

@@ -6,8 +6,7 @@ import deepspeed
 import torch
 from torch import distributed, nn
 
-from workloads.training.args import TrainingArgs
-from workloads.training.engine import configuration
+from workloads.training.engine import EngineSettings, configuration
 from workloads.training.processes import Processes
 
 _TIMEOUT = timedelta(minutes=10)
@@ -35,11 +34,14 @@ def leave() -> None:
         distributed.destroy_process_group()
 
 
-def build(network: nn.Module, args: TrainingArgs, processes: Processes, dtype: str) -> deepspeed.DeepSpeedEngine:
+def build(network: nn.Module, args: EngineSettings, processes: Processes, dtype: str) -> deepspeed.DeepSpeedEngine:
     """Return the engine that trains `network` with AdamW; all processes must call it."""
     # PyTorch's AdamW: DeepSpeed would compile its own at the first start.
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=args.peak_learning_rate, betas=(0.9, 0.98), weight_decay=args.weight_decay
+        [parameter for parameter in network.parameters() if parameter.requires_grad],
+        lr=args.peak_learning_rate,
+        betas=(0.9, 0.98),
+        weight_decay=args.weight_decay,
     )
     engine, *_ = deepspeed.initialize(
         model=network, optimizer=optimizer, config=configuration(args, processes.world_size, dtype)

@@ -2,16 +2,17 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from workloads.cli import WorkloadError
-from workloads.training.data.batches import Batches, as_input
+from workloads.training.data.batches import as_input
 from workloads.training.data.split import Split
 from workloads.training.engine import module_of, set_learning_rate
 from workloads.training.processes import Processes
@@ -32,8 +33,26 @@ _FLOOR = 0.02
 StepMetrics = Callable[[int, dict[str, float]], None]
 
 
+class Batches(Protocol):
+    """The batches of a training for one process; `size` is the number of samples over all processes."""
+
+    @property
+    def size(self) -> int:
+        """The samples of a batch."""
+        ...
+
+    @property
+    def per_epoch(self) -> int:
+        """The batches of an epoch."""
+        ...
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield this process's inputs and labels of an epoch's batches, from batch `first` on."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Loop:
+class Loop(ABC):
     """A training of `epochs` epochs.
 
     It passes its metrics to `log_step` and `log_epoch`, and the positions of its checkpoints to `save`.
@@ -42,7 +61,6 @@ class Loop:
     engine: "deepspeed.DeepSpeedEngine"
     processes: Processes
     batches: Batches
-    validation: Split
     epochs: int
     peak_learning_rate: float
     log_step: StepMetrics
@@ -78,8 +96,8 @@ class Loop:
         started = time.perf_counter()
         self.engine.train()
         losses = _Losses(self, position)
-        for pictures, labels in self.batches.epoch(epoch, first):
-            losses.add(self._step(losses.step, pictures, labels))
+        for inputs, labels in self.batches.epoch(epoch, first):
+            losses.add(self._step(losses.step, inputs, labels))
             display.step()
             if self.processes.any(self.stop.requested):
                 break
@@ -89,14 +107,22 @@ class Loop:
         if position.step < (epoch + 1) * self.batches.per_epoch:
             return position
         samples = (self.batches.per_epoch - first) * self.batches.size
-        result = self._validate(epoch + 1, position.loss_sum / self.batches.per_epoch, samples / seconds)
+        result = self._result(epoch + 1, position.loss_sum / self.batches.per_epoch, samples / seconds)
         self.log_epoch(result)
         display.epoch(result)
         return replace(position, loss_sum=0.0, results=(*position.results, result))
 
-    def _step(self, step: int, pictures: Tensor, labels: Tensor) -> Tensor:
+    @abstractmethod
+    def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Return this process's loss of a batch, whose mean over the processes is the loss of the batch."""
+
+    @abstractmethod
+    def validate(self) -> tuple[float, float]:
+        """Return mean loss and accuracy on the validation data, over all processes; all of them must call it."""
+
+    def _step(self, step: int, inputs: Tensor, labels: Tensor) -> Tensor:
         set_learning_rate(self.engine, self.rate(step))
-        loss = functional.cross_entropy(self.engine(pictures), labels)
+        loss = self.loss(inputs, labels)
         self.engine.backward(loss)
         self.engine.step()
         return loss.detach()
@@ -105,8 +131,8 @@ class Loop:
         """Return the learning rate of `step`."""
         return learning_rate(step, self.steps, self.peak_learning_rate)
 
-    def _validate(self, epoch: int, train_loss: float, samples_per_second: float) -> EpochResult:
-        loss, correct = evaluate(self.engine, self.validation, self.processes)
+    def _result(self, epoch: int, train_loss: float, samples_per_second: float) -> EpochResult:
+        loss, correct = self.validate()
         return EpochResult(
             epoch=epoch,
             train_loss=train_loss,
@@ -114,6 +140,21 @@ class Loop:
             val_accuracy=correct,
             samples_per_second=samples_per_second,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureLoop(Loop):
+    """A training that classifies pictures, validated on `validation`."""
+
+    validation: Split
+
+    def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy of this process's pictures."""
+        return functional.cross_entropy(self.engine(inputs), labels)
+
+    def validate(self) -> tuple[float, float]:
+        """Return mean cross-entropy and accuracy on the validation split."""
+        return evaluate(self.engine, self.validation, self.processes)
 
 
 class _Losses:
@@ -143,7 +184,9 @@ class _Losses:
 
     def _log(self, step: int, loss: float) -> None:
         if not math.isfinite(loss):
-            raise WorkloadError(f"the loss is {loss} at step {step + 1}: training has diverged. Try a lower --lr.")
+            raise WorkloadError(
+                f"the loss is {loss} at step {step + 1}: training has diverged. Try a lower learning rate."
+            )
         self._loop.log_step(step + 1, {"step/loss": loss, "step/learning_rate": self._loop.rate(step)})
         self._position = replace(self._position, step=step + 1, loss_sum=self._position.loss_sum + loss)
 

@@ -8,13 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from contracts import Env
-from workloads.training.args import TrainingArgs
+from workloads.training.args import COMMAND, TrainingArgs
 from workloads.training.data.dataset import DataSet
 from workloads.training.engine import configuration
 from workloads.training.processes import Processes
+from workloads.training.run_log import RunFacts
 
 # Settings that don't describe the training itself, so they are not logged as parameters of the run.
-_NOT_PARAMETERS = {"out_dir", "data_dir", "device", "tracking_uri", "experiment_name", "run_name", "register"}
+_NOT_PARAMETERS = {
+    "out_dir",
+    "data_dir",
+    "device",
+    "tracking_uri",
+    "experiment_name",
+    "run_name",
+    "register",
+    "register_models",
+    "baseline",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +64,22 @@ class Session:
             "git_commit": self.git_commit,
             "versions": {package: version(package) for package in ("torch", "deepspeed", "mlflow", "numpy")},
         }
+
+    def facts(self) -> RunFacts:
+        """Return what the training's MLflow run says about it."""
+        return RunFacts(
+            command=COMMAND,
+            tracking_option=Env.TRACKING_URI if self.args.tracking_uri is None else "--tracking-uri",
+            out_dir=self.args.out_dir,
+            experiment_name=self.args.experiment_name,
+            run_name=self.args.run_name,
+            parameters=self.parameters(),
+            config=self.config(),
+            git_commit=self.git_commit,
+            data_name=self.data.name,
+            data_digest=self.data.digest,
+            data_source=f"--dataset {self.data.name}",
+        )
 
 
 def git_commit() -> str | None:

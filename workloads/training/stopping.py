@@ -1,12 +1,14 @@
 """Stops on a signal: the training ends between two steps, after it has written a checkpoint."""
 
+import os
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 
 from contracts import Exit
 from workloads.cli import WorkloadError
+
+_STDERR = 2
 
 
 class StoppedError(WorkloadError):
@@ -14,7 +16,7 @@ class StoppedError(WorkloadError):
 
     def __init__(self, step: int, steps: int, out_dir: Path) -> None:
         super().__init__(
-            f"stopped after step {step} of {steps}; the same command with --out-dir {out_dir} resumes from there.",
+            f"stopped after step {step} of {steps}, saved in {out_dir}; the same command resumes from there.",
             Exit.INTERRUPTED,
         )
 
@@ -34,4 +36,5 @@ class Stop:
         self.requested = True
         for watched in (signal.SIGTERM, signal.SIGINT):
             signal.signal(watched, signal.SIG_DFL)
-        print(f"{signal.Signals(number).name}: stopping after this step", file=sys.stderr, flush=True)
+        # Not by print, which raises an error if the signal interrupts another print to stderr.
+        os.write(_STDERR, f"{signal.Signals(number).name}: stopping after this step\n".encode())

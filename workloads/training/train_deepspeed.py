@@ -12,11 +12,13 @@ from workloads.training.args import parse
 from workloads.training.stopping import Stop
 
 # Defaults for environment variables that libraries read when they are imported.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     # Waiting threads of PyTorch spin by default: on busy cores, steps take twenty times as long.
     "OMP_WAIT_POLICY": "PASSIVE",
     # MLflow's client would report usage data to its developers.
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # MLflow's bar for the copy of a few files into a model directory.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 
@@ -25,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     stop = Stop()
     stop.watch()
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # PyTorch and DeepSpeed are imported only now: help and bad arguments needn't wait ten seconds for them, and
     # DeepSpeed needs a prepared environment. Their output on stdout goes to stderr, as stdout is for the result.

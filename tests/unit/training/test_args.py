@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import Exit
+from contracts import Env, Exit
 from workloads.cli import WorkloadError
 from workloads.training.args import parse
 
@@ -33,6 +33,39 @@ def test_a_bad_value_is_named_with_the_allowed_range(options: list[str], words: 
         parse(["--out-dir", "out", *options])
     assert refusal.value.code == Exit.USAGE
     assert all(word in str(refusal.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--experiment-name", "team/digits"], "without slash, colon and quote"),
+        (["--experiment-name", "it's"], 'got "it\'s_pytorch_model"'),
+        (["--experiment-name", "e" * 242], "must be at most 255 bytes"),
+        (["--experiment-name", "..e"], "start with '..'"),
+        (["--experiment-name", "e", "--register", "e_model"], "--register e_model is the name of the PyFunc model"),
+    ],
+)
+def test_a_name_that_models_cannot_have_is_refused_before_the_training(options: list[str], words: str) -> None:
+    with pytest.raises(WorkloadError) as refusal:
+        parse(["--out-dir", "out", "--tracking-uri", "mlruns", "--register-models", *options])
+    assert refusal.value.code == Exit.USAGE
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("options", [["--register", "digits"], ["--register-models"]])
+def test_a_registration_needs_the_address_of_mlflow(options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(Env.TRACKING_URI, raising=False)
+    with pytest.raises(WorkloadError, match=f"{options[0]} needs MLflow: set --tracking-uri or MLFLOW_TRACKING_URI"):
+        parse(["--out-dir", "out", *options])
+    monkeypatch.setenv(Env.TRACKING_URI, "file:./mlruns")
+    assert parse(["--out-dir", "out", *options]).registered_names
+
+
+def test_the_registered_names_follow_the_experiment() -> None:
+    options = ["--out-dir", "out", "--tracking-uri", "mlruns", "--experiment-name", "e", "--register-models"]
+    assert parse(options).registered_names == ("e_pytorch_model", "e_model")
+    assert parse([*options, "--register", "own"]).pytorch_names == ("own", "e_pytorch_model")
+    assert parse([*options, "--register", "e_pytorch_model"]).registered_names == ("e_pytorch_model", "e_model")
 
 
 def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:

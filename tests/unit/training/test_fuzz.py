@@ -5,7 +5,6 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -24,7 +23,7 @@ from workloads.training.checkpoints import Checkpoints, Setup
 from workloads.training.data import cifar10
 from workloads.training.processes import Processes
 from workloads.training.progress import EpochResult, Position
-from workloads.training.run_log import MlflowRun
+from workloads.training.run_log import MlflowRun, RunFacts
 
 QUICK = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 OPTIONS = ["--out-dir", "--max-epochs", "--lr", "--seed", "--tracking-uri", "--register", "--data-dir", "--json"]
@@ -116,14 +115,20 @@ def mlflow() -> Iterator[FakeMlflow]:
 
 def opened(mlflow: FakeMlflow, folder: Path, run_file: bytes) -> MlflowRun:
     (folder / "run.json").write_bytes(run_file)
-    session = SimpleNamespace(
-        args=TrainingArgs(out_dir=folder, tracking_uri=mlflow.address, experiment_name="e"),
-        data=SimpleNamespace(name="digits", digest="d1" * 32),
+    facts = RunFacts(
+        command="trainer",
+        tracking_option="--tracking-uri",
+        out_dir=folder,
+        experiment_name="e",
+        run_name=None,
+        parameters={"lr": 0.1},
+        config={},
         git_commit=None,
-        parameters=lambda: {"lr": 0.1},
-        config=dict,
+        data_name="digits",
+        data_digest="d1" * 32,
+        data_source="--dataset digits",
     )
-    return MlflowRun(uri=mlflow.address, session=cast("Any", session))
+    return MlflowRun(uri=mlflow.address, facts=facts)
 
 
 @pytest.mark.parametrize("content", [b'{"run_id": "r1"}', b"", b"[]", b"{}", b'{"run_id": 1}', b"\xff", b"[" * 9999])

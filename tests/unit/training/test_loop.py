@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from workloads.cli import WorkloadError
 from workloads.training.data.batches import Batches
 from workloads.training.data.split import Split
-from workloads.training.loop import Loop
+from workloads.training.loop import PictureLoop
 from workloads.training.processes import Processes
 from workloads.training.progress import Position
 from workloads.training.stopping import Stop
@@ -63,7 +63,7 @@ class Training:
         self.steps: dict[int, dict[str, float]] = {}
         self.epochs: list[int] = []
         self.saved: list[Position] = []
-        self.loop = Loop(
+        self.loop = PictureLoop(
             engine=cast("Any", engine),
             processes=Processes(rank=0, world_size=1, device=CPU),
             batches=Batches(split=split, size=4, seed=0, rank=0, world_size=1, augment=False),

@@ -39,21 +39,22 @@ class Batches:
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield this process's float pictures and labels of an epoch's batches, from batch `first` on."""
-        order = torch.randperm(len(self.split), generator=self._random(epoch)).to(self.split.labels.device)
+        order = torch.randperm(len(self.split), generator=random_of(self.seed, epoch)).to(self.split.labels.device)
         share = self.size // self.world_size
         for batch in range(first, self.per_epoch):
             start = batch * self.size + self.rank * share
             chosen = order[start : start + share]
             pictures = self.split.pictures[chosen]
             if self.augment:
-                pictures = shift_and_mirror(pictures, self._random(epoch, _AUGMENT_STREAM, batch, self.rank))
+                pictures = shift_and_mirror(pictures, random_of(self.seed, epoch, _AUGMENT_STREAM, batch, self.rank))
             yield as_input(pictures), self.split.labels[chosen]
 
-    def _random(self, *stream: int) -> torch.Generator:
-        seed = self.seed
-        for number in stream:
-            seed = (seed * 1_000_003 + number + 1) % 2**63
-        return torch.Generator().manual_seed(seed)
+
+def random_of(seed: int, *stream: int) -> torch.Generator:
+    """Return the random generator of a stream, such as an epoch's order; each stream has other numbers."""
+    for number in stream:
+        seed = (seed * 1_000_003 + number + 1) % 2**63
+    return torch.Generator().manual_seed(seed)
 
 
 def as_input(pictures: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Convert trained PyTorch models to ONNX, and prove that they answer the same."""
