@@ -1,0 +1,1 @@
+"""Models that MLflow serves: a causal language model for code and other text."""

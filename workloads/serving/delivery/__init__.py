@@ -1,0 +1,1 @@
+"""Bring a verified model version to where the server's pods start from."""

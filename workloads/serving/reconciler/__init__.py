@@ -1,0 +1,1 @@
+"""The process that keeps what is served equal to what is wanted."""
