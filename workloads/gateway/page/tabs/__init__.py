@@ -1,0 +1,1 @@
+"""The tabs of the page: each makes its components and says what fills them."""
