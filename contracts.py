@@ -11,7 +11,9 @@ PROJECT: Final = "aegis"
 
 # Container images that this repository builds, by their folder in workloads/images.
 IMAGE_REGISTRY: Final = "localhost/aegis"
-IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer")
+IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer", "gateway", "serving")
+# The repository of the images of model versions, in AWS beside those of these images.
+MODELS_REPOSITORY: Final = "models"
 # Path of a JSON file {image name: reference} that `make up` writes; stacks without `images` in their settings read it.
 IMAGES_FILE_ENV: Final = "AEGIS_IMAGES"
 # The kubeconfig context of an existing cluster to use instead of the embedded one.
@@ -31,24 +33,58 @@ MLFLOW_NAMESPACE: Final = "mlflow"
 VAULT_NAMESPACE: Final = "vault"
 # A team's namespace is this prefix and the team's name.
 TEAM_NAMESPACE_PREFIX: Final = "team-"
+# The pods of served models, and what rolls them out.
+SERVING_NAMESPACE: Final = "serving"
 
 MLFLOW_PORT: Final = 5000
 POSTGRES_PORT: Final = 5432
 S3_PORT: Final = 7070
 S3_CONSOLE_PORT: Final = 7071
 VAULT_PORT: Final = 8200
+GATEWAY_PORT: Final = 8080
+MODEL_SERVER_PORT: Final = 8080
+RECONCILER_PORT: Final = 8081
 
 # The default ports on localhost at which the servers in the cluster answer after `make up`.
-LOCALHOST_PORTS: Final = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200, "postgres": 15432}
+LOCALHOST_PORTS: Final = {
+    "mlflow": 5000,
+    "gateway": 8080,
+    "s3": 9000,
+    "s3_console": 9001,
+    "vault": 8200,
+    "postgres": 15432,
+}
+# What model servers watch is set by variables with this prefix (workloads/serving/watching/settings.py), which the
+# reconciler passes on.
+WATCH_ENV_PREFIX: Final = "AEGIS_WATCH_"
+# The gateway's settings are variables with this prefix (workloads/gateway/settings.py).
+GATEWAY_ENV_PREFIX: Final = "AEGIS_GATEWAY_"
+# Address of the gateway, for people's clients: `make env` exports it.
+GATEWAY_URL_ENV: Final = "AEGIS_GATEWAY_URL"
 
 # Namespace, Service and port of each of these servers.
 SERVERS: Final = {
     "mlflow": (MLFLOW_NAMESPACE, "mlflow", MLFLOW_PORT),
+    "gateway": (MLFLOW_NAMESPACE, "gateway", GATEWAY_PORT),
     "s3": (MLFLOW_NAMESPACE, "s3", S3_PORT),
     "s3_console": (MLFLOW_NAMESPACE, "s3", S3_CONSOLE_PORT),
     "vault": (VAULT_NAMESPACE, "vault", VAULT_PORT),
     "postgres": (MLFLOW_NAMESPACE, "postgres", POSTGRES_PORT),
 }
+
+# The Deployment, the Service and the Lease of what rolls out served models.
+RECONCILER: Final = "serving-reconciler"
+# What a pod of the namespace is to the network policies: it delivers a model version, or it serves one.
+SERVING_PART_LABEL: Final = "aegis.serving/part"
+DELIVERY_PART: Final = "delivery"
+SERVER_PART: Final = "server"
+# The ConfigMaps that say what should be served: their label ("true"), their key with the JSON object, and the label
+# that names their author, the stack or the command line.
+WANTED_LABEL: Final = "aegis.serving/wanted"
+WANTED_KEY: Final = "wanted.json"
+SOURCE_LABEL: Final = "aegis.serving/source"
+STACK_SOURCE: Final = "stack"
+CLI_SOURCE: Final = "cli"
 
 # MLflow's database in the cluster, and its owner.
 DATABASE_NAME: Final = "mlflow"
@@ -63,6 +99,11 @@ TRANSIT_KEY: Final = "aegis-cosign"
 KUBERNETES_AUTH_MOUNT: Final = "kubernetes"
 SIGNER_ROLE: Final = "signer"
 SIGNER_SERVICE_ACCOUNT: Final = "signer"
+# The role of Vault, and the service account, with which the reconciler signs its records.
+RECONCILER_ROLE: Final = "reconciler"
+RECONCILER_SERVICE_ACCOUNT: Final = "reconciler"
+# The service account of the pods that deliver model versions.
+DELIVERY_SERVICE_ACCOUNT: Final = "delivery"
 # Audience of the signer's projected service account token, bound by the Vault role.
 VAULT_TOKEN_AUDIENCE: Final = "vault"
 VAULT_TOKEN_PATH: Final = "/var/run/secrets/vault/token"
@@ -88,6 +129,11 @@ AWS_TOKEN_FOLDER: Final = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 DATABASE_CA_PATH: Final = "/etc/aegis/database/ca.pem"
 # File with the certificate authorities of a Vault server outside the cluster.
 VAULT_CA_PATH: Final = "/etc/aegis/vault/ca.pem"
+# The ConfigMap with the public keys that may sign models, in the namespaces of MLflow, of each team and of the served
+# models; its one file; and the folder where the platform's pods mount it.
+SIGNING_KEYS_CONFIG_MAP: Final = "signing-keys"
+SIGNING_KEYS_FILE: Final = "signing-keys.pem"
+SIGNING_KEYS_FOLDER: Final = "/etc/aegis/signing-keys"
 # SQLAlchemy's names of our drivers (workloads/database): with a password, and with tokens of the pod's IAM role.
 DATABASE_DRIVER: Final = "postgresql+aegis"
 DATABASE_IAM_DRIVER: Final = "postgresql+rdsiam"
@@ -118,6 +164,8 @@ class Env:
     VAULT_TRANSIT_MOUNT: Final = "AEGIS_VAULT_TRANSIT_MOUNT"
     # Name of the signing transit key; default TRANSIT_KEY. A variable that ends in KEY would look like it holds a key.
     VAULT_TRANSIT_KEY: Final = "AEGIS_VAULT_TRANSIT_KEY_NAME"
+    # PEM file with a private key that signs instead of Vault, on a laptop. No stack sets it.
+    SIGNING_KEY_FILE: Final = "AEGIS_SIGNING_KEY_FILE"
     S3_ENDPOINT: Final = "AWS_ENDPOINT_URL_S3"
     BACKUPS_BUCKET: Final = "AEGIS_BACKUPS_BUCKET"
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"
@@ -136,6 +184,27 @@ class Env:
     DATABASE_OWNER_PASSWORD: Final = "AEGIS_DATABASE_OWNER_PASSWORD"
     DATABASE_NAME: Final = "AEGIS_DATABASE_NAME"
     GIT_COMMIT: Final = "AEGIS_GIT_COMMIT"
+    # PEM file, or folder of PEM files, with the public keys that may sign models; `aegis.trust` names it too.
+    TRUSTED_KEYS: Final = "AEGIS_TRUSTED_KEYS"
+    # Comma-separated aliases and stages that the tracking server gives only to versions that verify.
+    GUARDED_ALIASES: Final = "AEGIS_GUARDED_ALIASES"
+    GUARDED_STAGES: Final = "AEGIS_GUARDED_STAGES"
+    # For the reconciler of served models: where it makes its objects, the image of its servers, how versions reach
+    # them ("volume" or "image"), the volumes' StorageClass and size, and the repository of the images.
+    SERVING_NAMESPACE: Final = "AEGIS_SERVING_NAMESPACE"
+    SERVING_IMAGE: Final = "AEGIS_SERVING_IMAGE"
+    SERVING_DELIVERY: Final = "AEGIS_SERVING_DELIVERY"
+    SERVING_STORAGE_CLASS: Final = "AEGIS_SERVING_STORAGE_CLASS"
+    SERVING_VOLUME_SIZE: Final = "AEGIS_SERVING_VOLUME_SIZE"
+    SERVING_REPOSITORY: Final = "AEGIS_SERVING_REPOSITORY"
+    # What becomes of a served version that doesn't verify any more: "keep" or "remove".
+    SERVING_UNVERIFIED: Final = "AEGIS_SERVING_UNVERIFIED"
+    # Seconds until new model servers that aren't ready count as failed.
+    SERVING_START_SECONDS: Final = "AEGIS_SERVING_START_SECONDS"
+    # "auto" to serve by KServe where its CRD is there, or "off".
+    SERVING_KSERVE: Final = "AEGIS_SERVING_KSERVE"
+    # Address of the reconciler, from which the gateway learns what is served.
+    SERVING_STATUS: Final = "AEGIS_SERVING_STATUS"
 
 
 class Exit(IntEnum):
@@ -150,5 +219,11 @@ class Exit(IntEnum):
     MLFLOW = 6
     OBJECT_STORE = 7
     DATABASE = 8
+    # Another process decided about the same model at the same time, and its decision counts.
+    CONFLICT = 9
+    # The policy refuses a promotion.
+    REFUSED = 10
+    # A served model is degraded: its inputs have drifted, or it fails or is slow.
+    DEGRADED = 11
     # A signal stopped the command; a trainer has saved its checkpoint and can be started again.
     INTERRUPTED = 143

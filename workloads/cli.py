@@ -10,9 +10,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
+from aegis.errors import NotVerifiedError
 from contracts import Exit
 from workloads import messages
 
@@ -51,7 +52,7 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
     """Shows defaults and keeps the line breaks of examples."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, ()) or action.required:
+        if action.default in (None, False, (), []) or action.required:
             return action.help
         return super()._get_help_string(action)
 
@@ -62,6 +63,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the usage and a one-line message, and exit."""
         super().error(messages.plain(message))
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:  # noqa: ANN401 - as in the base class
+        values = super()._get_values(action, arg_strings)
+        # For a second `--` in place of a value, argparse gives a list without elements.
+        if action.nargs is None and values == []:
+            raise argparse.ArgumentError(action, "expected one argument")
+        return values
 
 
 def parser(command: str, description: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -92,6 +100,11 @@ def require_env(name: str, purpose: str) -> str:
     return value
 
 
+def has_env(name: str) -> bool:
+    """Return whether the environment variable `name` is set, and not empty."""
+    return bool(os.environ.get(name))
+
+
 def file_error(path: object, verb: str, error: OSError) -> WorkloadError:
     """Return the error to raise when `path` cannot be "read" or "written"; `Exit.USAGE` if another path would help."""
     code = Exit.USAGE if error.errno in _WRONG_PATH else Exit.UNEXPECTED
@@ -117,7 +130,7 @@ def require_address(name: str, purpose: str) -> str:
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> NoReturn:
-    """Run a command's `main` and exit; a `WorkloadError` becomes its one line on stderr and its exit code."""
+    """Run a command's `main` and exit; a failure becomes its one line on stderr and its exit code."""
     try:
         _prepare_output()
         _check_arguments(sys.argv[1:] if argv is None else argv)
@@ -127,6 +140,9 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     except WorkloadError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.code)
+    except NotVerifiedError as error:
+        print(f"error: {messages.plain(str(error))}", file=sys.stderr)
+        sys.exit(Exit.NOT_VERIFIED)
     except BrokenPipeError:
         # The reader of the output has exited (`... | head`).
         _drop_output()

@@ -1,8 +1,8 @@
 """The workloads' client of MLflow: it checks address and credentials first, and turns every failure into one line."""
 
 import errno
-import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,15 +13,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from aegis.errors import NotVerifiedError
 from contracts import Env, Exit
-from workloads import credentials, messages, services
+from workloads import credentials, messages, services, sqlite_file, tracking_folder
 from workloads.cli import WorkloadError
 
 T = TypeVar("T")
 
 # Sent unencoded, unlike a user's password, which may contain any character.
 _BEARER: Final = "MLFLOW_TRACKING_TOKEN"
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# MLflow takes others for a folder, such as the `x` of `x:PASSWORD@host`, and would create it.
+_SCHEMES: Final = {"http", "https", "file", "sqlite", "postgresql", "mysql", "mssql"}
 
 # HTTP statuses of transient failures.
 _TIMEOUTS_AND_LIMITS: Final = {408, 425, 429}
@@ -29,6 +31,7 @@ _SERVER_ERROR: Final = 500
 # Errors that `services` classifies itself, or that are classified already.
 _CLASSIFIED: Final = (
     WorkloadError,
+    NotVerifiedError,
     MlflowException,
     BotoCoreError,
     Boto3Error,
@@ -52,16 +55,19 @@ _LOCAL: Final = {
 
 
 class Tracking:
-    """A client of the MLflow server at `uri`; error messages name the variable or option `given_as` as its source.
+    """A client of MLflow at `uri`: a tracking server, a database or a folder.
+
+    Error messages name the variable or option `given_as` as the source of `uri`. A folder or SQLite file that does not
+    exist is created only if `create` is set: to a command that reads, a wrong path is an error.
 
     Raises:
         WorkloadError: The address is invalid, or a credential in the environment can't be sent.
     """
 
-    def __init__(self, uri: str, given_as: str = Env.TRACKING_URI) -> None:
+    def __init__(self, uri: str, given_as: str = Env.TRACKING_URI, *, create: bool = False) -> None:
         credentials.settle(_BEARER)
         services.configure_clients()
-        self.uri = _checked(uri, given_as)
+        self.uri, self.folder = _located(uri.strip(), given_as, create=create)
         self.name = f"MLflow at {messages.without_credentials(self.uri)}"
         # MLflow resolves `models:/` addresses at the process-wide server, not at the client's.
         mlflow.set_tracking_uri(self.uri)
@@ -98,19 +104,33 @@ class Tracking:
         return services.once(lambda: _classified(action))
 
 
+def _located(uri: str, given_as: str, *, create: bool) -> tuple[str, Path | None]:
+    """Return the address for MLflow's client, and the folder if it is one."""
+    try:
+        folder = tracking_folder.folder_of(uri) if uri.isprintable() else None
+        if folder is not None:
+            return tracking_folder.prepare(folder, create=create), folder
+        if (file := sqlite_file.file_of(_checked(uri, given_as))) is not None:
+            sqlite_file.prepare(file, create=create)
+    except ValueError as error:
+        raise WorkloadError(f"{given_as}: {error}.", Exit.USAGE) from error
+    return uri, None
+
+
 def _checked(uri: str, given_as: str) -> str:
-    uri = uri.strip()
     try:
         parts = urlsplit(uri)
         # urlsplit checks the port only when it is read.
         usable = uri.isprintable() and ((parts.hostname and parts.port != 0) or not parts.scheme.startswith("http"))
     except ValueError:
         usable = False
-    if not usable or not _SCHEME.match(uri):
+    if not usable or uri.partition(":")[0].partition("+")[0].lower() not in _SCHEMES:
         # Text before an @ may be a password, wherever the @ is.
         shown = f"{messages.HIDDEN}@{uri.rpartition('@')[2]}" if "@" in uri else uri
         raise WorkloadError(
-            f"{given_as} must be the address of MLflow, such as http://127.0.0.1:5000, got {shown!r}.", Exit.USAGE
+            f"{given_as} must be the address of MLflow, such as http://127.0.0.1:5000, sqlite:///mlflow.db or "
+            f"file:./mlruns, got {shown!r}.",
+            Exit.USAGE,
         )
     return uri
 

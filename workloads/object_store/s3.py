@@ -40,7 +40,8 @@ def connect() -> BaseClient:
             require_address(name, "the address of the object store")
     retries = {"mode": "standard", "total_max_attempts": ATTEMPTS}
     try:
-        return boto3.client("s3", config=Config(connect_timeout=5, read_timeout=60, retries=retries))
+        # boto3's default session would keep the credentials with which the process first connected.
+        return boto3.Session().client("s3", config=Config(connect_timeout=5, read_timeout=60, retries=retries))
     except ValueError as error:
         raise WorkloadError(f"The AWS_* variables can't be used: {error}", Exit.USAGE) from error
 
