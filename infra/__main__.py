@@ -30,24 +30,30 @@ with quick_start():
     from infra.capabilities.backup.make import make_backup
     from infra.capabilities.cluster.make import make_cluster
     from infra.capabilities.database.make import make_database
+    from infra.capabilities.gateway.make import make_gateway
     from infra.capabilities.images.make import make_images
+    from infra.capabilities.promotion.make import make_promotion
     from infra.capabilities.release.make import make_release
+    from infra.capabilities.serving.make import make_serving
     from infra.capabilities.signing.make import make_signing
     from infra.capabilities.teams.make import make_teams
     from infra.capabilities.tracking.make import make_tracking
     from infra.capabilities.training.make import make_training
     from infra.context import open_context
 
-make_images(settings, cloud)
+repositories = make_images(settings, cloud)
 # Until the first images are pushed, a stack has only their repositories.
 if not settings.only_repositories:
     context = open_context(settings, cloud, providers)
     make_cluster(context)
     database = make_database(context)
     artifacts = make_artifacts(context)
-    tracking = make_tracking(context, database, artifacts)
-    make_backup(context, database, artifacts)
     signing = make_signing(context, database, artifacts)
-    teams = make_teams(context)
+    tracking = make_tracking(context, database, artifacts, signing)
+    make_backup(context, database, artifacts)
+    teams = make_teams(context, signing)
     training = make_training(context, database, artifacts, tracking, teams)
     make_release(context, artifacts, tracking, signing, training)
+    make_promotion(context, artifacts, tracking, signing)
+    make_serving(context, artifacts, tracking, signing, repositories)
+    make_gateway(context, tracking, signing)

@@ -24,14 +24,16 @@ from infra.settings.model import Settings
 class Context:
     """Everything that a capability needs besides the values of other capabilities.
 
-    `opts` are the options of resources in the cluster and `cloud.opts` those of resources in AWS. `cloud` is None if
-    the stack has nothing in AWS. `namespace` is MLflow's. `flows` are all flows of the platform.
+    `opts` are the options of resources in the cluster and `cloud.opts` those of resources in AWS. `in_place` are those
+    of ConfigMaps that change under the same name. `cloud` is None if the stack has nothing in AWS. `namespace` is
+    MLflow's. `flows` are all flows of the platform.
     """
 
     settings: Settings
     cloud: Cloud | None
     providers: Providers
     opts: ResourceOptions
+    in_place: ResourceOptions
     namespace: pulumi.Output[str]
     flows: tuple[Flow, ...]
 
@@ -43,9 +45,12 @@ class Context:
         """Return the options of a resource in the cluster that depends on `resources`."""
         return ResourceOptions.merge(self.opts, ResourceOptions(depends_on=list(resources)))
 
-    def closed_namespace(self, name: str) -> pulumi.Output[str]:
-        """Make the namespace `name`, and return its name; a resource that uses the result waits for the namespace."""
-        return _closed_namespace(name, self.settings, self.opts)
+    def closed_namespace(self, name: str, *, silent: Pods | None = None) -> pulumi.Output[str]:
+        """Make the namespace `name`, and return its name; a resource that uses the result waits for the namespace.
+
+        Its pods may look up names, except the `silent` ones.
+        """
+        return _closed_namespace(name, self.settings, self.opts, silent)
 
     def address(self, server: ServerName, in_cluster: pulumi.Input[str]) -> pulumi.Input[str]:
         """Return the address at which users and Pulumi reach `server`: `localhost` if the settings have its ports."""
@@ -93,9 +98,11 @@ class Context:
         service_account = self._service_account(name, workload, namespace, role)
         return Identity(service_account=service_account, role_arn=role.arn, region=cloud.account.region, api=cloud.api)
 
-    def service_account(self, workload: Workload) -> Identity:
-        """Make the service account of a workload without an IAM role."""
-        return Identity(service_account=self._service_account(workload.service_account, workload))
+    def service_account(
+        self, workload: Workload, *, name: str | None = None, namespace: pulumi.Input[str] | None = None
+    ) -> Identity:
+        """Make the service account of a workload without an IAM role; `name` and `namespace` are as in `identity`."""
+        return Identity(service_account=self._service_account(name or workload.service_account, workload, namespace))
 
     def _service_account(
         self,
@@ -115,21 +122,24 @@ class Context:
 def open_context(settings: Settings, cloud: Cloud | None, providers: Providers) -> Context:
     """Make the cluster's provider and MLflow's namespace, and return the context of every capability."""
     put_back_drift()
-    opts = ResourceOptions(
-        providers=[cluster_provider(settings.cluster, cloud and cloud.cluster_access), providers.random]
-    )
+    access = cloud and cloud.cluster_access
+    opts = ResourceOptions(providers=[cluster_provider(settings.cluster, access), providers.random])
+    in_place = ResourceOptions(providers=[cluster_provider(settings.cluster, access, in_place=True)])
     return Context(
         settings=settings,
         cloud=cloud,
         providers=providers,
         opts=opts,
+        in_place=in_place,
         namespace=_closed_namespace(contracts.MLFLOW_NAMESPACE, settings, opts),
         flows=tuple(within_vpc(settings.flows(), cloud.vpc_cidrs if cloud else ())),
     )
 
 
-def _closed_namespace(name: str, settings: Settings, opts: ResourceOptions) -> pulumi.Output[str]:
-    args = ClosedNamespaceArgs(name=name, dns_networks=tuple(settings.cluster.dns_networks))
+def _closed_namespace(
+    name: str, settings: Settings, opts: ResourceOptions, silent: Pods | None = None
+) -> pulumi.Output[str]:
+    args = ClosedNamespaceArgs(name=name, dns_networks=tuple(settings.cluster.dns_networks), silent=silent)
     return ClosedNamespace(name, args, opts).name
 
 

@@ -1,7 +1,7 @@
 """Links: the typed values that one capability passes to another. Pods get them as environment variables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import pulumi
@@ -210,11 +210,22 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signing:
-    """The signer's identity, the Vault server that it signs with, and the resource to wait for."""
+    """The signer's identity, the Vault server that it signs with, and the resource to wait for.
+
+    `trusted_keys` are the public keys that verify models, as PEM, and `published` has them as a ConfigMap
+    in MLflow's namespace. `roles` are the roles of all workloads that may sign, by their names for them.
+    """
 
     signer: Identity
     vault: VaultLogin
+    roles: Mapping[str, pulumi.Output[str]]
+    trusted_keys: pulumi.Output[str]
+    published: pulumi.Resource
     ready: pulumi.Resource
+
+    def login(self, role: str) -> VaultLogin:
+        """Return the login of the workload that has the role `role`."""
+        return replace(self.vault, role=self.roles[role])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -72,8 +72,10 @@ def look_up_cloud(settings: Settings, providers: Providers) -> Cloud | None:
     )
 
 
-def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_kubernetes.Provider:
-    """Return the provider of the stack's cluster.
+def cluster_provider(
+    settings: Cluster, eks: tuple[str, str] | None, *, in_place: bool = False
+) -> pulumi_kubernetes.Provider:
+    """Return the provider of the stack's cluster, or the one of ConfigMaps that change `in_place`.
 
     `eks` is the kubeconfig and the ARN of an EKS cluster, None for another cluster. The path of a kubeconfig in the
     settings comes before that of `eks`.
@@ -81,7 +83,7 @@ def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_k
     stack = f"{pulumi.get_project()}-{pulumi.get_stack()}"
     kubeconfig, identifier = eks or (None, stack)
     return pulumi_kubernetes.Provider(
-        "cluster",
+        "cluster-in-place" if in_place else "cluster",
         kubeconfig=settings.kubeconfig or kubeconfig,
         context=settings.context,
         # The identifier tells Pulumi that it is still the same cluster after its certificate was renewed or its
@@ -89,7 +91,7 @@ def cluster_provider(settings: Cluster, eks: tuple[str, str] | None) -> pulumi_k
         cluster_identifier=identifier,
         # A changed ConfigMap or Secret gets a new name, so that pods are rolled out again, and a pod of the previous
         # rollout that restarts in the meantime still finds its old one.
-        enable_config_map_mutable=False,
+        enable_config_map_mutable=in_place,
         enable_secret_mutable=False,
     )
 

@@ -18,11 +18,15 @@ _KEPT_IMAGES: Final = 50
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRepositoriesArgs:
-    """Arguments of `ImageRepositories`; `images` are the names of the images, one repository for each."""
+    """Arguments of `ImageRepositories`; `images` are the names of the images, one repository for each.
+
+    Of the `kept_images`, which also have a repository each, no tagged image is ever deleted.
+    """
 
     account: Account
     images: tuple[str, ...]
     protected: bool
+    kept_images: tuple[str, ...] = ()
 
 
 class ImageRepositories(pulumi.ComponentResource):
@@ -42,7 +46,9 @@ class ImageRepositories(pulumi.ComponentResource):
             ),
             ResourceOptions(parent=self),
         )
-        self.urls = {image: self._repository(f"{name}-{image}", image, args, key) for image in args.images}
+        self.urls = {
+            image: self._repository(f"{name}-{image}", image, args, key) for image in (*args.images, *args.kept_images)
+        }
         self.register_outputs({"urls": self.urls})
 
     def _repository(self, name: str, image: str, args: ImageRepositoriesArgs, key: EncryptionKey) -> pulumi.Output[str]:
@@ -61,37 +67,34 @@ class ImageRepositories(pulumi.ComponentResource):
         ecr.LifecyclePolicy(
             f"{name}-lifecycle",
             repository=repository.name,
-            policy=json.dumps(lifecycle_policy()),
+            policy=json.dumps(lifecycle_policy(kept=image in args.kept_images)),
             opts=ResourceOptions(parent=self),
         )
         return repository.repository_url
 
 
-def lifecycle_policy() -> dict[str, Any]:
-    """Return the rules by which ECR deletes images: untagged ones, and all but the newest tagged ones."""
-    return {
-        "rules": [
-            {
-                "rulePriority": 1,
-                "description": f"Untagged images go after {_UNTAGGED_DAYS} days",
-                "selection": {
-                    "tagStatus": "untagged",
-                    "countType": "sinceImagePushed",
-                    "countUnit": "days",
-                    "countNumber": _UNTAGGED_DAYS,
-                },
-                "action": {"type": "expire"},
-            },
-            {
-                "rulePriority": 2,
-                "description": f"The newest {_KEPT_IMAGES} tagged images stay",
-                "selection": {
-                    "tagStatus": "tagged",
-                    "tagPatternList": ["*"],
-                    "countType": "imageCountMoreThan",
-                    "countNumber": _KEPT_IMAGES,
-                },
-                "action": {"type": "expire"},
-            },
-        ]
+def lifecycle_policy(*, kept: bool = False) -> dict[str, Any]:
+    """Return the rules by which ECR deletes images: untagged ones, and unless `kept` all but the newest tagged ones."""
+    untagged = {
+        "rulePriority": 1,
+        "description": f"Untagged images go after {_UNTAGGED_DAYS} days",
+        "selection": {
+            "tagStatus": "untagged",
+            "countType": "sinceImagePushed",
+            "countUnit": "days",
+            "countNumber": _UNTAGGED_DAYS,
+        },
+        "action": {"type": "expire"},
     }
+    old = {
+        "rulePriority": 2,
+        "description": f"The newest {_KEPT_IMAGES} tagged images stay",
+        "selection": {
+            "tagStatus": "tagged",
+            "tagPatternList": ["*"],
+            "countType": "imageCountMoreThan",
+            "countNumber": _KEPT_IMAGES,
+        },
+        "action": {"type": "expire"},
+    }
+    return {"rules": [untagged] if kept else [untagged, old]}

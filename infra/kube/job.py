@@ -1,10 +1,13 @@
-"""Jobs that run during an update: Pulumi waits until a Job is done, and the update fails if the Job fails."""
+"""Jobs that run during an update or on a schedule.
 
-from collections.abc import Sequence
+Pulumi waits until a Job of an update is done, and the update fails if the Job fails.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pulumi
-from pulumi_kubernetes.batch.v1 import Job, JobSpecArgsDict
+from pulumi_kubernetes.batch.v1 import CronJobSpecArgsDict, Job, JobSpecArgsDict
 from pulumi_kubernetes.core.v1 import PodSpecArgsDict
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
@@ -16,6 +19,7 @@ from infra.limits.flows import Traffic
 # Seconds in which Kubernetes reports the end of a Job that exceeded its deadline.
 _REAPING: Final = 60
 _RETRIES: Final = 3
+_CRON_RETRIES: Final = 2
 _RUNS_AFTER: Final = f"{contracts.PROJECT}/runs-after"
 
 
@@ -25,15 +29,45 @@ def job_spec(
     *,
     retries: int,
     deadline: int,
-    runs_after: pulumi.Input[str] | None = None,
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> JobSpecArgsDict:
     """Return the spec of a Job that runs `pod`, with at most `retries` retries and `deadline` seconds in all."""
     return {
         "backoff_limit": retries,
         "active_deadline_seconds": deadline,
         "template": {
-            "metadata": _pod_metadata(component, runs_after),
+            "metadata": _pod_metadata(component, annotations),
             "spec": {**pod, "restart_policy": "Never"},
+        },
+    }
+
+
+def cron_job_spec(
+    component: str,
+    pod: PodSpecArgsDict,
+    schedule: str,
+    *,
+    start_within: int,
+    deadline: int,
+    suspended: bool = False,
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
+) -> CronJobSpecArgsDict:
+    """Return the spec of a CronJob that runs `pod`, one Job at a time, with two retries.
+
+    `schedule` has cron's five fields, in UTC. `start_within` and `deadline` are in seconds: a Job that can't start
+    within `start_within` of its time waits for the next one. `annotations` are those of the pods.
+    """
+    return {
+        "schedule": schedule,
+        "time_zone": "Etc/UTC",
+        "concurrency_policy": "Forbid",
+        "starting_deadline_seconds": start_within,
+        "successful_jobs_history_limit": 3,
+        "failed_jobs_history_limit": 3,
+        "suspend": suspended,
+        "job_template": {
+            "metadata": {"labels": labels(component)},
+            "spec": job_spec(component, pod, retries=_CRON_RETRIES, deadline=deadline, annotations=annotations),
         },
     }
 
@@ -66,7 +100,13 @@ def run_once(
             # The next update replaces a Job that has failed for good, instead of waiting for it again.
             "annotations": {"pulumi.com/replaceUnready": "true"},
         },
-        spec=job_spec(component, pod, retries=_RETRIES, deadline=deadline, runs_after=runs_after),
+        spec=job_spec(
+            component,
+            pod,
+            retries=_RETRIES,
+            deadline=deadline,
+            annotations=None if runs_after is None else {_RUNS_AFTER: runs_after},
+        ),
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(depends_on),
@@ -102,7 +142,7 @@ def run_connected(
     )
 
 
-def _pod_metadata(component: str, runs_after: pulumi.Input[str] | None) -> ObjectMetaArgsDict:
-    if runs_after is None:
+def _pod_metadata(component: str, annotations: Mapping[str, pulumi.Input[str]] | None) -> ObjectMetaArgsDict:
+    if annotations is None:
         return {"labels": labels(component)}
-    return {"labels": labels(component), "annotations": {_RUNS_AFTER: runs_after}}
+    return {"labels": labels(component), "annotations": annotations}

@@ -9,6 +9,8 @@ from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 from pulumi_kubernetes.networking.v1 import NetworkPolicy, NetworkPolicyEgressRuleArgsDict
 
+from infra.limits.flows import Pods
+
 _KUBE_SYSTEM: Final[LabelSelectorArgsDict] = {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}}
 # CoreDNS has the label of its predecessor kube-dns in every distribution.
 _DNS_SERVERS: Final[LabelSelectorArgsDict] = {"match_labels": {"k8s-app": "kube-dns"}}
@@ -21,11 +23,13 @@ class ClosedNamespaceArgs:
     """Arguments of `ClosedNamespace`; `name` is fixed, because policies and DNS names contain it.
 
     `dns_networks` are the networks of DNS servers that a NetworkPolicy can't select as pods, such as a cache on the
-    nodes.
+    nodes. `silent` are pods of the namespace that open no connections, not even to look up names: data can leave in
+    the names, too.
     """
 
     name: str
     dns_networks: tuple[str, ...] = ()
+    silent: Pods | None = None
 
 
 class ClosedNamespace(pulumi.ComponentResource):
@@ -56,13 +60,17 @@ class ClosedNamespace(pulumi.ComponentResource):
             f"{name}-dns",
             metadata={"name": "dns", "namespace": self.name},
             spec={
-                "pod_selector": {},
+                "pod_selector": {} if args.silent is None else _all_but(args.silent),
                 "policy_types": ["Egress"],
                 "egress": _look_ups(args.dns_networks),
             },
             opts=child,
         )
         self.register_outputs({"name": self.name})
+
+
+def _all_but(pods: Pods) -> LabelSelectorArgsDict:
+    return {"match_expressions": [{"key": pods.label, "operator": "NotIn", "values": [pods.component]}]}
 
 
 def _look_ups(networks: tuple[str, ...]) -> list[NetworkPolicyEgressRuleArgsDict]:

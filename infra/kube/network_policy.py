@@ -11,7 +11,7 @@ from pulumi_kubernetes.networking.v1 import (
     NetworkPolicyPeerArgsDict,
 )
 
-from infra.kube.pods import metadata, selector
+from infra.kube.pods import metadata
 from infra.limits.flows import EVERYWHERE, End, Networks, Place, Pods, Traffic
 
 # https://datatracker.ietf.org/doc/html/rfc3927
@@ -25,7 +25,7 @@ def allow(name: str, namespace: pulumi.Input[str], traffic: Traffic, opts: pulum
         name,
         metadata=metadata(namespace, component, component),
         spec={
-            "pod_selector": {"match_labels": selector(component)},
+            "pod_selector": {"match_labels": traffic.pods.selector},
             "policy_types": ["Ingress", "Egress"],
             "ingress": _ingress(traffic),
             "egress": egress_rules(traffic),
@@ -59,7 +59,7 @@ def _peers(end: End, pods: Pods) -> list[NetworkPolicyPeerArgsDict]:
         raise TypeError(f"the end of a flow must be Pods, Networks or {Place.ANYWHERE}, got {end}.")
     peer: NetworkPolicyPeerArgsDict = {}
     if end.component:
-        peer["pod_selector"] = {"match_labels": selector(end.component)}
+        peer["pod_selector"] = {"match_labels": end.selector}
     if not end.component or end.namespace != pods.namespace:
         peer["namespace_selector"] = {"match_labels": {"kubernetes.io/metadata.name": end.namespace}}
     return [peer]

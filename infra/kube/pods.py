@@ -21,12 +21,14 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 import contracts
+from infra.limits.flows import NAME_LABEL
 from infra.limits.quantities import mebibytes
 
 # The user ID in the images of this repository, and that of Debian's user `postgres` in the image of PostgreSQL.
 WORKLOAD_UID: Final = 10001
 POSTGRES_UID: Final = 999
 
+TMP_VOLUME: Final = "tmp"
 SHARED_MEMORY_MOUNT: Final[VolumeMountArgsDict] = {"name": "shared-memory", "mount_path": "/dev/shm"}  # noqa: S108 - a volume of the pod's own
 
 # https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/
@@ -38,8 +40,6 @@ _LOG_MIB: Final = 64
 _MOST_LOG_MIB: Final = 128
 
 _DISK: Final = "ephemeral-storage"
-
-NAME_LABEL: Final = "app.kubernetes.io/name"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +150,7 @@ def container(
             "capabilities": {"drop": ["ALL"]},
             "read_only_root_filesystem": True,
         },
-        "volume_mounts": [{"name": "tmp", "mount_path": "/tmp"}, *mounts],  # noqa: S108 - a volume of the pod's own
+        "volume_mounts": [{"name": TMP_VOLUME, "mount_path": "/tmp"}, *mounts],  # noqa: S108 - a volume of the pod's own
     }
     if command:
         spec["command"] = list(command)
@@ -170,9 +170,9 @@ def pod(
     mount_token: bool = False,
 ) -> PodSpecArgsDict:
     """Return the spec of a pod with one container, `main`, that satisfies `restricted`."""
-    scratch: VolumeArgsDict = {"name": "tmp", "empty_dir": {"size_limit": tmp_size}}
+    scratch: VolumeArgsDict = {"name": TMP_VOLUME, "empty_dir": {"size_limit": tmp_size}}
     spec: PodSpecArgsDict = {
-        "containers": [_with_disk(main, mebibytes(tmp_size))],
+        "containers": [with_disk(main, tmp_size)],
         "volumes": [scratch, *volumes],
         "automount_service_account_token": mount_token,
         # For the Service `mlflow` Kubernetes would set MLFLOW_PORT=tcp://..., which MLflow reads as its port number.
@@ -193,8 +193,9 @@ def pod(
     return spec
 
 
-def _with_disk(main: ContainerArgsDict, scratch_mib: int) -> ContainerArgsDict:
-    """Return the container with a disk limit that includes its scratch volume, because the kubelet counts that too."""
-    resources = cast("ResourceRequirementsArgsDict", main.get("resources", {}))
+def with_disk(container: ContainerArgsDict, *sizes: str) -> ContainerArgsDict:
+    """Return the container with a disk limit that includes volumes of these `sizes`: the kubelet counts them."""
+    resources = cast("ResourceRequirementsArgsDict", container.get("resources", {}))
     limits = cast("Mapping[str, str]", resources.get("limits", {}))
-    return {**main, "resources": {**resources, "limits": {**limits, _DISK: f"{_MOST_LOG_MIB + scratch_mib}Mi"}}}
+    disk = sum(mebibytes(size) for size in (limits[_DISK], *sizes))
+    return {**container, "resources": {**resources, "limits": {**limits, _DISK: f"{disk}Mi"}}}

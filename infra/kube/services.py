@@ -16,10 +16,16 @@ def internal_service(
     opts: pulumi.ResourceOptions,
     *,
     more_ports: Mapping[str, int] | None = None,
+    sticky: bool = False,
 ) -> Service:
-    """Make the ClusterIP Service `component` for the pods of that component; `more_ports` are by name."""
-    ports = {component: port, **(more_ports or {})}
-    return _service(name, namespace, component, component, {"type": "ClusterIP", **_ports(ports)}, opts)
+    """Make the ClusterIP Service `component` for the pods of that component; `more_ports` are by name.
+
+    With `sticky`, all connections from one address reach the same pod for as long as it is ready.
+    """
+    spec: ServiceSpecArgsDict = {"type": "ClusterIP", **_ports({component: port, **(more_ports or {})})}
+    if sticky:
+        spec["session_affinity"] = "ClientIP"
+    return _service(name, namespace, component, component, spec, opts)
 
 
 def headless_service(

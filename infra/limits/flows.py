@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 import contracts
 
+# What the stack's own objects are labelled with: the name of their component.
+NAME_LABEL: Final = "app.kubernetes.io/name"
+
 _LAST_PORT: Final = 65535
 _HTTPS: Final = 443
 EVERYWHERE: Final = "0.0.0.0/0"
@@ -19,10 +22,19 @@ EVERYWHERE: Final = "0.0.0.0/0"
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """The pods of `component` in a namespace; all pods of the namespace if `component` is ""."""
+    """The pods of `component` in a namespace; all pods of the namespace if `component` is "".
+
+    `label` is the label that names their component, another one for pods that the stack doesn't make itself.
+    """
 
     namespace: str
     component: str = ""
+    label: str = NAME_LABEL
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """The label that selects exactly these pods in their namespace."""
+        return {self.label: self.component}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,17 @@ class Server:
         if not 1 <= self.port <= _LAST_PORT:
             raise ValueError(f"port must be 1 to {_LAST_PORT}, got {self.port}.")
 
+    @property
+    def url(self) -> str:
+        """The URL of a server behind a Service with the name of its component, for pods of any namespace.
+
+        Raises:
+            TypeError: The server isn't a component of the platform.
+        """
+        if not isinstance(self.at, Pods) or not self.at.component:
+            raise TypeError(f"only a component of the platform has a Service, got {self.at}.")
+        return f"http://{self.at.component}.{self.at.namespace}.svc:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -77,6 +100,17 @@ S3_PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "s3")
 S3: Final = Server(at=S3_PODS, port=contracts.S3_PORT)
 VAULT_PODS: Final = Pods(contracts.VAULT_NAMESPACE, "vault")
 VAULT: Final = Server(at=VAULT_PODS, port=contracts.VAULT_PORT)
+GATEWAY_PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "gateway")
+GATEWAY: Final = Server(at=GATEWAY_PODS, port=contracts.GATEWAY_PORT)
+RECONCILER_PODS: Final = Pods(contracts.SERVING_NAMESPACE, contracts.RECONCILER)
+RECONCILER: Final = Server(at=RECONCILER_PODS, port=contracts.RECONCILER_PORT)
+# The reconciler makes these pods, and names their part in a label of its own.
+DELIVERY_PODS: Final = Pods(contracts.SERVING_NAMESPACE, contracts.DELIVERY_PART, contracts.SERVING_PART_LABEL)
+MODEL_PODS: Final = Pods(contracts.SERVING_NAMESPACE, contracts.SERVER_PART, contracts.SERVING_PART_LABEL)
+MODELS: Final = Server(at=MODEL_PODS, port=contracts.MODEL_SERVER_PORT)
+# The API server's ports: the one of the Service `kubernetes`, and the usual one of the control plane behind it. The
+# address behind the Service can change, so the policies name only ports.
+API_SERVER: Final = tuple(Server(at=Place.ANYWHERE, port=port) for port in (_HTTPS, 6443))
 # PostgreSQL in RDS, in the VPC of the cluster.
 RDS: Final = Server(at=Place.VPC, port=contracts.POSTGRES_PORT)
 

@@ -14,6 +14,8 @@ from infra.limits.account import Account
 from infra.limits.statements import (
     DECRYPT,
     LIST,
+    PULL,
+    PUSH,
     AdminSecret,
     DatabaseUser,
     Document,
@@ -32,6 +34,8 @@ class Store(Enum):
     DATABASE_LOGIN = "database login"
     # The secret with the password of the RDS administrator.
     DATABASE_SECRET = "database secret"  # noqa: S105 - a name
+    # Repositories to which pods push images of model versions.
+    REPOSITORIES = "repositories"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,10 +159,30 @@ def decrypt_admin_secret() -> Grant:
     return Grant(store=Store.DATABASE_SECRET, statement=statement)
 
 
+def registry_login() -> Grant:
+    """Grant the login to the account's registry, which alone gives access to no repository."""
+
+    def statement(stores: Stores) -> Statement:  # noqa: ARG001 - the action has no resource
+        return allow("RegistryLogin", ("ecr:GetAuthorizationToken",), "*")
+
+    return Grant(store=Store.REPOSITORIES, statement=statement)
+
+
+def pull_images(sid: str, image: str) -> Grant:
+    """Grant the reading of the images in the repository of `image`."""
+    return _repository(sid, image, PULL)
+
+
+def push_images(sid: str, image: str) -> Grant:
+    """Grant the reading and pushing of images in the repository of `image`."""
+    return _repository(sid, image, PUSH)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workload:
     """Pods with an identity: their service account, its namespace, and their grants in AWS.
 
+    `vault_role` is the role of Vault that lets them sign, None if they don't.
     `setting` is the key and value of the setting to change if AWS refuses the name of the role, which contains the
     value; None stands for the environment's name.
     """
@@ -167,6 +191,7 @@ class Workload:
     grants: tuple[Grant, ...]
     namespace: str = contracts.MLFLOW_NAMESPACE
     setting: tuple[str, str] | None = None
+    vault_role: str | None = None
 
     @property
     def role_purpose(self) -> str:
@@ -191,6 +216,14 @@ def _secret(stores: Stores) -> AdminSecret:
     if stores.secret is None:
         raise ValueError("a grant for the administrator's secret requires database.kind to be rds.")
     return stores.secret
+
+
+def _repository(sid: str, image: str, actions: tuple[str, ...]) -> Grant:
+    def statement(stores: Stores) -> Statement:
+        account = stores.account
+        return allow(sid, actions, account.arn("ecr", f"repository/{account.repository_name(image)}"))
+
+    return Grant(store=Store.REPOSITORIES, statement=statement)
 
 
 def _own(stores: Stores) -> dict[str, Any]:

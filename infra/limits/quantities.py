@@ -1,4 +1,4 @@
-"""Kubernetes quantities for the sizes of memory and volumes."""
+"""Kubernetes quantities of memory, volumes and CPUs."""
 
 import re
 from typing import Final
@@ -20,6 +20,16 @@ def mebibytes(quantity: str) -> int:
     if match is None:
         raise ValueError(f"a size must be a whole number of Mi, Gi or Ti, such as 20Gi, got {quantity!r}.")
     return int(match[1]) * _MEBIBYTES[match[2]]
+
+
+def millicores(quantity: str) -> int:
+    """Return the thousandths of a CPU in `quantity`, such as `250m` or `2`.
+
+    Raises:
+        ValueError: The quantity isn't a whole number of CPUs or of thousandths.
+    """
+    number, unit = quantity.removesuffix("m"), quantity.endswith("m")
+    return int(number) * (1 if unit else 1000)
 
 
 def gibibytes(quantity: str) -> float:

@@ -24,6 +24,16 @@ DECRYPT: Final = ("kms:Decrypt",)
 # An upload in parts has to decrypt its own data key for each part.
 ENCRYPT: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html
+PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+PUSH: Final = (
+    *PULL,
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+    "ecr:CompleteLayerUpload",
+    "ecr:PutImage",
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncryptedBucket:

@@ -124,6 +124,11 @@ class Egress(Section):
         description="a list of IPv4 addresses and networks, /8 at the widest, where pods reach an external Vault "
         "server",
     )
+    registry: list[Network] = Field(
+        default=[],
+        description="a list of IPv4 addresses and networks, /8 at the widest, where deliveries reach the registry of "
+        "serving.repository; default: all but link-local addresses, on the registry's port",
+    )
 
 
 def partition(region: str) -> str:

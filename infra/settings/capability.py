@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from infra.limits.alerts import Alert
 from infra.limits.flows import Flow, Pods
 from infra.limits.grants import Workload
@@ -30,6 +32,44 @@ class Capability(Section):
     def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - for overrides
         """Yield the alerts on the capability's pods and Jobs that the settings switch on."""
         yield from ()
+
+
+class Scaled(Capability):
+    """A capability whose server has more pods under load."""
+
+    min_replicas: int = Field(default=2, ge=1, le=50, description="the minimum number of pods, an integer from 1 to 50")
+    max_replicas: int = Field(
+        default=10, ge=1, le=50, description="the maximum number of pods, an integer from minReplicas to 50"
+    )
+    min_available: int = Field(
+        default=1,
+        ge=0,
+        le=49,
+        description="pods that must stay up while a node is drained, an integer from 0 to minReplicas - 1",
+    )
+    cpu_target: int = Field(
+        default=70,
+        ge=10,
+        le=95,
+        description="percent of the CPU request at which the server scales out, an integer from 10 to 95",
+    )
+    memory_target: int = Field(
+        default=80,
+        ge=50,
+        le=95,
+        description="percent of the memory request at which the server scales out, an integer from 50 to 95",
+    )
+
+    def scaling_problems(self, section: str) -> Iterator[str]:
+        """Yield a line for each problem of the fewest and the most pods, and of those that must stay up."""
+        least = self.min_replicas
+        if self.max_replicas < least:
+            yield f"{section}.maxReplicas: got {self.max_replicas}; allowed: minReplicas ({least}) to 50"
+        if self.min_available >= least:
+            yield (
+                f"{section}.minAvailable: got {self.min_available} with minReplicas {least}; allowed: 0 to {least - 1}"
+                ", as otherwise no node can be drained"
+            )
 
 
 def aws_flows(settings: "Settings", pods: Pods, workload: Workload) -> Iterator[Flow]:

@@ -62,7 +62,11 @@ def _boundary(settings: Settings) -> Iterator[str]:
 def _localhost(settings: Settings) -> Iterator[str]:
     if settings.localhost is None:
         return
-    in_cluster = {**settings.servers_in_cluster, "s3_console": settings.servers_in_cluster["s3"]}
+    in_cluster = {
+        **settings.servers_in_cluster,
+        "s3_console": settings.servers_in_cluster["s3"],
+        "gateway": settings.gateway.enabled,
+    }
     holders: dict[int, str] = {}
     for server in (name for name in contracts.LOCALHOST_PORTS if in_cluster.get(name, True)):
         port = getattr(settings.localhost, server)
@@ -75,7 +79,9 @@ def _networks(settings: Settings) -> Iterator[str]:
     for key, networks in (
         ("egress.aws", settings.egress.aws),
         ("egress.vault", settings.egress.vault),
+        ("egress.registry", settings.egress.registry),
         ("mlflow.clientNetworks", settings.mlflow.client_networks),
+        ("gateway.clientNetworks", settings.gateway.client_networks),
         ("cluster.dnsNetworks", settings.cluster.dns_networks),
     ):
         for one, other in combinations(networks, 2):

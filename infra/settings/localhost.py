@@ -8,7 +8,7 @@ import contracts
 from infra.settings.section import Section
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
-ServerName = Literal["mlflow", "s3", "s3_console", "vault", "postgres"]
+ServerName = Literal["mlflow", "gateway", "s3", "s3_console", "vault", "postgres"]
 _ALLOWED: Final = "an integer from 1024 to 65535, different for each server"
 
 
@@ -16,6 +16,9 @@ class Localhost(Section):
     """The ports of `localhost` where the servers answer. `make up` opens them and forwards connections."""
 
     mlflow: Port = Field(default=contracts.LOCALHOST_PORTS["mlflow"], description=f"MLflow: {_ALLOWED}")
+    gateway: Port = Field(
+        default=contracts.LOCALHOST_PORTS["gateway"], description=f"the gateway, if it is enabled: {_ALLOWED}"
+    )
     s3: Port = Field(
         default=contracts.LOCALHOST_PORTS["s3"], description=f"the S3 server, if it is in the cluster: {_ALLOWED}"
     )

@@ -8,8 +8,11 @@ from infra.capabilities.artifacts.settings import ArtifactStore
 from infra.capabilities.backup.settings import Backup
 from infra.capabilities.cluster.settings import Cluster
 from infra.capabilities.database.settings import Database
+from infra.capabilities.gateway.settings import Gateway
 from infra.capabilities.images.settings import Images
+from infra.capabilities.promotion.settings import Promotion
 from infra.capabilities.release.settings import Release
+from infra.capabilities.serving.settings import Serving
 from infra.capabilities.signing.settings import Vault
 from infra.capabilities.teams.settings import Team
 from infra.capabilities.tracking.settings import Mlflow
@@ -38,6 +41,9 @@ class Settings(Section):
     vault: Vault = Field(default=Vault(), description="an object")
     trainer: Trainer = Field(default=Trainer(), description="an object")
     release: Release = Field(default=Release(), description="an object")
+    promotion: Promotion = Field(default=Promotion(), description="an object")
+    serving: Serving = Field(default=Serving(), description="an object")
+    gateway: Gateway = Field(default=Gateway(), description="an object")
     localhost: Localhost | None = Field(
         default=None, description="an object; default: servers are reached by their addresses in the cluster"
     )
@@ -79,6 +85,7 @@ class Settings(Section):
             Store.BUCKETS: self.artifact_store.kind == "s3",
             Store.DATABASE_LOGIN: self.database.auth == "iam",
             Store.DATABASE_SECRET: self.database.kind == "rds",
+            Store.REPOSITORIES: self.serving.pushes_to_aws(self),
         }
         return frozenset(store for store, is_in_aws in in_aws.items() if is_in_aws)
 

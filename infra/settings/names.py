@@ -17,6 +17,8 @@ REGION: Final = r"^[a-z]{2,4}(-[a-z]+)+-[1-9][0-9]?$"
 # Vault's pattern for key names, `framework.GenericNameRegex`.
 _KEY: Final = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 _METRIC: Final = re.compile(r"[/\w.\- :]+")
+# MLflow reserves these (mlflow/utils/validation.py).
+_VERSION_ALIAS: Final = re.compile(r"[vV]\d+")
 # Characters: the width of the columns in MLflow's database.
 LONGEST_IN_MLFLOW: Final = 256
 # Bytes, the limit of Linux.
@@ -48,6 +50,12 @@ def _namespace(value: str) -> str:
 def _tag(value: str) -> str:
     # AWS reserves the prefix, in upper or lower case. Only some of its services strip outer spaces.
     if value.strip() != value or value.lower().startswith("aws:"):
+        raise ValueError("reserved")
+    return value
+
+
+def _alias(value: str) -> str:
+    if value.lower() == "latest" or _VERSION_ALIAS.fullmatch(value):
         raise ValueError("reserved")
     return value
 
@@ -86,6 +94,7 @@ Mount = Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z
 AuthMount = Annotated[str, Field(max_length=255, pattern=r"^[a-z0-9_.-]+(/[a-z0-9_.-]+)*$"), AfterValidator(_method)]
 VaultNamespace = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"), AfterValidator(_namespace)]
 TransitKey = Annotated[str, Field(max_length=128, pattern=_KEY)]
+Alias = Annotated[str, Field(max_length=255, pattern=r"^[\w\-]+$"), AfterValidator(_alias)]
 Experiment = Annotated[str, Field(max_length=LONGEST_IN_MLFLOW), AfterValidator(_text)]
 Metric = Annotated[str, Field(max_length=250), AfterValidator(_metric)]
 # No quotes: the filters of the model registry put the name in quotes.

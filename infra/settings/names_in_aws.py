@@ -45,6 +45,8 @@ def _of_resources(settings: Settings, account: Account) -> Iterator[tuple[Callab
     yield account.key_alias, "images"
     for image in contracts.IMAGES:
         yield account.repository_name, image
+    if settings.serving.pushes_to_aws(settings):
+        yield account.repository_name, contracts.MODELS_REPOSITORY
     if settings.database.kind == "rds":
         yield from ((account.database_identifier,), (account.key_alias, "database"))
     if settings.artifact_store.kind != "s3":

@@ -55,6 +55,8 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if isinstance(field.default, BaseModel):
+        return "the defaults below"
     return "none" if field.default is None else f"`{_shown(field.default)}`"
 
 

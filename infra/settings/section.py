@@ -25,8 +25,15 @@ _PORT: Final = r"(:[0-9]{1,5})?"
 # The form of the key and value of a node label:
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 _WORD: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+# Whole cores, or thousandths of one:
+# https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#meaning-of-cpu
+_CPU: Final = r"^([1-9][0-9]{0,2}|[1-9][0-9]{0,5}m)$"
+# https://github.com/distribution/reference/blob/main/reference.go
+_FOLDER: Final = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
 _NODE_LABEL: Final = rf"^({_NAME}/)?{_WORD}$"
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
+# https://kubernetes.io/docs/concepts/configuration/configmap/ allows 1 MiB, with the object's metadata.
+MOST_CONFIG_MAP_BYTES: Final = 1_000_000
 # A wider network would allow almost everything.
 _WIDEST_PREFIX: Final = 8
 
@@ -55,15 +62,39 @@ def _port(value: str) -> str:
     return value
 
 
+def _repository(value: str) -> str:
+    """Check that a repository starts with its registry: otherwise a client asks a public one."""
+    registry = value.partition("/")[0]
+    if not {".", ":"} & set(registry):
+        raise ValueError("no registry")
+    _port(registry)
+    _name(registry)
+    return value
+
+
 def _existing_file(value: str) -> str:
     if not Path(value).is_file():
         raise ValueError("no such file")
     return value
 
 
-def _certificates(value: str) -> str:
+def _in_repository(value: str) -> str:
     """Return the path relative to the working directory, where the program and its providers open it."""
-    path = value if Path(value).is_absolute() else os.path.relpath(_REPOSITORY / value)
+    return value if Path(value).is_absolute() else os.path.relpath(_REPOSITORY / value)
+
+
+def _small_file(value: str) -> str:
+    path = _in_repository(value)
+    if not Path(path).is_file():
+        raise ValueError("no such file")
+    if Path(path).stat().st_size > MOST_CONFIG_MAP_BYTES:
+        raise ValueError("too large")
+    Path(path).read_text(encoding="utf-8")
+    return path
+
+
+def _certificates(value: str) -> str:
+    path = _in_repository(value)
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:
@@ -105,11 +136,15 @@ VOLUME_SIZES: Final = f"a volume size from 1Gi to {MOST_VOLUME_GIB // 1024}Ti"
 VolumeSize = Annotated[str, AfterValidator(_volume_size)]
 MemorySize = Annotated[str, AfterValidator(_memory_size)]
 ExistingFile = Annotated[str, AfterValidator(_existing_file)]
+# A text file of the repository, for a ConfigMap.
+SmallFile = Annotated[str, AfterValidator(_small_file)]
 CertificatesFile = Annotated[str, AfterValidator(_certificates)]
+Cpu = Annotated[str, Field(pattern=_CPU)]
 Network = Annotated[str, AfterValidator(_network)]
 Label = Annotated[str, Field(pattern=_LABEL)]
 Subdomain = Annotated[str, Field(max_length=_LONGEST_NAME, pattern=f"^{_NAME}$")]
 Host = Annotated[str, Field(pattern=f"^{_NAME}{_PORT}$"), AfterValidator(_port), AfterValidator(_name)]
 HttpsAddress = Annotated[str, Field(pattern=f"^https://{_NAME}{_PORT}$"), AfterValidator(_port), AfterValidator(_name)]
+Repository = Annotated[str, Field(pattern=rf"^{_NAME}{_PORT}(/{_FOLDER})+$"), AfterValidator(_repository)]
 NodeLabel = Annotated[str, Field(pattern=_NODE_LABEL), AfterValidator(_node_label)]
 NodeLabelValue = Annotated[str, Field(pattern=f"^({_WORD})?$")]

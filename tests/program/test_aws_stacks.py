@@ -14,10 +14,10 @@ from tests.support.engine import ROOT, Graph, Registered, run_program, stack_con
 
 # Resources of each environment by provider. A change here changes costs and upkeep.
 COUNTS = {
-    "ci": {"aws": 66, "kubernetes": 47, "random": 4, "vault": 7},
-    "dev": {"aws": 64, "kubernetes": 37, "random": 3, "vault": 5},
-    "staging": {"aws": 64, "kubernetes": 39, "random": 3, "vault": 5},
-    "prod": {"aws": 104, "kubernetes": 39, "random": 3, "vault": 5},
+    "ci": {"aws": 72, "kubernetes": 71, "random": 4, "vault": 8},
+    "dev": {"aws": 74, "kubernetes": 58, "random": 3, "vault": 6},
+    "staging": {"aws": 74, "kubernetes": 61, "random": 3, "vault": 6},
+    "prod": {"aws": 114, "kubernetes": 61, "random": 3, "vault": 6},
 }
 PROTECTED = ("staging", "prod")
 # Kinds that hold or guard data. `pulumi destroy` must stop at each of them.
@@ -88,8 +88,8 @@ def test_each_role_trusts_one_service_account_that_exists(environments: dict[str
     }
     subjects = [
         subject
-        for role in graph.of_kind("Role")
-        if "oidc-provider" in role.inputs["assumeRolePolicy"]
+        for role in in_aws(graph)
+        if role.kind == "Role" and "oidc-provider" in role.inputs["assumeRolePolicy"]
         for statement in json.loads(role.inputs["assumeRolePolicy"])["Statement"]
         for key, subject in statement["Condition"]["StringEquals"].items()
         if key.endswith(":sub")
@@ -190,6 +190,7 @@ BAD = [
     ("aegis:cluster", {"eksName": "e", "storageClass": "aegis-gp3"}, "only with gp3Class true, which creates it"),
     ("aegis:database", {"kind": "rds", "storage": "20500Mi"}, "aegis:database.storage: got 20500Mi; allowed with"),
     ("aegis:aws", {"accountId": "123456789012", "region": "ap-southeast-5"}, 'aegis:aws.region: got "ap-southeast-5";'),
+    ("aegis:serving", {"enabled": True}, 'aegis:serving.delivery: got "volume"; allowed with cluster.eksName: image'),
     ("aegis:environment", {"name": "Prod", "owner": "o", "costCenter": "c"}, 'aegis:environment.name: got "Prod"'),
     ("aegis:environment", {"name": "prod", "owner": "", "costCenter": "c"}, 'aegis:environment.owner: got ""'),
     ("aegis:vault", {"kind": "external", "storage": "5Gi"}, "vault.storage: set with kind external; allowed only with"),
@@ -289,14 +290,15 @@ def test_workloads_log_in_to_rds_by_their_roles_where_the_buckets_are_in_the_clu
         for policy in graph.of_kind("RolePolicy")
     }
     assert actions.pop("database-setup") == ["secretsmanager:GetSecretValue", "kms:Decrypt"]
-    # The signer and the teams' trainers have no rights in AWS here.
+    assert {action.partition(":")[0] for action in actions.pop("serving-delivery")} == {"ecr"}
+    # The signer, the reconciler and the teams' trainers have no rights in AWS here.
     assert actions == {role: ["rds-db:connect"] for role in ("mlflow", "migration", "backup")}
     accounts = {workload.name: spec.get("serviceAccountName") for workload, spec, _ in graph.pods()}
     assert accounts["mlflow-server"] == "mlflow"
     assert accounts["backup-schedule"] == "backup"
     policy = graph.one("NetworkPolicy", "s3", "mlflow").inputs["spec"]
     callers = [rule["from"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for rule in policy["ingress"]]
-    assert callers == ["s3-setup", "mlflow", "backup"], "the release is switched off"
+    assert callers == ["s3-setup", "mlflow", "backup", "serving-reconciler"], "the release is switched off"
     # A role's token is exchanged at AWS, wherever the buckets are.
     for component in ("mlflow", "migration", "backup"):
         egress = graph.one("NetworkPolicy", component, "mlflow").inputs["spec"]["egress"]
@@ -333,7 +335,7 @@ def test_a_server_that_runs_in_the_cluster_has_a_repository_for_its_image(module
     images = json.loads(config["aegis:images"]) | {"postgres": "postgres:15"}
     graph = run_program(config | {"aegis:database": "{}", "aegis:images": json.dumps(images)}, stack="dev")
     assert {each.inputs["name"] for each in graph.of_kind("Repository")} == {
-        f"aegis-dev/{image}" for image in ("postgres", "mlflow", "workloads", "trainer")
+        f"aegis-dev/{image}" for image in ("postgres", "mlflow", "workloads", "trainer", "gateway", "serving", "models")
     }
 
 

@@ -18,7 +18,7 @@ AUTHORITY = "infra/aws/authorities/eu-west-1.pem"
 
 BAD = [
     ("aegis:databse", {}, "aegis:databse: unknown key; did you mean database?"),
-    ("aegis:mlflow", {"worker": 2}, "aegis:mlflow.worker: unknown key; did you mean workers? known keys: workers,"),
+    ("aegis:mlflow", {"worker": 2}, "aegis:mlflow.worker: unknown key; did you mean workers? known keys: minReplicas,"),
     ("aegis:mlflow", {"workers": "four"}, 'aegis:mlflow.workers: got "four"; allowed: server processes of'),
     ("aegis:mlflow", {"workers": "2"}, 'aegis:mlflow.workers: got "2"'),
     ("aegis:mlflow", {"workers": 2.5}, "aegis:mlflow.workers: got 2.5"),
@@ -44,11 +44,48 @@ BAD = [
     ("aegis:mlflow", {"publicHosts": "ml.example.com"}, 'aegis:mlflow.publicHosts: got "ml.example.com"; allowed'),
     ("aegis:mlflow", {"publicHosts": ["ml.example.com", "*"]}, 'aegis:mlflow.publicHosts[1]: got "*"; allowed: a list'),
     ("aegis:mlflow", {"clientNamespaces": ["Not A Label"]}, "aegis:mlflow.clientNamespaces[0]: got"),
+    ("aegis:mlflow", {"guardedAliases": ["a,b"]}, 'mlflow.guardedAliases[0]: got "a,b"; allowed: a list of the'),
+    ("aegis:mlflow", {"guardedAliases": ["Latest"]}, 'aegis:mlflow.guardedAliases[0]: got "Latest"'),
+    ("aegis:mlflow", {"guardedAliases": ["v1"]}, 'aegis:mlflow.guardedAliases[0]: got "v1"'),
+    ("aegis:mlflow", {"guardedStages": ["None"]}, 'aegis:mlflow.guardedStages[0]: got "None"; allowed: a list of the'),
+    ("aegis:vault", {"minKeyVersion": 0}, "aegis:vault.minKeyVersion: got 0; allowed: the oldest version of the"),
     ("aegis:mlflow", [], "aegis:mlflow: got []; allowed: an object"),
     ("aegis:mlflow", "text", 'aegis:mlflow: got "text"; allowed: an object'),
     ("aegis:localhost", {"mlflow": 80}, "aegis:localhost.mlflow: got 80; allowed: MLflow: an integer from 1024"),
     ("aegis:localhost", {"mlflow": "5000"}, 'aegis:localhost.mlflow: got "5000"'),
     ("aegis:localhost", {"mlflow": 8200}, "localhost.vault: got 8200, the port of mlflow; allowed: a different port"),
+    ("aegis:gateway", {"minReplicas": 11}, "aegis:gateway.maxReplicas: got 10; allowed: minReplicas (11) to 50"),
+    ("aegis:gateway", {"minAvailable": 2}, "gateway.minAvailable: got 2 with minReplicas 2; allowed: 0 to 1, as"),
+    ("aegis:gateway", {"mlflowTimeout": 0}, "aegis:gateway.mlflowTimeout: got 0; allowed: seconds in which MLflow"),
+    ("aegis:gateway", {"cpu": "0.5"}, 'aegis:gateway.cpu: got "0.5"; allowed: the CPU request of a pod, such as 250m'),
+    ("aegis:gateway", {"bodyLimit": "1MB"}, 'aegis:gateway.bodyLimit: got "1MB"; allowed: a size such as 1Mi'),
+    ("aegis:gateway", {"clientNetworks": ["10.0.0.0/8", "10.1.0.0/16"]}, "gateway.clientNetworks: got 10.0.0.0/8 and"),
+    ("aegis:localhost", {"gateway": 5000}, "aegis:localhost.gateway: got 5000, the port of mlflow; allowed: a differ"),
+    ("aegis:serving", {"model": []}, "aegis:serving.model: unknown key; did you mean models? known keys: enabled,"),
+    ("aegis:serving", {"models": [{"alias": "a"}]}, "aegis:serving.models[0].name: not set; allowed: the name of a"),
+    ("aegis:serving", {"models": [{"name": "a@b"}]}, 'aegis:serving.models[0].name: got "a@b"; allowed: the name of'),
+    (
+        "aegis:serving",
+        {"models": [{"name": "a", "alias": "live", "version": 3}]},
+        'aegis:serving.models[0].version: got 3 with alias "live"; allowed: only one of the two',
+    ),
+    ("aegis:serving", {"models": [{"name": "a"}, {"name": "a"}]}, 'serving.models: got "a" 2 times; allowed: each'),
+    ("aegis:serving", {"models": [{"name": "a", "version": "3"}]}, 'serving.models[0].version: got "3"; allowed: the'),
+    ("aegis:serving", {"models": [{"name": "a", "replicas": 0}]}, "models[0].replicas: got 0; allowed: pods, an inte"),
+    (
+        "aegis:serving",
+        {"models": [{"name": "a", "canary": {"percent": 51}}]},
+        "aegis:serving.models[0].canary.percent: got 51; allowed: percent of the requests that it answers",
+    ),
+    ("aegis:serving", {"delivery": "disk"}, 'aegis:serving.delivery: got "disk"; allowed: volume (a Job downloads'),
+    ("aegis:serving", {"enabled": True, "delivery": "image"}, "serving.repository: not set, with delivery image; allo"),
+    ("aegis:serving", {"repository": "r.io/a"}, "serving.repository: set with delivery volume; allowed only with deli"),
+    ("aegis:serving", {"delivery": "image", "storageClass": "a"}, "serving.storageClass: set with delivery image; all"),
+    ("aegis:serving", {"repository": "models"}, 'aegis:serving.repository: got "models"; allowed: image only: a repos'),
+    ("aegis:serving", {"repository": "r.io/a:1"}, 'aegis:serving.repository: got "r.io/a:1"; allowed: image only: a'),
+    ("aegis:serving", {"unverified": "serve"}, 'aegis:serving.unverified: got "serve"; allowed: keep or remove'),
+    ("aegis:serving", {"watch": {"psi": 0}}, "aegis:serving.watch.psi: got 0; allowed: the least population stability"),
+    ("aegis:serving", {"kserve": True}, "aegis:serving.kserve: got true; allowed: auto (a model is an Inference"),
     ("aegis:localhost", {"s3": 7000, "s3Console": 7000}, "aegis:localhost.s3Console: got 7000, the port of s3;"),
     ("aegis:database", {"kind": "mysql"}, 'aegis:database.kind: got "mysql"; allowed: in-cluster'),
     ("aegis:database", {"kind": "rds"}, "aegis:aws: not set; allowed: an object with accountId"),
@@ -100,10 +137,15 @@ BAD = [
     ("aegis:vault", {"address": "https://v:65536"}, 'aegis:vault.address: got "https://v:65536"; allowed: external'),
     ("aegis:vault", {"address": "https://v:0"}, 'aegis:vault.address: got "https://v:0"; allowed: external only: the'),
     ("aegis:vault", {"address": "https://-.."}, 'aegis:vault.address: got "https://-.."; allowed: external only: the'),
+    ("aegis:promotion", {"enabled": True}, "promotion.policy: not set, with enabled true; allowed: the path of"),
+    ("aegis:promotion", {"policy": "none.yaml"}, 'aegis:promotion.policy: got "none.yaml"; allowed: the path'),
+    ("aegis:promotion", {"policy": "docs"}, 'aegis:promotion.policy: got "docs"; allowed: the path, relative to the'),
+    ("aegis:promotion", {"schedule": "daily"}, 'aegis:promotion.schedule: got "daily"; allowed: five cron fields'),
     ("aegis:backup", {"schedule": "0 25 * * *"}, 'aegis:backup.schedule: got "0 25 * * *"; allowed: five cron fields'),
     ("aegis:teams", [{"name": "nlp", "memory": "64Mi"}], 'teams[0].memory: got "64Mi"; allowed: memory that its pods'),
     ("aegis:trainer", {"nodeSelector": {"a b": "c"}}, 'aegis:trainer.nodeSelector.a b: got "a b"; allowed: an object'),
     ("aegis:trainer", {"nodeSelector": {"x.io/my_pool": "a b"}}, 'nodeSelector.x.io/my_pool: got "a b"; allowed: an'),
+    ("aegis:trainer", {"registerModels": "yes"}, 'aegis:trainer.registerModels: got "yes"; allowed: true or false'),
     ("aegis:trainer", {"tolerations": [{"key": "a b"}]}, 'tolerations[0].key: got "a b"; allowed: the taint'),
     (
         "aegis:aws",
@@ -151,6 +193,26 @@ def test_a_missing_setting_hides_no_other_problem() -> None:
     message = refusal({"aegis:vault": {"kind": "external"}, "aegis:mlflow": {"minAvailable": 2, "tmpSize": "1Gi"}})
     for key in ("vault.address", "vault.kind", "egress.vault", "mlflow.minAvailable", "mlflow.tmpSize"):
         assert f"aegis:{key}: " in message
+
+
+@pytest.mark.parametrize(
+    ("release", "line"),
+    [
+        (
+            {"experiment": "team/digits"},
+            'aegis:release.experiment: got "team/digits"; allowed with trainer.registerModels',
+        ),
+        ({"experiment": "e" * 242}, "allowed with trainer.registerModels: the name of a registered model"),
+        ({"experiment": "..e"}, 'aegis:release.experiment: got "..e"; allowed with trainer.registerModels'),
+        (
+            {"experiment": "e", "modelName": "e_model"},
+            'aegis:release.modelName: got "e_model"; allowed with trainer.reg',
+        ),
+    ],
+)
+def test_a_trainer_that_registers_needs_names_for_its_models(release: dict[str, str], line: str) -> None:
+    assert line in refusal({"aegis:trainer": {"registerModels": True}, "aegis:release": release})
+    run_program(stack_config(LOCAL, {"aegis:release": release}))
 
 
 def test_nothing_is_registered_before_the_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from tests.support.engine import ROOT, STACK_FILES, Graph, run_program, stack_co
 
 NAMES = {name: value for name, value in vars(contracts.Env).items() if name.isupper()}
 # Set only by people, who have no pod's identity.
-BY_PEOPLE = {"VAULT_TOKEN"}
+BY_PEOPLE = {"VAULT_TOKEN", "SIGNING_KEY_FILE"}
 # Read by hvac, the workloads' Vault library, on import.
 BY_HVAC = {"VAULT_CACERT"}
 # An external Vault server with all of its settings.

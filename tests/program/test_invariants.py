@@ -4,8 +4,9 @@ import re
 from collections import Counter
 from typing import Any
 
+from contracts import SIGNING_KEYS_CONFIG_MAP, SIGNING_KEYS_FILE, SIGNING_KEYS_FOLDER, WANTED_KEY, Env
 from infra.limits.quantities import mebibytes
-from tests.support.engine import Graph, Registered
+from tests.support.engine import PUBLIC_KEY, Graph, Registered
 
 GENERATED = {"ConfigMap", "Secret", "Job", "ClusterRoleBinding"}
 # Kinds that other objects refer to by name, or whose names people type.
@@ -22,7 +23,11 @@ NAMED = {
     "StorageClass",
     "ResourceQuota",
     "LimitRange",
+    "Role",
+    "RoleBinding",
 }
+# Pods that the reconciler makes, by a label of its own (tests/program/test_serving.py).
+PART = "aegis.serving/part"
 
 
 def containers(graph: Graph) -> list[tuple[str, dict[str, Any]]]:
@@ -121,9 +126,10 @@ def test_a_restart_leaves_the_modes_of_a_volume_s_files_alone(graph: Graph) -> N
     assert {pod["securityContext"]["fsGroupChangePolicy"] for _, pod, _ in graph.pods()} == {"OnRootMismatch"}
 
 
-def test_only_the_vault_server_gets_a_token_for_the_api_server(graph: Graph) -> None:
+def test_only_the_vault_server_and_the_reconciler_get_a_token_for_the_api_server(graph: Graph) -> None:
     assert {workload.name for workload, pod, _ in graph.pods() if pod["automountServiceAccountToken"]} <= {
-        "vault-server"
+        "vault-server",
+        "serving-reconciler-server",
     }
 
 
@@ -180,8 +186,10 @@ def test_no_secret_has_an_empty_map_which_the_api_server_drops(graph: Graph) -> 
 
 
 def test_every_network_policy_selects_pods_of_its_namespace(graph: Graph) -> None:
-    # The pods of a team's namespace aren't in the stack.
+    # The pods of a team's namespace aren't in the stack, and the reconciler makes those of the served models.
     for policy in (each for each in graph.of_kind("NetworkPolicy") if not (each.namespace or "").startswith("team-")):
+        if PART in policy.inputs["spec"]["podSelector"].get("matchLabels", {}):
+            continue
         selected = [
             workload.name
             for workload, _, labels in graph.pods()
@@ -195,9 +203,9 @@ def test_every_peer_of_a_network_policy_is_a_pod_of_the_stack(graph: Graph) -> N
     for policy in graph.of_kind("NetworkPolicy"):
         for rule in [*policy.inputs["spec"].get("ingress", []), *policy.inputs["spec"].get("egress", [])]:
             for peer in [*rule.get("from", []), *rule.get("to", [])]:
-                component = peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
+                name = peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
                 elsewhere = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
-                assert component is None or (elsewhere or policy.namespace, component) in pods, policy.name
+                assert name is None or (elsewhere or policy.namespace, name) in pods, policy.name
 
 
 def test_egress_and_ingress_rules_match(graph: Graph) -> None:
@@ -206,13 +214,18 @@ def test_egress_and_ingress_rules_match(graph: Graph) -> None:
     assert sent == received
 
 
+def component(selector: dict[str, Any]) -> str | None:
+    labels = selector.get("matchLabels", {})
+    return labels.get("app.kubernetes.io/name") or labels.get(PART)
+
+
 def flows(policy: Registered, direction: str, end: str) -> set[tuple[Any, ...]]:
     """Return the flows between pods that a policy allows, as (source, destination, port)."""
-    pods = (policy.namespace, policy.inputs["spec"]["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name"))
+    pods = (policy.namespace, component(policy.inputs["spec"]["podSelector"]))
     found = set()
     for rule in policy.inputs["spec"].get(direction, []):
         for peer in rule.get(end, []):
-            name = peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
+            name = component(peer.get("podSelector", {}))
             namespace = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
             if (name is None and namespace is None) or namespace == "kube-system":
                 continue
@@ -251,10 +264,40 @@ def test_every_autoscaler_has_a_target_that_leaves_its_replicas_alone(graph: Gra
         assert "replicas" not in target.inputs["spec"]
 
 
+def test_every_deployment_has_an_autoscaler_or_a_number_of_replicas(graph: Graph) -> None:
+    scaled = {
+        (each.namespace, each.inputs["spec"]["scaleTargetRef"]["name"])
+        for each in graph.of_kind("HorizontalPodAutoscaler")
+    }
+    for each in graph.of_kind("Deployment"):
+        assert ((each.namespace, each.object_name) in scaled) != ("replicas" in each.inputs["spec"]), each.name
+
+
 def test_kinds_that_are_referred_to_have_fixed_names_and_the_rest_generated_ones(graph: Graph) -> None:
     for resource in kubernetes(graph):
         assert resource.kind in NAMED | GENERATED, resource.name
-        assert (resource.object_name is not None) == (resource.kind in NAMED), resource.name
+        in_place = resource.object_name == SIGNING_KEYS_CONFIG_MAP or WANTED_KEY in resource.inputs.get("data", {})
+        named = resource.kind in NAMED or in_place
+        assert (resource.object_name is not None) == named, resource.name
+
+
+def test_the_signing_keys_change_in_place_in_the_folder_of_running_pods(graph: Graph) -> None:
+    """A new name would need new pods, and so would a file mounted by subPath."""
+    in_place = {each.urn for each in graph.resources if each.name == "cluster-in-place"}
+    published = [each for each in graph.of_kind("ConfigMap") if each.object_name == SIGNING_KEYS_CONFIG_MAP]
+    teams = {each.object_name for each in graph.of_kind("Namespace") if (each.object_name or "").startswith("team-")}
+    serving = {each.namespace for each in graph.of_kind("Deployment")} - {"mlflow"}
+    assert {each.namespace for each in published} == {"mlflow"} | teams | serving
+    assert all(each.inputs["data"] == {SIGNING_KEYS_FILE: PUBLIC_KEY} for each in published)
+    assert all(any(each.provider.startswith(urn) for urn in in_place) for each in published)
+    [pod] = [pod for workload, pod, _ in graph.pods() if workload.name == "mlflow-server"]
+    [container] = pod["containers"]
+    [mount] = [each for each in container["volumeMounts"] if each["name"] == SIGNING_KEYS_CONFIG_MAP]
+    assert mount == {"name": SIGNING_KEYS_CONFIG_MAP, "mountPath": SIGNING_KEYS_FOLDER, "readOnly": True}
+    config = graph.one("ConfigMap", "mlflow-config").inputs["data"]
+    assert config[Env.TRUSTED_KEYS] == SIGNING_KEYS_FOLDER
+    assert config[Env.GUARDED_ALIASES] == "champion,candidate,production"
+    assert config[Env.GUARDED_STAGES] == "Staging,Production"
 
 
 def test_secret_values_are_only_in_secrets_and_the_vault_provider(graph: Graph) -> None:

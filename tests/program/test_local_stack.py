@@ -7,7 +7,8 @@ import pytest
 from pulumi.runtime.rpc import UNKNOWN
 
 import contracts
-from tests.support.engine import ROOT, Graph, run_program, stack_config
+from infra.limits.quantities import mebibytes
+from tests.support.engine import PUBLIC_KEY, ROOT, Graph, Registered, run_program, stack_config
 
 LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"
 
@@ -47,30 +48,30 @@ def variables(graph: Graph, container: dict[str, Any]) -> dict[str, str]:
     return values
 
 
-def test_mlflow_runs_in_two_to_ten_pods_by_cpu_and_memory(build: Build) -> None:
-    scaling = build().one("HorizontalPodAutoscaler").inputs["spec"]
-    assert (scaling["minReplicas"], scaling["maxReplicas"]) == (2, 10)
+def test_mlflow_runs_in_two_pods_which_is_what_fits_on_two_cores(build: Build) -> None:
+    scaling = build().one("HorizontalPodAutoscaler", "mlflow").inputs["spec"]
+    assert (scaling["minReplicas"], scaling["maxReplicas"]) == (2, 2)
     targets = {m["resource"]["name"]: m["resource"]["target"]["averageUtilization"] for m in scaling["metrics"]}
-    assert targets == {"cpu": 70, "memory": 80}
+    assert targets == {"cpu": 70, "memory": 90}
 
 
 def test_mlflow_requests_memory_that_keeps_four_idle_workers_below_the_target(build: Build) -> None:
     resources = container_of(build(), "Deployment", "mlflow")["resources"]
     assert resources == {
-        "requests": {"cpu": "500m", "memory": "2048Mi", "ephemeral-storage": "64Mi"},
+        "requests": {"cpu": "500m", "memory": "1792Mi", "ephemeral-storage": "64Mi"},
         "limits": {"cpu": "1", "memory": "2048Mi", "ephemeral-storage": "4224Mi"},
     }
 
 
 def test_mlflow_keeps_at_least_one_pod_and_rolls_one_pod_at_a_time(build: Build) -> None:
     graph = build()
-    assert graph.one("PodDisruptionBudget").inputs["spec"]["minAvailable"] == 1
-    strategy = graph.one("Deployment").inputs["spec"]["strategy"]
+    assert graph.one("PodDisruptionBudget", "mlflow").inputs["spec"]["minAvailable"] == 1
+    strategy = graph.one("Deployment", "mlflow").inputs["spec"]["strategy"]
     assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
 def test_mlflow_spreads_over_zones_and_nodes(build: Build) -> None:
-    _, pod, labels = next(found for found in build().pods() if found[0].kind == "Deployment")
+    _, pod, labels = next(found for found in build().pods() if found[0].name == "mlflow-server")
     constraints = pod["topologySpreadConstraints"]
     assert [each["topologyKey"] for each in constraints] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
     assert all(each["labelSelector"]["matchLabels"].items() <= labels.items() for each in constraints)
@@ -110,7 +111,7 @@ def test_postgres_has_its_volume_and_its_resources(build: Build) -> None:
     assert claim["resources"]["requests"]["storage"] == "20Gi"
     assert claim["storageClassName"] == "standard"
     assert container_of(graph, "StatefulSet", "postgres")["resources"] == {
-        "requests": {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "64Mi"},
+        "requests": {"cpu": "150m", "memory": "512Mi", "ephemeral-storage": "64Mi"},
         "limits": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "384Mi"},
     }
 
@@ -202,6 +203,18 @@ def test_the_signing_key_never_leaves_vault(build: Build) -> None:
     assert key["allowPlaintextBackup"] is False
 
 
+def test_a_version_of_the_key_can_be_taken_out(build: Build) -> None:
+    assert "minDecryptionVersion" not in build().one("SecretBackendKey").inputs
+    graph = build({"aegis:vault": {"minKeyVersion": 3, "keyDeletionAllowed": True}})
+    assert graph.one("SecretBackendKey").inputs["minDecryptionVersion"] == 3
+    assert graph.outputs["signing_keys"] == PUBLIC_KEY
+
+
+def test_an_empty_list_switches_the_gate_off(build: Build) -> None:
+    config = build({"aegis:mlflow": {"guardedAliases": [], "guardedStages": []}}).one("ConfigMap", "mlflow-config")
+    assert (config.inputs["data"]["AEGIS_GUARDED_ALIASES"], config.inputs["data"]["AEGIS_GUARDED_STAGES"]) == ("", "")
+
+
 def test_vault_logs_requests_before_a_key_is_created_in_it(build: Build) -> None:
     graph = build()
     device = graph.one("Audit")
@@ -222,14 +235,19 @@ def test_by_default_neither_the_key_nor_its_engine_can_be_destroyed(build: Build
     assert {each.kind for each in graph.resources if each.protect} == {"SecretBackendKey", "Mount"}
 
 
-def test_only_the_signer_s_service_account_may_sign(build: Build) -> None:
+def test_only_the_signer_s_and_the_reconciler_s_service_accounts_may_sign(build: Build) -> None:
     graph = build()
-    role = graph.one("AuthBackendRole").inputs
-    assert role["boundServiceAccountNames"] == [graph.one("ServiceAccount", "signer").object_name]
-    assert role["boundServiceAccountNamespaces"] == ["mlflow"]
-    assert role["audience"] == "vault"
-    assert role["tokenPolicies"] == [graph.one("Policy").inputs["name"]]
-    assert role["tokenNoDefaultPolicy"] is True
+    roles = {role.inputs["roleName"]: role.inputs for role in graph.of_kind("AuthBackendRole")}
+    bound = {
+        name: (role["boundServiceAccountNamespaces"], role["boundServiceAccountNames"]) for name, role in roles.items()
+    }
+    assert bound == {"signer": (["mlflow"], ["signer"]), "reconciler": (["serving"], ["reconciler"])}
+    for namespace, account in (("mlflow", "signer"), ("serving", "reconciler")):
+        assert graph.one("ServiceAccount", account, namespace)
+    for role in roles.values():
+        assert role["audience"] == "vault"
+        assert role["tokenPolicies"] == [graph.one("Policy").inputs["name"]]
+        assert role["tokenNoDefaultPolicy"] is True
 
 
 def test_the_release_gets_a_token_for_vault_at_the_path_that_the_signer_reads(build: Build) -> None:
@@ -252,13 +270,35 @@ def test_a_release_has_room_for_the_largest_model_and_its_archive(build: Build, 
 
 def test_the_requests_fit_on_two_cpus_even_during_a_training(build: Build) -> None:
     graph = build()
-    rest = sum(cpus(graph, "Deployment", "mlflow") for _ in range(2)) + sum(
-        cpus(graph, "StatefulSet", name) for name in ("postgres", "s3", "vault")
-    )
-    surge = cpus(graph, "Deployment", "mlflow")
+    servers = [cpus(graph, "Deployment", name) for name in ("mlflow", "gateway", "serving-reconciler")]
+    rest = 2 * sum(servers) + sum(cpus(graph, "StatefulSet", name) for name in ("postgres", "s3", "vault"))
+    # Each of them rolls one pod more.
+    surge = sum(servers)
     jobs = [cpus(graph, "Job", each.name) for each in graph.of_kind("Job")]
-    # The requests in kube-system: 100m each for CoreDNS and metrics-server.
-    assert rest + max(surge, sum(jobs)) + 0.2 <= 2.0
+    [wanted] = [json.loads(each.inputs["data"]["wanted.json"]) for each in wanted_models(graph)]
+    # The served version and the one that is tried.
+    served = 2 * wanted["replicas"] * int(wanted["resources"]["cpu"].removesuffix("m")) / 1000
+    # The requests in kube-system: 20m each for CoreDNS and metrics-server.
+    assert rest + served + max(surge, sum(jobs)) + 0.04 <= 2.0
+
+
+def test_the_requests_fit_into_eight_gigabytes_even_while_mlflow_rolls(build: Build) -> None:
+    graph = build()
+    rolling = 3 * memory(graph, "Deployment", "mlflow")
+    servers = 2 * sum(memory(graph, "Deployment", name) for name in ("gateway", "serving-reconciler"))
+    stores = sum(memory(graph, "StatefulSet", name) for name in ("postgres", "s3", "vault"))
+    [wanted] = [json.loads(each.inputs["data"]["wanted.json"]) for each in wanted_models(graph)]
+    served = wanted["replicas"] * mebibytes(wanted["resources"]["memory"])
+    # The requests in kube-system are 100Mi, and with 100Mi left the kubelet evicts pods.
+    assert rolling + servers + stores + served + 100 <= 8_000_000_000 / 2**20 - 100
+
+
+def memory(graph: Graph, kind: str, name: str) -> int:
+    return mebibytes(container_of(graph, kind, name)["resources"]["requests"]["memory"])
+
+
+def wanted_models(graph: Graph) -> list[Registered]:
+    return [each for each in graph.of_kind("ConfigMap") if "wanted.json" in each.inputs["data"]]
 
 
 def cpus(graph: Graph, kind: str, name: str) -> float:
@@ -267,7 +307,7 @@ def cpus(graph: Graph, kind: str, name: str) -> float:
 
 
 def test_fewer_workers_change_only_the_config_map_and_the_deployment(build: Build) -> None:
-    before, after = build(), build({"aegis:mlflow": {"workers": 2}})
+    before, after = build(), build({"aegis:mlflow": {"workers": 2, "memoryTarget": 90, "maxReplicas": 2}})
     old = {each.urn: each.inputs for each in before.resources}
     changed = {each.kind for each in after.resources if old[each.urn] != each.inputs}
     assert changed == {"ConfigMap", "Deployment"}
@@ -279,6 +319,12 @@ def test_a_name_reaches_the_jobs_unchanged(build: Build) -> None:
     name = "--experiment-name=-x $$(HOME) $$$$"
     assert name in container_of(graph, "Job", "trainer-run")["args"]
     assert {name, "--model-name=--digits"} <= set(container_of(graph, "Job", "release-run")["args"])
+
+
+def test_the_trainer_registers_its_models_only_by_setting(build: Build) -> None:
+    assert "--register-models" not in container_of(build(), "Job", "trainer-run")["args"]
+    graph = build({"aegis:trainer": {"registerModels": True}})
+    assert container_of(graph, "Job", "trainer-run")["args"][-1] == "--register-models"
 
 
 def test_without_a_release_nothing_is_trained_and_nothing_signed(build: Build) -> None:
@@ -296,22 +342,24 @@ def test_a_client_namespace_reaches_the_server(build: Build) -> None:
 def test_the_outputs_are_few_and_their_secrets_secret(build: Build) -> None:
     graph = build()
     assert set(graph.outputs) == {
-        "mlflow_url", "artifacts", "s3_url", "s3_console_url", "s3_region", "vault_url", "namespace", "vault_namespace",
-        "backups_bucket", "releases_bucket", "vault_transit_mount", "vault_signing_key", "database_host",
-        "database_port", "experiment", "model_name", "release_job", "s3_root_access_key", "s3_root_secret_key",
-        "vault_root_token", "database_password",
+        "mlflow_url", "gateway_url", "artifacts", "s3_url", "s3_console_url", "s3_region", "vault_url", "namespace",
+        "vault_namespace",
+        "backups_bucket", "releases_bucket", "vault_transit_mount", "vault_signing_key", "signing_keys",
+        "database_host", "database_port", "experiment", "model_name", "release_job", "s3_root_access_key",
+        "s3_root_secret_key", "vault_root_token", "database_password",
     }  # fmt: skip
     assert graph.secret_outputs == {"s3_root_secret_key", "vault_root_token", "database_password"}
     assert graph.outputs["mlflow_url"] == "http://localhost:5000"
+    assert graph.outputs["gateway_url"] == "http://localhost:8080"
     assert graph.outputs["s3_url"] == "http://localhost:9000"
     assert graph.outputs["vault_url"] == "http://localhost:8200"
 
 
 def test_other_ports_of_localhost_change_every_address_of_a_server(build: Build) -> None:
-    ports = {"mlflow": 15000, "s3": 19000, "s3Console": 19001, "vault": 18200, "postgres": 15433}
+    ports = {"mlflow": 15000, "gateway": 18080, "s3": 19000, "s3Console": 19001, "vault": 18200, "postgres": 15433}
     graph = build({"aegis:localhost": ports})
-    urls = ("mlflow_url", "s3_url", "s3_console_url", "vault_url")
-    assert [graph.outputs[name] for name in urls] == [f"http://localhost:{port}" for port in list(ports.values())[:4]]
+    urls = ("mlflow_url", "gateway_url", "s3_url", "s3_console_url", "vault_url")
+    assert [graph.outputs[name] for name in urls] == [f"http://localhost:{port}" for port in list(ports.values())[:5]]
     assert graph.outputs["database_port"] == 15433
     vault = next(each for each in graph.resources if each.type == "pulumi:providers:vault")
     assert vault.inputs["address"] == "http://localhost:18200"

@@ -15,6 +15,7 @@ from tests.support.engine import Graph, run
 TAGS = {"Environment": "prod", "Project": "aegis"}
 ACCOUNT = Account(project="aegis", environment="prod", account_id="123456789012", region="us-west-2", tags=TAGS)
 IMAGES = ("mlflow", "trainer")
+KEPT = ("models",)
 
 
 def build(*, protected: bool) -> tuple[Graph, dict[str, str]]:
@@ -23,7 +24,7 @@ def build(*, protected: bool) -> tuple[Graph, dict[str, str]]:
     def program() -> None:
         repositories = ImageRepositories(
             "images",
-            ImageRepositoriesArgs(account=ACCOUNT, images=IMAGES, protected=protected),
+            ImageRepositoriesArgs(account=ACCOUNT, images=IMAGES, kept_images=KEPT, protected=protected),
             ResourceOptions(providers=[aws.Provider("aws")]),
         )
         pulumi.Output.all(**repositories.urls).apply(urls.update)
@@ -42,7 +43,9 @@ def rules(graph: Graph, image: str) -> list[dict[str, Any]]:
 
 def test_each_image_has_a_repository() -> None:
     _, urls = build(protected=True)
-    assert urls == {image: f"123456789012.dkr.ecr.us-west-2.amazonaws.com/aegis-prod/{image}" for image in IMAGES}
+    assert urls == {
+        image: f"123456789012.dkr.ecr.us-west-2.amazonaws.com/aegis-prod/{image}" for image in (*IMAGES, *KEPT)
+    }
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -64,13 +67,18 @@ def test_untagged_images_expire_after_two_weeks_and_fifty_tagged_ones_stay(graph
     ]
 
 
+def test_no_tagged_image_of_a_model_version_expires(graph: Graph) -> None:
+    [rule] = rules(graph, "models")
+    assert rule["selection"]["tagStatus"] == "untagged"
+
+
 def test_protected_images_are_not_deleted_with_their_stack(graph: Graph) -> None:
     repositories = graph.of_kind("Repository")
-    assert [each.inputs["forceDelete"] for each in repositories] == [False, False]
+    assert [each.inputs["forceDelete"] for each in repositories] == [False] * 3
     assert {each.kind for each in graph.resources if each.protect} == {"Repository", "Key", "Alias"}
 
 
 def test_unprotected_images_are_deleted_with_their_stack() -> None:
     graph, _ = build(protected=False)
-    assert [each.inputs["forceDelete"] for each in graph.of_kind("Repository")] == [True, True]
+    assert [each.inputs["forceDelete"] for each in graph.of_kind("Repository")] == [True] * 3
     assert not any(each.protect for each in graph.resources)

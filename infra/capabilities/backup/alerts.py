@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from infra.limits import cron_alerts
 from infra.limits.alerts import Alert
 from infra.limits.flows import Pods
 
@@ -10,7 +11,7 @@ def overdue(pods: Pods, greatest_age: timedelta) -> Alert:
     """Return the alert that the last successful backup is older than `greatest_age`."""
     return Alert(
         name="BackupOverdue",
-        expression=f"time() - ({_last_success(pods)}) > {greatest_age.total_seconds():.0f}",
+        expression=cron_alerts.overdue(pods, greatest_age),
         minutes=5,
         severity="page",
         summary="The last backup of MLflow's database was {{ $value | humanizeDuration }} ago; the schedule allows at "
@@ -22,25 +23,15 @@ def overdue(pods: Pods, greatest_age: timedelta) -> Alert:
 
 def failed(pods: Pods) -> Alert:
     """Return the alert that a scheduled Job failed after all retries, without a successful backup since."""
-    jobs = f'namespace="{pods.namespace}",job_name=~"{pods.component}-[0-9]+"'
     return Alert(
         name="BackupFailed",
-        # Failed Jobs are kept for their logs, so ignore those that started before the last success.
-        expression=f"(kube_job_status_start_time{{{jobs}}}"
-        f' and ignoring (condition) kube_job_failed{{{jobs},condition="true"}} == 1)'
-        f" > ignoring (job_name, cronjob) group_left () ({_last_success(pods)})",
+        expression=cron_alerts.failed(pods),
         minutes=1,
         severity="ticket",
         summary="The backup Job {{ $labels.job_name }} failed.",
         action=f"Read its log with `kubectl -n {pods.namespace} logs job/{{{{ $labels.job_name }}}}`, fix the "
         "cause, and start a backup by hand: docs/backup.md.",
     )
-
-
-def _last_success(pods: Pods) -> str:
-    """Return the expression of the last success in Unix time; before the first one, the CronJob's creation."""
-    cron_job = f'{{namespace="{pods.namespace}",cronjob="{pods.component}"}}'
-    return f"kube_cronjob_status_last_successful_time{cron_job} or kube_cronjob_created{cron_job}"
 
 
 def _hours(duration: timedelta) -> str:

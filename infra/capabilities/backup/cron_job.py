@@ -10,10 +10,10 @@ from pulumi_kubernetes.core.v1 import Secret
 
 import contracts
 from infra.capabilities.backup.settings import DEADLINE, PODS, START_WITHIN
-from infra.kube.job import job_spec
+from infra.kube.job import cron_job_spec
 from infra.kube.network_policy import allow
 from infra.kube.pod_access import with_access
-from infra.kube.pods import Resources, container, environment, from_secret, labels, metadata, pod
+from infra.kube.pods import Resources, container, environment, from_secret, metadata, pod
 from infra.limits.flows import Traffic
 from infra.links import Bucket, DatabaseAddress, Identity
 
@@ -75,24 +75,14 @@ class Backup(pulumi.ComponentResource):
         CronJob(
             f"{name}-schedule",
             metadata=metadata(args.namespace, COMPONENT, COMPONENT),
-            spec={
-                "schedule": args.schedule,
-                "time_zone": "Etc/UTC",
-                "concurrency_policy": "Forbid",
-                "starting_deadline_seconds": START_WITHIN,
-                "successful_jobs_history_limit": 3,
-                "failed_jobs_history_limit": 3,
-                "suspend": args.suspended,
-                "job_template": {
-                    "metadata": {"labels": labels(COMPONENT)},
-                    "spec": job_spec(
-                        COMPONENT,
-                        with_access(pod(main), identity=args.identity, database=args.database),
-                        retries=2,
-                        deadline=DEADLINE,
-                    ),
-                },
-            },
+            spec=cron_job_spec(
+                COMPONENT,
+                with_access(pod(main), identity=args.identity, database=args.database),
+                args.schedule,
+                start_within=START_WITHIN,
+                deadline=DEADLINE,
+                suspended=args.suspended,
+            ),
             opts=child,
         )
         self.register_outputs({})

@@ -8,12 +8,12 @@ from pydantic import Field
 
 import contracts
 from infra.capabilities.backup.alerts import failed, overdue
-from infra.capabilities.backup.cron import Schedule, longest_gap
 from infra.capabilities.backup.grants import WORKLOAD
 from infra.limits.alerts import Alert
 from infra.limits.flows import Flow, Pods
 from infra.limits.grants import Workload
 from infra.settings.capability import Capability, aws_flows
+from infra.settings.cron import Schedule, longest_gap
 
 if TYPE_CHECKING:
     from infra.settings.model import Settings

@@ -23,7 +23,7 @@ DATABASE: Final = contracts.DATABASE_NAME
 USER: Final = contracts.DATABASE_USER
 
 # It may use two CPUs if they are free: throttling it while it holds locks would delay every request.
-_CPU: Final = "250m"
+_CPU: Final = "150m"
 _CPU_LIMIT: Final = "2"
 _READY: Final = ["pg_isready", "--host", "127.0.0.1", "--username", USER, "--dbname", DATABASE]
 

@@ -46,6 +46,16 @@ class Images(Capability):
         default=None, pattern=_IMAGE, description="the image of the trainer: an image reference with a tag or a digest"
     )
 
+    gateway: str | None = Field(
+        default=None, pattern=_IMAGE, description="the image of the gateway: an image reference with a tag or a digest"
+    )
+    serving: str | None = Field(
+        default=None,
+        pattern=_IMAGE,
+        description="the image of the model servers and of what rolls them out: an image reference with a tag or a "
+        "digest",
+    )
+
     def of(self, name: str) -> str:
         """Return the reference of the image `name`.
 
@@ -59,7 +69,12 @@ class Images(Capability):
 
     def problems(self, settings: "Settings") -> Iterator[str]:
         """Yield a line for each image that the stack runs but doesn't set."""
-        needed = {**settings.servers_in_cluster, "trainer": settings.release.enabled}
+        needed = {
+            **settings.servers_in_cluster,
+            "trainer": settings.release.enabled or settings.promotion.enabled,
+            "gateway": settings.gateway.enabled,
+            "serving": settings.serving.enabled,
+        }
         for name, is_needed in needed.items():
             if is_needed and getattr(self, name) is None:
                 yield f"images.{name}: not set; allowed: an image reference with a tag or a digest (this stack runs it)"

@@ -6,20 +6,13 @@ from typing import Final, Literal
 import pulumi
 from pulumi import ResourceOptions
 from pulumi_kubernetes.batch.v1 import Job
-from pulumi_kubernetes.core.v1 import (
-    ConfigMap,
-    ContainerArgsDict,
-    EnvFromSourceArgsDict,
-    PodSpecArgsDict,
-    Secret,
-    VolumeArgsDict,
-)
+from pulumi_kubernetes.core.v1 import ContainerArgsDict, EnvFromSourceArgsDict, PodSpecArgsDict
 
-import contracts
 from infra.capabilities.release.settings import PODS
 from infra.kube.job import run_connected
-from infra.kube.pod_access import mounted, with_access
-from infra.kube.pods import Resources, container, environment, from_secret, metadata, pod
+from infra.kube.pod_access import with_access
+from infra.kube.pods import Resources, container, environment, pod
+from infra.kube.signer_pod import bucket_keys, signer_environment, with_vault
 from infra.limits.flows import Traffic
 from infra.limits.quantities import mebibytes
 from infra.links import Bucket, Identity, VaultLogin
@@ -32,8 +25,6 @@ _LEAST_TMP_SIZE: Final = "8Gi"
 _COPIES: Final = 2
 # Seconds.
 _DEADLINE: Final = 1800
-# Seconds, the minimum of Kubernetes: the Job logs in only once, when it starts.
-_TOKEN_LIFETIME: Final = 600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,35 +72,13 @@ class Release(pulumi.ComponentResource):
 
 
 def _pod(name: str, args: ReleaseArgs, opts: ResourceOptions) -> PodSpecArgsDict:
-    main = pod(_container(args, _keys(name, args, opts)), tmp_size=_tmp_size(args.largest_artifact))
-    spec = mounted(main, _vault_token(), contracts.VAULT_TOKEN_PATH.rpartition("/")[0])
-    if args.vault.authorities is None:
-        return spec
-    folder, _, file = contracts.VAULT_CA_PATH.rpartition("/")
-    authorities = ConfigMap(
-        f"{name}-vault-authorities",
-        metadata=metadata(args.namespace, COMPONENT),
-        data={file: args.vault.authorities},
-        opts=opts,
-    )
-    return mounted(spec, {"name": "vault-authorities", "config_map": {"name": authorities.metadata.name}}, folder)
+    keys = bucket_keys(name, args.namespace, COMPONENT, args.bucket, opts)
+    main = pod(_container(args, keys), tmp_size=_tmp_size(args.largest_artifact))
+    return with_vault(main, name, args.namespace, COMPONENT, args.vault, opts)
 
 
 def _tmp_size(largest_artifact: str) -> str:
     return max(_LEAST_TMP_SIZE, f"{_COPIES * mebibytes(largest_artifact)}Mi", key=mebibytes)
-
-
-def _keys(name: str, args: ReleaseArgs, opts: ResourceOptions) -> list[EnvFromSourceArgsDict]:
-    """Return the source of the bucket's keys in the container's environment; none if the pod uses an IAM role."""
-    if args.bucket.keys is None:
-        return []
-    secret = Secret(
-        f"{name}-bucket-keys",
-        metadata=metadata(args.namespace, COMPONENT),
-        string_data=args.bucket.secrets(),
-        opts=opts,
-    )
-    return [from_secret(secret.metadata.name)]
 
 
 def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> ContainerArgsDict:
@@ -125,35 +94,10 @@ def _container(args: ReleaseArgs, keys: list[EnvFromSourceArgsDict]) -> Containe
                 *(f"--metric={args.metric}", f"--{args.goal}"),
                 f"--model-name={args.model_name}",
             ],
-            env=environment(
-                {
-                    contracts.Env.TRACKING_URI: args.tracking_uri,
-                    **args.vault.environment(),
-                    contracts.Env.RELEASES_BUCKET: args.bucket.bucket,
-                    **args.bucket.environment(),
-                }
-            ),
+            env=environment(signer_environment(args.tracking_uri, args.vault, args.bucket)),
             env_from=keys,
         ),
         "termination_message_path": "/dev/termination-log",
         # If the Job fails before it writes a result, the last lines of its log say why.
         "termination_message_policy": "FallbackToLogsOnError",
-    }
-
-
-def _vault_token() -> VolumeArgsDict:
-    """Return the volume of the pod's token for Vault: the API server doesn't accept it, and it expires soon."""
-    return {
-        "name": "vault-token",
-        "projected": {
-            "sources": [
-                {
-                    "service_account_token": {
-                        "audience": contracts.VAULT_TOKEN_AUDIENCE,
-                        "expiration_seconds": _TOKEN_LIFETIME,
-                        "path": contracts.VAULT_TOKEN_PATH.rpartition("/")[2],
-                    }
-                }
-            ]
-        },
     }

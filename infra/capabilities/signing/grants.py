@@ -8,6 +8,7 @@ from infra.limits.statements import DECRYPT, ENCRYPT, LIST, READ, WRITE
 
 WORKLOAD: Final = Workload(
     service_account=contracts.SIGNER_SERVICE_ACCOUNT,
+    vault_role=contracts.SIGNER_ROLE,
     grants=(
         objects("Artifacts", contracts.ARTIFACTS_BUCKET, contracts.MLFLOW_PREFIX, READ),
         listing("ArtifactsList", contracts.ARTIFACTS_BUCKET, (contracts.MLFLOW_PREFIX,)),

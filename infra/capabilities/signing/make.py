@@ -11,27 +11,31 @@ from infra.capabilities.signing.grants import WORKLOAD
 from infra.capabilities.signing.settings import Vault as VaultSettings
 from infra.capabilities.signing.vault_server import VaultServer, VaultServerArgs
 from infra.context import Context
-from infra.limits.flows import VAULT_PODS
-from infra.limits.kubernetes_names import subject
+from infra.kube.signing_keys import SigningKeys, SigningKeysArgs
+from infra.limits.flows import VAULT, VAULT_PODS
+from infra.limits.grants import Workload
 from infra.links import Artifacts, Database, Identity, Signing, VaultLogin
 from infra.providers import vault_provider
 from infra.vault.audit import AuditLog
 from infra.vault.login import SignerAccess, SignerAccessArgs, SignerTrust, SignerTrustArgs
 from infra.vault.transit import SigningKey, SigningKeyArgs
 
-_VAULT_URL: Final = f"http://{VAULT_PODS.component}.{contracts.VAULT_NAMESPACE}.svc:{contracts.VAULT_PORT}"
 # The API server's address for pods.
 _KUBERNETES_URL: Final = "https://kubernetes.default.svc"
 
 
 def make_signing(context: Context, database: Database, artifacts: Artifacts) -> Signing:
-    """Create the signer's identity, the key and the right to sign; export Vault's address and the key's name."""
+    """Create the signer's identity, the key and the right to sign; export Vault's address and the key.
+
+    Its public keys go to the pods that verify models, too.
+    """
     # Vault identifies the signer by its service account, so it needs one even without an IAM role.
     signer = context.identity(WORKLOAD, artifacts, database) or context.service_account(WORKLOAD)
     vault = context.providers.external_vault
     signing = _in_cluster(context, signer) if vault is None else _external(context, vault, signer)
     pulumi.export("vault_transit_mount", signing.vault.transit_mount)
     pulumi.export("vault_signing_key", signing.vault.signing_key)
+    pulumi.export("signing_keys", signing.trusted_keys)
     return signing
 
 
@@ -60,8 +64,7 @@ def _in_cluster(context: Context, signer: Identity) -> Signing:
         SignerAccessArgs(
             mount=key.mount,
             key=key.key,
-            service_account=signer.service_account,
-            namespace=context.namespace,
+            signers=_signers(context),
             kubernetes_host=_KUBERNETES_URL,
             auth_mount=settings.vault.auth_mount,
         ),
@@ -71,7 +74,14 @@ def _in_cluster(context: Context, signer: Identity) -> Signing:
     pulumi.export("vault_namespace", namespace)
     # For administrators: the signer never uses it.
     pulumi.export("vault_root_token", server.root_token)
-    return Signing(signer=signer, vault=_login(settings.vault, _VAULT_URL, access.role), ready=access)
+    return Signing(
+        signer=signer,
+        vault=_login(settings.vault, VAULT.url, access.roles[contracts.SIGNER_ROLE]),
+        roles=access.roles,
+        trusted_keys=key.trusted_keys,
+        published=_published(context, key),
+        ready=access,
+    )
 
 
 def _external(context: Context, provider: pulumi.ProviderResource, signer: Identity) -> Signing:
@@ -84,15 +94,31 @@ def _external(context: Context, provider: pulumi.ProviderResource, signer: Ident
         SignerTrustArgs(
             mount=key.mount,
             key=key.key,
+            signers=_signers(context),
             auth_mount=settings.auth_mount,
-            role=f"{settings.auth_mount}-{contracts.SIGNER_ROLE}",
+            policy=f"{settings.auth_mount}-{contracts.SIGNER_ROLE}",
             issuer=cloud.issuer if cloud else context.settings.cluster.oidc_issuer or "",
-            subject=subject(WORKLOAD.namespace, WORKLOAD.service_account),
         ),
         in_vault,
     )
     pulumi.export("vault_url", address)
-    return Signing(signer=signer, vault=_login(settings, address, trust.role), ready=trust)
+    return Signing(
+        signer=signer,
+        vault=_login(settings, address, trust.roles[contracts.SIGNER_ROLE]),
+        roles=trust.roles,
+        trusted_keys=key.trusted_keys,
+        published=_published(context, key),
+        ready=trust,
+    )
+
+
+def _signers(context: Context) -> list[Workload]:
+    return [workload for workload in context.settings.identities() if workload.vault_role is not None]
+
+
+def _published(context: Context, key: SigningKey) -> pulumi.Resource:
+    args = SigningKeysArgs(namespace=context.namespace, pem=key.trusted_keys)
+    return SigningKeys("mlflow-signing-keys", args, context.in_place)
 
 
 def _login(settings: VaultSettings, address: str, role: pulumi.Output[str]) -> VaultLogin:
@@ -111,7 +137,10 @@ def _key(settings: VaultSettings, in_vault: ResourceOptions) -> SigningKey:
     return SigningKey(
         "signing-key",
         SigningKeyArgs(
-            mount=settings.transit_mount, key=settings.signing_key, deletion_allowed=settings.key_deletion_allowed
+            mount=settings.transit_mount,
+            key=settings.signing_key,
+            deletion_allowed=settings.key_deletion_allowed,
+            least_version=settings.min_key_version,
         ),
         in_vault,
     )

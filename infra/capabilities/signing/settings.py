@@ -1,13 +1,13 @@
 """Settings of the Vault server that signs models."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 import contracts
 from infra.capabilities.signing.grants import WORKLOAD
-from infra.limits.flows import VAULT, VAULT_PODS, Flow, Place, Server, outside
+from infra.limits.flows import API_SERVER, VAULT, VAULT_PODS, Flow, Server, outside
 from infra.limits.grants import Workload
 from infra.settings.capability import Capability, only_with
 from infra.settings.names import AuthMount, Mount, TransitKey, VaultNamespace
@@ -15,10 +15,6 @@ from infra.settings.section import VOLUME_SIZES, CertificatesFile, HttpsAddress,
 
 if TYPE_CHECKING:
     from infra.settings.model import Settings
-
-# The API server's ports: the one of the Service `kubernetes`, and the usual one of the control plane behind it. The
-# address behind the Service can change, so the policy names only ports.
-_API_SERVER_PORTS: Final = (443, 6443)
 
 
 class Vault(Capability):
@@ -60,6 +56,13 @@ class Vault(Capability):
         description="the name of the transit key: 1 to 128 letters, digits and _.-, with a letter, a digit or _ at "
         "both ends; a later change replaces the key, which requires keyDeletionAllowed",
     )
+    min_key_version: int = Field(
+        default=1,
+        ge=1,
+        le=100_000,
+        description="the oldest version of the signing key that counts, an integer from 1 to 100000: models signed "
+        "with an older version are no longer verified, so raise it only after they are signed again",
+    )
     key_deletion_allowed: bool = Field(
         default=False,
         description="true or false: whether the signing key may be deleted, as when the stack is destroyed",
@@ -97,7 +100,7 @@ class Vault(Capability):
     def flows(self, settings: "Settings") -> Iterator[Flow]:  # noqa: ARG002 - needs only its own section
         """Yield the flows of a Vault server in the cluster to the API server, which reviews the tokens of pods."""
         if self.kind == "in-cluster":
-            yield from (Flow(VAULT_PODS, Server(at=Place.ANYWHERE, port=port)) for port in _API_SERVER_PORTS)
+            yield from (Flow(VAULT_PODS, server) for server in API_SERVER)
 
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
         """Yield the signer."""

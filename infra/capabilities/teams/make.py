@@ -8,18 +8,20 @@ from infra.capabilities.teams.namespace import Team as TeamSpace
 from infra.capabilities.teams.namespace import TeamArgs
 from infra.capabilities.teams.settings import Team
 from infra.context import Context
+from infra.kube.signing_keys import SigningKeys, SigningKeysArgs
 from infra.limits.flows import Pods
+from infra.links import Signing
 
 
-def make_teams(context: Context) -> Mapping[str, pulumi.Output[str]]:
+def make_teams(context: Context, signing: Signing) -> Mapping[str, pulumi.Output[str]]:
     """Create the teams' namespaces.
 
     Returns each one by its name, as an output that waits for the namespace.
     """
-    return {team.namespace: _make_team(context, team) for team in context.settings.teams}
+    return {team.namespace: _make_team(context, team, signing) for team in context.settings.teams}
 
 
-def _make_team(context: Context, team: Team) -> pulumi.Output[str]:
+def _make_team(context: Context, team: Team, signing: Signing) -> pulumi.Output[str]:
     namespace = context.closed_namespace(team.namespace)
     TeamSpace(
         f"{team.namespace}-space",
@@ -32,4 +34,7 @@ def _make_team(context: Context, team: Team) -> pulumi.Output[str]:
         ),
         context.opts,
     )
+    # Data scientists' pods mount them for `aegis.load_model`.
+    keys = SigningKeysArgs(namespace=namespace, pem=signing.trusted_keys)
+    SigningKeys(f"{team.namespace}-signing-keys", keys, context.in_place)
     return namespace

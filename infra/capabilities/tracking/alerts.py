@@ -1,6 +1,7 @@
 """The alerts on the tracking server."""
 
 from infra.limits.alerts import Alert
+from infra.limits.deployment_alerts import too_few_available
 from infra.limits.flows import MLFLOW_PODS
 
 
@@ -8,7 +9,7 @@ def too_few_pods(least: int) -> Alert:
     """Return the alert that fewer than `least` pods are available."""
     return Alert(
         name="MlflowPodsUnavailable",
-        expression=f"kube_deployment_status_replicas_available{_of('deployment')} < {least}",
+        expression=too_few_available(MLFLOW_PODS, least),
         minutes=5,
         severity="page",
         summary=f"MLflow has {{{{ $value }}}} available pods; it needs at least {least}.",
@@ -19,16 +20,13 @@ def too_few_pods(least: int) -> Alert:
 
 def at_maximum(most: int) -> Alert:
     """Return the alert that the autoscaler has reached its maximum of `most` pods."""
+    of = f'{{namespace="{MLFLOW_PODS.namespace}",horizontalpodautoscaler="{MLFLOW_PODS.component}"}}'
     return Alert(
         name="MlflowAtMaximum",
-        expression=f"kube_horizontalpodautoscaler_status_current_replicas{_of('horizontalpodautoscaler')} >= {most}",
+        expression=f"kube_horizontalpodautoscaler_status_current_replicas{of} >= {most}",
         minutes=15,
         severity="ticket",
         summary="MLflow runs {{ $value }} pods, the maximum that mlflow.maxReplicas allows.",
         action="Find the client that causes the load, or raise mlflow.maxReplicas as far as the database's connections "
         "allow: docs/operations.md#many-clients.",
     )
-
-
-def _of(kind: str) -> str:
-    return f'{{namespace="{MLFLOW_PODS.namespace}",{kind}="{MLFLOW_PODS.component}"}}'

@@ -10,10 +10,10 @@ from infra.capabilities.tracking.settings import MIGRATION
 from infra.context import Context
 from infra.kube.web_service import Autoscaling
 from infra.limits.flows import MLFLOW_PODS
-from infra.links import Artifacts, Database, Tracking
+from infra.links import Artifacts, Database, Signing, Tracking
 
 
-def make_tracking(context: Context, database: Database, artifacts: Artifacts) -> Tracking:
+def make_tracking(context: Context, database: Database, artifacts: Artifacts, signing: Signing) -> Tracking:
     """Create the tracking server, and export its URL."""
     migration = Migration(
         "migration",
@@ -27,8 +27,9 @@ def make_tracking(context: Context, database: Database, artifacts: Artifacts) ->
         # The Job's few retries would run out before the database accepts connections.
         context.after(database.ready),
     )
-    # The server refuses to start on a schema of another version, and needs the bucket for the first artifact.
-    opts = context.after(migration, artifacts.ready)
+    # The server refuses to start on a schema of another version, and needs the bucket for the first artifact. Its pods
+    # wait for the public keys of the signer.
+    opts = context.after(migration, artifacts.ready, signing.published)
     server = Mlflow("mlflow", _server(context, database, artifacts), opts)
     pulumi.export("mlflow_url", context.address("mlflow", server.url))
     return Tracking(url=f"http://{MLFLOW_PODS.component}:{contracts.MLFLOW_PORT}", ready=server)
@@ -54,6 +55,8 @@ def _server(context: Context, database: Database, artifacts: Artifacts) -> Mlflo
         traffic=context.traffic(MLFLOW_PODS),
         public_hosts=tuple(settings.public_hosts),
         direct_transfers=settings.direct_transfers,
+        guarded_aliases=tuple(settings.guarded_aliases),
+        guarded_stages=tuple(settings.guarded_stages),
         tmp_size=settings.tmp_size,
         identity=context.identity(SERVER_WORKLOAD, artifacts, database),
     )

@@ -13,11 +13,12 @@ from pulumi_kubernetes.core.v1 import ConfigMap, ContainerArgsDict, PodSpecArgsD
 from pulumi_random import RandomBytes, RandomPassword
 
 import contracts
-from infra.capabilities.tracking.callers import POD_IP_VARIABLE, Callers
 from infra.capabilities.tracking.sizing import resources
+from infra.kube.callers import CallersArgs, checked_callers
 from infra.kube.pod_access import with_access
 from infra.kube.pods import container, from_config_map, from_secret, http_probe, metadata, pod
-from infra.kube.services import cluster_ip, internal_service, url
+from infra.kube.services import internal_service, url
+from infra.kube.signing_keys import with_keys
 from infra.kube.web_service import Autoscaling, WebServiceArgs, web_service
 from infra.limits.connections import ConnectionPool
 from infra.limits.flows import MLFLOW_PODS, Traffic
@@ -41,7 +42,8 @@ class MlflowArgs:
     """Arguments of `Mlflow`.
 
     `public_hosts` are the names under which people reach the server. `tmp_size` is the size of the volume that stages
-    whole uploads and downloads. With `direct_transfers`, clients get presigned URLs of the object store instead.
+    whole uploads and downloads. With `direct_transfers`, clients get presigned URLs of the object store instead. Only
+    versions that verify get the `guarded_aliases` and `guarded_stages`.
     """
 
     namespace: pulumi.Input[str]
@@ -55,6 +57,8 @@ class MlflowArgs:
     traffic: Traffic
     public_hosts: tuple[str, ...] = ()
     direct_transfers: bool = False
+    guarded_aliases: tuple[str, ...] = ()
+    guarded_stages: tuple[str, ...] = ()
     identity: Identity | None = None
     min_available: int = 1
     tmp_size: str = "4Gi"
@@ -77,7 +81,7 @@ class Mlflow(pulumi.ComponentResource):
                 namespace=args.namespace,
                 pod=self._pod(service),
                 traffic=args.traffic,
-                autoscaling=args.autoscaling,
+                replicas=args.autoscaling,
                 min_available=args.min_available,
             ),
             self,
@@ -102,6 +106,9 @@ class Mlflow(pulumi.ComponentResource):
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 contracts.Env.DIRECT_TRANSFERS: str(args.direct_transfers).lower(),
+                contracts.Env.TRUSTED_KEYS: contracts.SIGNING_KEYS_FOLDER,
+                contracts.Env.GUARDED_ALIASES: ",".join(args.guarded_aliases),
+                contracts.Env.GUARDED_STAGES: ",".join(args.guarded_stages),
                 "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(args.pool.size),
                 "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(args.pool.overflow),
                 # Seconds: before a firewall or proxy on the way drops an idle connection.
@@ -136,22 +143,24 @@ class Mlflow(pulumi.ComponentResource):
             # Seconds: 5 more for the server to exit.
             "termination_grace_period_seconds": _LEAVE + _FINISH + 5,
         }
-        return with_access(main, identity=self._args.identity, database=self._args.database)
+        return with_access(with_keys(main), identity=self._args.identity, database=self._args.database)
 
     def _container(self, service: Service) -> ContainerArgsDict:
         args, port = self._args, contracts.MLFLOW_PORT
-        callers = self._callers(service)
         return {
             **container(
                 COMPONENT,
                 args.image,
                 resources(args.workers, args.autoscaling.min_replicas, args.autoscaling.memory_target),
                 command=["mlflow", "server", "--app-name", contracts.TRACKING_APP, "--uvicorn-opts", _UVICORN_OPTIONS],
-                env=[
-                    {"name": POD_IP_VARIABLE, "value_from": {"field_ref": {"field_path": "status.podIP"}}},
-                    {"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": callers.apply(Callers.hosts)},
-                    {"name": "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "value": callers.apply(Callers.origins)},
-                ],
+                env=checked_callers(
+                    CallersArgs(
+                        pods=MLFLOW_PODS, port=port, domain=args.cluster_domain, public_hosts=args.public_hosts
+                    ),
+                    service,
+                    hosts="MLFLOW_SERVER_ALLOWED_HOSTS",
+                    origins="MLFLOW_SERVER_CORS_ALLOWED_ORIGINS",
+                ),
                 env_from=[
                     from_config_map(self._config().metadata.name),
                     from_secret(self._secret().metadata.name),
@@ -164,19 +173,6 @@ class Mlflow(pulumi.ComponentResource):
             "readiness_probe": http_probe(contracts.READY_PATH, port, period=5, failures=6),
             "lifecycle": {"pre_stop": {"exec_": {"command": ["sh", "-c", _PRE_STOP]}}},
         }
-
-    def _callers(self, service: Service) -> pulumi.Output[Callers]:
-        args = self._args
-        return pulumi.Output.all(args.namespace, cluster_ip(service)).apply(
-            lambda outputs: Callers(
-                service=COMPONENT,
-                namespace=outputs[0],
-                domain=args.cluster_domain,
-                port=contracts.MLFLOW_PORT,
-                cluster_ip=outputs[1],
-                public_hosts=args.public_hosts,
-            )
-        )
 
 
 def fernet_key(base64_text: str) -> str:

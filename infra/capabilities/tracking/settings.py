@@ -1,7 +1,7 @@
 """Settings of the tracking server."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,8 @@ from infra.limits.connections import ConnectionPool as Pool
 from infra.limits.flows import MLFLOW, MLFLOW_PODS, Flow, Networks, Pods
 from infra.limits.grants import Workload
 from infra.limits.quantities import mebibytes
-from infra.settings.capability import Capability, aws_flows
+from infra.settings.capability import Scaled, aws_flows
+from infra.settings.names import Alias
 from infra.settings.section import Host, Label, MemorySize, Network, Section
 
 if TYPE_CHECKING:
@@ -34,35 +35,10 @@ class ConnectionPool(Section):
     )
 
 
-class Mlflow(Capability):
-    """The tracking server."""
+class Mlflow(Scaled):
+    """The tracking server. The database must have connections for maxReplicas pods."""
 
     workers: int = Field(default=4, ge=1, le=16, description="server processes of each pod, an integer from 1 to 16")
-    min_replicas: int = Field(default=2, ge=1, le=50, description="the minimum number of pods, an integer from 1 to 50")
-    max_replicas: int = Field(
-        default=10,
-        ge=1,
-        le=50,
-        description="the maximum number of pods, an integer from minReplicas to 50 that the database can serve",
-    )
-    min_available: int = Field(
-        default=1,
-        ge=0,
-        le=49,
-        description="pods that must stay up while a node is drained, an integer from 0 to minReplicas - 1",
-    )
-    cpu_target: int = Field(
-        default=70,
-        ge=10,
-        le=95,
-        description="percent of the CPU request at which the server scales out, an integer from 10 to 95",
-    )
-    memory_target: int = Field(
-        default=80,
-        ge=50,
-        le=95,
-        description="percent of the memory request at which the server scales out, an integer from 50 to 95",
-    )
     pool: ConnectionPool | None = Field(
         default=None, description="an object; default: an equal share of the database's connections for each process"
     )
@@ -77,6 +53,16 @@ class Mlflow(Capability):
         default=False,
         description="true or false: whether clients transfer files by presigned URLs of the object store, which is "
         "faster but needs every client to reach the store; with false, files pass through the server",
+    )
+    guarded_aliases: list[Alias] = Field(
+        default=["champion", "candidate", "production"],
+        description="a list of the aliases, in any case, that only model versions with a valid signature and unchanged "
+        "files may get; AN EMPTY LIST SWITCHES THIS CHECK OFF: any client may then give any version any alias",
+    )
+    guarded_stages: list[Literal["Staging", "Production"]] = Field(
+        default=["Staging", "Production"],
+        description="a list of the stages, Staging and Production, that only such versions may get; AN EMPTY LIST "
+        "SWITCHES THIS CHECK OFF",
     )
     public_hosts: list[Host] = Field(
         default=[],
@@ -100,13 +86,7 @@ class Mlflow(Capability):
 
     def problems(self, settings: "Settings") -> Iterator[str]:
         """Yield a line for each problem of the tracking server's settings."""
-        if self.max_replicas < self.min_replicas:
-            yield (f"mlflow.maxReplicas: got {self.max_replicas}; allowed: minReplicas ({self.min_replicas}) to 50")
-        if self.min_available >= self.min_replicas:
-            yield (
-                f"mlflow.minAvailable: got {self.min_available} with minReplicas {self.min_replicas}; allowed: 0 to "
-                f"{self.min_replicas - 1}, as otherwise no node can be drained"
-            )
+        yield from self.scaling_problems("mlflow")
         yield from self._connection_problems(settings)
         needed = self.workers * mebibytes(self.largest_artifact)
         if mebibytes(self.tmp_size) < needed:

@@ -35,6 +35,7 @@ def make_training(
             tracking_uri=tracking.url,
             experiment=settings.release.experiment,
             epochs=settings.release.epochs,
+            register_models=settings.trainer.register_models,
             placement=_placement(settings.trainer),
             traffic=context.traffic(PODS),
             identity=context.identity(trainer(contracts.MLFLOW_NAMESPACE), artifacts, database),

@@ -3,19 +3,23 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 import contracts
 from infra.capabilities.training.grants import trainer
 from infra.limits.flows import MLFLOW, Flow, Pods
 from infra.limits.grants import Workload
 from infra.settings.capability import Capability
+from infra.settings.names import Model
 from infra.settings.section import NodeLabel, NodeLabelValue, Section
 
 if TYPE_CHECKING:
     from infra.settings.model import Settings
 
 PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "trainer")
+# The trainer registers its models under the experiment's name with these ends (workloads/training/args.py).
+_ENDS: Final = ("_pytorch_model", "_model")
+_MODEL: Final[TypeAdapter[str]] = TypeAdapter(Model)
 
 
 class Toleration(Section):
@@ -29,7 +33,7 @@ class Toleration(Section):
 
 
 class Trainer(Capability):
-    """The GPUs and the nodes of the trainer that runs during an update."""
+    """The trainer that runs during an update: its GPUs, its nodes, and what it registers."""
 
     gpus: int = Field(default=0, ge=0, le=16, description="GPUs of the trainer's pod, an integer from 0 to 16")
     node_selector: dict[NodeLabel, NodeLabelValue] = Field(
@@ -39,6 +43,28 @@ class Trainer(Capability):
     tolerations: list[Toleration] = Field(
         default=[], description="a list of objects: the taints that the trainer's pod tolerates"
     )
+    register_models: bool = Field(
+        default=False,
+        description="true or false: whether the trainer registers what it trains as EXPERIMENT_pytorch_model and "
+        "EXPERIMENT_model (PyFunc), unsigned, where EXPERIMENT is release.experiment",
+    )
+
+    def problems(self, settings: "Settings") -> Iterator[str]:
+        """Yield a line for each name that the trainer can't register."""
+        if not self.register_models:
+            return
+        release = settings.release
+        names = [f"{release.experiment}{end}" for end in _ENDS]
+        if not all(map(_names_a_model, names)):
+            yield (
+                f'release.experiment: got "{release.experiment}"; allowed with trainer.registerModels: the name of a '
+                f"registered model, as release.modelName, also when {_ENDS[0]} is appended"
+            )
+        if release.model_name in names:
+            yield (
+                f'release.modelName: got "{release.model_name}"; allowed with trainer.registerModels: a name '
+                f"other than {' and '.join(names)}, under which the trainer registers unsigned models"
+            )
 
     def flows(self, settings: "Settings") -> Iterator[Flow]:
         """Yield the flows of the trainer that runs during an update."""
@@ -54,3 +80,11 @@ class Trainer(Capability):
             yield trainer(contracts.MLFLOW_NAMESPACE)
         for index, team in enumerate(settings.teams):
             yield trainer(team.namespace, (f"teams[{index}].name", team.name))
+
+
+def _names_a_model(name: str) -> bool:
+    try:
+        _MODEL.validate_python(name)
+    except ValidationError:
+        return False
+    return True

@@ -36,6 +36,7 @@ class TrainerArgs:
     tracking_uri: str
     experiment: str
     epochs: int
+    register_models: bool
     placement: Placement
     traffic: Traffic
     identity: Identity | None = None
@@ -53,7 +54,7 @@ class Trainer(pulumi.ComponentResource):
             args.image,
             replace(_RESOURCES, gpus=args.placement.gpus),
             command=["python", "-m", "workloads.training.train_deepspeed"],
-            args=["--out-dir", "/tmp/out", "--max-epochs", str(args.epochs), f"--experiment-name={args.experiment}"],  # noqa: S108
+            args=_options(args),
             env=environment({contracts.Env.TRACKING_URI: args.tracking_uri}),
             mounts=[SHARED_MEMORY_MOUNT],
         )
@@ -70,3 +71,8 @@ class Trainer(pulumi.ComponentResource):
             deadline=_DEADLINE,
         )
         self.register_outputs({})
+
+
+def _options(args: TrainerArgs) -> list[str]:
+    options = ["--out-dir", "/tmp/out", "--max-epochs", str(args.epochs), f"--experiment-name={args.experiment}"]  # noqa: S108
+    return [*options, "--register-models"] if args.register_models else options

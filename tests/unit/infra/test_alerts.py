@@ -13,8 +13,8 @@ import yaml
 
 from contracts import Exit
 from infra import alerts
-from infra.capabilities.backup.cron import longest_gap
 from infra.limits.alerts import Alert
+from infra.settings.cron import longest_gap
 from tests.support.engine import ROOT
 
 STACKS = sorted(path.stem.removeprefix("Pulumi.") for path in (ROOT / "stacks").glob("Pulumi.*.yaml"))
@@ -87,8 +87,19 @@ def test_every_stack_has_a_group_for_each_capability_with_alerts(
 ) -> None:
     assert alerts.main([stack]) == Exit.OK
     text = capsys.readouterr().out
-    assert set(rules(text)) == {"MlflowPodsUnavailable", "MlflowAtMaximum", "BackupOverdue", "BackupFailed"}
-    assert [group["name"] for group in yaml.safe_load(text)["groups"]] == ["aegis-mlflow", "aegis-backup"]
+    groups = {group["name"]: {rule["alert"] for rule in group["rules"]} for group in yaml.safe_load(text)["groups"]}
+    # On the stack local, MLflow has two pods and never more; only ci promotes on a schedule.
+    assert groups == {
+        "aegis-mlflow": {"MlflowPodsUnavailable", *(["MlflowAtMaximum"] if stack != "local" else [])},
+        **({"aegis-promotion": {"PromotionFailed", "PromotionOverdue"}} if stack == "ci" else {}),
+        "aegis-backup": {"BackupOverdue", "BackupFailed"},
+        "aegis-serving": {
+            *("ServedModelDown", "ServedModelDiffers", "ServedModelUnverified", "RolloutRolledBack"),
+            *("ReconcilerUnavailable", "ReconcilerWithoutLeader"),
+            *("ModelFailing", "ModelSlow", "ModelInputsDrifted"),
+        },
+        "aegis-gateway": {"GatewayPodsUnavailable", "GatewayErrors", "GatewaySlow"},
+    }
 
 
 def test_each_guide_that_an_alert_names_is_there(changed: Changed) -> None:
@@ -118,8 +129,40 @@ def test_the_age_of_a_backup_follows_from_its_schedule(changed: Changed) -> None
     assert "allows at most 6 hours" in hourly["annotations"]["summary"]
 
 
+def test_a_promotion_has_alerts_where_it_is_enabled(changed: Changed) -> None:
+    found = changed("local", promotion={"enabled": True, "policy": "workloads/registry/examples/policy.yaml"})
+    # A day, an hour to start and one to run.
+    assert found["PromotionOverdue"]["expr"].endswith(f"> {26 * 3600}")
+    assert 'job_name=~"promotion-[0-9]+"' in found["PromotionFailed"]["expr"]
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    for name in ("PromotionOverdue", "PromotionFailed"):
+        assert f"| `{name}` | {found[name]['labels']['severity']} |" in guide
+
+
 def test_a_suspended_backup_has_no_alert(changed: Changed) -> None:
-    assert set(changed(backup={"suspended": True})) == {"MlflowPodsUnavailable", "MlflowAtMaximum"}
+    assert not {"BackupOverdue", "BackupFailed"} & set(changed(backup={"suspended": True}))
+
+
+def test_what_is_switched_off_has_no_alert(changed: Changed) -> None:
+    left = changed(gateway={"enabled": False}, serving={"enabled": False})
+    assert set(left) == {"MlflowPodsUnavailable", "MlflowAtMaximum", "BackupOverdue", "BackupFailed"}
+
+
+def test_a_slow_prediction_is_one_that_takes_half_of_what_it_may(changed: Changed) -> None:
+    found = changed(gateway={"predictionTimeout": 20})["GatewaySlow"]
+    assert found["expr"].endswith(" > 10")
+    assert "they end at 20 s" in found["annotations"]["summary"]
+
+
+def test_a_slow_prediction_is_one_that_can_be_measured(changed: Changed) -> None:
+    # Model servers end requests at 60 s, and the largest bound of the gateway's histogram is 60 s.
+    found = changed(gateway={"predictionTimeout": 600})["GatewaySlow"]
+    assert found["expr"].endswith(" > 30")
+
+
+def test_a_model_may_differ_for_ten_minutes(changed: Changed) -> None:
+    found = changed()["ServedModelDiffers"]
+    assert (found["for"], found["expr"]) == ("10m", "max by (model) (aegis_serving_drift) == 1")
 
 
 @pytest.mark.parametrize(("least", "available"), [(1, 0), (1, 1), (3, 3)])

@@ -2,7 +2,20 @@
 
 import pytest
 
-from infra.limits.flows import MLFLOW, MLFLOW_PODS, S3, Flow, Networks, Place, Pods, Server, traffic, within_vpc
+from infra.limits.flows import (
+    MLFLOW,
+    MLFLOW_PODS,
+    RDS,
+    S3,
+    VAULT,
+    Flow,
+    Networks,
+    Place,
+    Pods,
+    Server,
+    traffic,
+    within_vpc,
+)
 
 TRAINER = Pods("mlflow", "trainer")
 TEAM = Pods("team-vision")
@@ -33,3 +46,12 @@ def test_the_networks_of_the_vpc_are_filled_in() -> None:
 def test_an_empty_list_of_networks_is_refused_as_it_would_allow_every_address() -> None:
     with pytest.raises(ValueError, match="networks must not be empty"):
         Networks(())
+
+
+def test_a_component_has_the_same_address_from_every_namespace() -> None:
+    assert (MLFLOW.url, VAULT.url) == ("http://mlflow.mlflow.svc:5000", "http://vault.vault.svc:8200")
+
+
+def test_a_server_outside_the_cluster_has_no_service() -> None:
+    with pytest.raises(TypeError, match="only a component of the platform has a Service"):
+        RDS.url  # noqa: B018 - the property raises

@@ -3,7 +3,7 @@
 import pytest
 from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
-from infra.capabilities.tracking.callers import Callers
+from infra.kube.callers import Callers
 
 POD_IP = "10.244.3.17"
 

@@ -37,11 +37,12 @@ def test_a_key_of_the_wrong_length_is_refused() -> None:
         fernet_key(base64.b64encode(bytes(16)).decode())
 
 
-def test_a_signer_may_only_sign_and_read_the_public_key() -> None:
+def test_a_signer_may_only_sign_and_read_the_public_key_and_its_own_token() -> None:
     assert signer_policy("transit", "aegis-cosign") == (
         'path "transit/sign/aegis-cosign" {\n  capabilities = ["update"]\n}\n'
         'path "transit/sign/aegis-cosign/sha2-256" {\n  capabilities = ["update"]\n}\n'
-        'path "transit/keys/aegis-cosign" {\n  capabilities = ["read"]\n}'
+        'path "transit/keys/aegis-cosign" {\n  capabilities = ["read"]\n}\n'
+        'path "auth/token/lookup-self" {\n  capabilities = ["read"]\n}'
     )
 
 

@@ -64,7 +64,7 @@ def allow(*actions: str) -> Document:
 
 ADMINISTRATOR = allow("*")
 # The most that an account's owner allows the roles of a stack.
-BOUNDARY = allow("s3:*", "kms:*", "secretsmanager:*", "rds-db:connect")
+BOUNDARY = allow("s3:*", "kms:*", "secretsmanager:*", "rds-db:connect", "ecr:*")
 NARROW_BOUNDARY = allow("s3:ListBucket")
 
 
@@ -111,6 +111,10 @@ def read_secret(secret: str) -> Call:
     return Call(action="secretsmanager:GetSecretValue", resource=secret)
 
 
+def on_repository(action: str, image: str) -> Call:
+    return Call(action=f"ecr:{action}", resource=ACCOUNT.arn("ecr", f"repository/aegis-prod/{image}"))
+
+
 def squatted(call: Call) -> Call:
     """Return the call after the bucket was deleted, and another account took its name and opened it to everyone."""
     anyone: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": [call.resource]}
@@ -124,6 +128,8 @@ def squatted(call: Call) -> Call:
 
 WRITE = ("PutObject", "AbortMultipartUpload")
 ENCRYPT = ("Decrypt", "GenerateDataKey")
+PULL = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+PUSH = ("InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage")
 
 ALLOWED: dict[str, list[Call]] = {
     "mlflow": [
@@ -160,6 +166,17 @@ ALLOWED: dict[str, list[Call]] = {
         # HEAD of the bucket, or of a missing object, needs this permission.
         listed(RELEASES, None),
         *(through_s3(action, RELEASES) for action in ENCRYPT),
+    ],
+    "reconciler": [
+        *on_objects(("GetObject", *WRITE), RELEASES, "digits/rollouts/00000001.json"),
+        listed(RELEASES, None),
+        listed(RELEASES, "digits/rollouts/"),
+        *(through_s3(action, RELEASES) for action in ENCRYPT),
+    ],
+    "delivery": [
+        Call(action="ecr:GetAuthorizationToken", resource="*"),
+        *(on_repository(action, "serving") for action in PULL),
+        *(on_repository(action, "models") for action in (*PULL, *PUSH)),
     ],
     "database-setup": [read_secret(ADMIN_SECRET), through_secrets_manager(ADMIN_SECRET)],
 }
@@ -277,6 +294,27 @@ DENIED: dict[str, list[Call]] = {
         squatted(on_bucket("PutObject", RELEASES, "digits/0123/model.tar.gz")),
         through_s3("GenerateDataKey", ARTIFACTS),
         through_s3("Decrypt", BACKUPS),
+        log_in("mlflow"),
+        read_secret(ADMIN_SECRET),
+    ],
+    "reconciler": [
+        *on_objects(("GetObject", "PutObject"), RELEASES, "digits/0123/model.tar.gz"),
+        *on_objects(("GetObject", "PutObject"), RELEASES, "digits/decisions/00000001.json"),
+        *on_objects(("DeleteObject", "PutObjectRetention"), RELEASES, "digits/rollouts/00000001.json"),
+        on_bucket("GetObject", ARTIFACTS, "mlflow/1/model.pt"),
+        on_bucket("GetObject", BACKUPS, "mlflow/1/database.dump"),
+        squatted(on_bucket("PutObject", RELEASES, "digits/rollouts/00000001.json")),
+        through_s3("Decrypt", ARTIFACTS),
+        on_repository("PutImage", "models"),
+        log_in("mlflow"),
+        read_secret(ADMIN_SECRET),
+    ],
+    "delivery": [
+        *(on_repository(action, "serving") for action in PUSH),
+        *(on_repository(action, "mlflow") for action in (*PULL, *PUSH)),
+        *(on_repository(action, "models") for action in ("BatchDeleteImage", "DeleteRepository")),
+        on_bucket("GetObject", ARTIFACTS, "mlflow/1/model.pt"),
+        on_bucket("GetObject", RELEASES, "digits/0123/model.tar.gz"),
         log_in("mlflow"),
         read_secret(ADMIN_SECRET),
     ],

@@ -39,10 +39,13 @@ def test_no_action_is_a_wildcard(policy: Document) -> None:
 
 
 @every_policy
-def test_a_wildcard_is_only_at_the_end_of_object_keys(policy: Document) -> None:
-    wild = [each["Resource"] for each in policy["Statement"] if "*" in each["Resource"]]
+def test_a_wildcard_is_only_in_object_keys(policy: Document) -> None:
+    """It is the end of a key. Before it, one may stand for the model, as in the records of rollouts."""
+    # The login to a registry has no resource.
+    with_resource = [each for each in policy["Statement"] if each["Action"] != ["ecr:GetAuthorizationToken"]]
+    wild = [each["Resource"] for each in with_resource if "*" in each["Resource"]]
     assert [arn for arn in wild if not (arn.startswith("arn:aws:s3:::aegis-prod-") and arn.endswith("/*"))] == []
-    assert all(arn.count("*") == 1 for arn in wild)
+    assert all(arn.count("*") == 1 for arn in wild if not arn.endswith("/*/rollouts/*"))
 
 
 @every_policy

@@ -1,15 +1,22 @@
-"""The Host and Origin headers that the tracking server accepts: those of its real callers only.
+"""The Host and Origin headers that a server with web pages accepts: those of its real callers only.
 
 The check of Host stops DNS rebinding, and that of Origin stops posts from other web pages. A browser sends Origin with
-the POST requests of MLflow's own page, too: at an address that is missing in this list, the page opens without charts.
+the POST requests of a server's own page, too: at an address that is missing in this list, MLflow's page opens without
+charts.
 
-The variables replace MLflow's defaults. MLflow compares an entry with the whole header, including the port. An entry
-with `*` is a shell pattern, in which `[` must be escaped (`mlflow.server.security_utils`).
+The values are those of MLflow's variables, which replace its defaults; the gateway's have the same form. An entry is
+compared with the whole header, including the port. An entry with `*` is a shell pattern, in which `[` must be escaped
+(`mlflow.server.security_utils`).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from pulumi_kubernetes.core.v1 import EnvVarArgsDict, Service
+
+from infra.kube.services import cluster_ip
+from infra.limits.flows import Pods
 
 # The pod's own IP address, set before the variables that use it. It is exact, so the pods' network needn't be known.
 POD_IP_VARIABLE: Final = "POD_IP"
@@ -33,11 +40,11 @@ class Callers:
     public_hosts: Sequence[str] = ()
 
     def hosts(self) -> str:
-        """Return the value of MLFLOW_SERVER_ALLOWED_HOSTS."""
+        """Return the values of Host, as in MLFLOW_SERVER_ALLOWED_HOSTS."""
         return ",".join([*_LOCAL, *self._in_cluster(), *self._public()])
 
     def origins(self) -> str:
-        """Return the value of MLFLOW_SERVER_CORS_ALLOWED_ORIGINS.
+        """Return the values of Origin, as in MLFLOW_SERVER_CORS_ALLOWED_ORIGINS.
 
         In the cluster the server uses plain HTTP. At a public name, a proxy may terminate TLS in front of it.
         """
@@ -54,3 +61,32 @@ class Callers:
         for name in (self.service, qualified, f"{qualified}.svc", f"{qualified}.svc.{self.domain}", self.cluster_ip):
             # HTTP clients omit the default port of the scheme, as behind a Service on port 80.
             yield from (name, f"{name}:{self.port}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallersArgs:
+    """Arguments of `checked_callers`: the server's pods and port, the cluster's DNS domain, and the public names."""
+
+    pods: Pods
+    port: int
+    domain: str
+    public_hosts: Sequence[str] = ()
+
+
+def checked_callers(args: CallersArgs, service: Service, *, hosts: str, origins: str) -> list[EnvVarArgsDict]:
+    """Return the variables `hosts` and `origins`, with what the pods behind `service` accept in the two headers."""
+    callers = cluster_ip(service).apply(
+        lambda address: Callers(
+            service=args.pods.component,
+            namespace=args.pods.namespace,
+            domain=args.domain,
+            port=args.port,
+            cluster_ip=address,
+            public_hosts=args.public_hosts,
+        )
+    )
+    return [
+        {"name": POD_IP_VARIABLE, "value_from": {"field_ref": {"field_path": "status.podIP"}}},
+        {"name": hosts, "value": callers.apply(Callers.hosts)},
+        {"name": origins, "value": callers.apply(Callers.origins)},
+    ]

@@ -1,0 +1,1 @@
+"""The gateway: one API and one page over MLflow and the served models."""

@@ -1,0 +1,1 @@
+"""The scheduled promotion of a model's candidate."""
