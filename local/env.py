@@ -20,6 +20,7 @@ DEFAULT_REGION = "us-west-2"
 # Environment variables of the clients, and the stack output that each is set to.
 FROM_OUTPUTS = {
     contracts.Env.TRACKING_URI: "mlflow_url",
+    contracts.GATEWAY_URL_ENV: "gateway_url",
     contracts.Env.VAULT_ADDR: "vault_url",
     contracts.Env.VAULT_TOKEN: "vault_root_token",
     contracts.Env.S3_ENDPOINT: "s3_url",
@@ -76,6 +77,8 @@ def clients(outputs: Mapping[str, Any]) -> dict[str, str]:
         variables["AWS_DEFAULT_REGION"] = str(outputs.get("s3_region", DEFAULT_REGION))
     if "database_port" in outputs:
         variables |= _database(outputs)
+    if outputs.get("signing_keys") and paths.signing_keys_file().exists():
+        variables[contracts.Env.TRUSTED_KEYS] = str(paths.signing_keys_file())
     return variables
 
 

@@ -36,6 +36,7 @@ CONTENTS = (
     "pki",
     "pulumi",
     "run",
+    "signing-keys.pem",
     "volumes",
 )
 
@@ -106,6 +107,11 @@ def images_cache() -> Path:
 def images_file() -> Path:
     """Return the JSON file that maps each image's name to its reference."""
     return home() / "images.json"
+
+
+def signing_keys_file() -> Path:
+    """Return the PEM file with the public keys that the stack trusts."""
+    return home() / "signing-keys.pem"
 
 
 def cluster_file() -> Path:

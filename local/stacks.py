@@ -80,19 +80,20 @@ def read(name: str) -> Stack:
 
 
 def _ports(config: Mapping[str, Any]) -> dict[str, int]:
-    """Return the ports of the servers that run in the cluster; the program validates the settings."""
+    """Return the ports of the servers that the stack has in the cluster; the program validates the settings."""
     configured = config.get("aegis:localhost")
     if not isinstance(configured, dict):
         return {}
     in_aws = (config.get("aegis:artifactStore") or {}).get("kind") == "s3"
-    elsewhere = {
+    absent = {
+        "gateway": (config.get("aegis:gateway") or {}).get("enabled") is not True,
         "s3": in_aws,
         "s3_console": in_aws,
         "postgres": (config.get("aegis:database") or {}).get("kind") == "rds",
         "vault": (config.get("aegis:vault") or {}).get("kind") == "external",
     }
     ports = {server: configured.get(_camel(server), default) for server, default in contracts.LOCALHOST_PORTS.items()}
-    return {server: port for server, port in ports.items() if isinstance(port, int) and not elsewhere.get(server)}
+    return {server: port for server, port in ports.items() if isinstance(port, int) and not absent.get(server)}
 
 
 def _camel(name: str) -> str:

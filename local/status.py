@@ -17,7 +17,7 @@ from local.cluster import Health, workloads
 from local.processes import State
 
 PIPE_WIDTH = 250
-ADDRESSES = {"MLflow": "mlflow_url", "S3": "s3_url", "Vault": "vault_url"}
+ADDRESSES = {"MLflow": "mlflow_url", "Gateway": "gateway_url", "S3": "s3_url", "Vault": "vault_url"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,11 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import contracts
-from local import program, progress
+from local import progress
 from local.env import STACK
 from local.program import Change
 
-_ADDRESSES = {"mlflow_url": "MLflow", "s3_url": "S3", "s3_console_url": "S3 web page", "vault_url": "Vault"}
+_ADDRESSES = {
+    "mlflow_url": "MLflow",
+    "gateway_url": "Gateway",
+    "s3_url": "S3",
+    "s3_console_url": "S3 web page",
+    "vault_url": "Vault",
+}
 # Keys of the release's result; see workloads/release.
 _RELEASE_ROWS = (
     ("Run", "{run_id} of experiment {experiment}"),
@@ -23,9 +29,10 @@ _RELEASE_ROWS = (
 )
 
 
-def gather(stack: str, env: Mapping[str, str], change: Change, seconds: float) -> dict[str, Any]:
+def gather(
+    stack: str, env: Mapping[str, str], outputs: Mapping[str, Any], change: Change, seconds: float
+) -> dict[str, Any]:
     """Return the summary of a stack that was just brought up."""
-    outputs = program.outputs(stack, env)
     return {
         "stack": stack,
         "changed_resources": change.resources,

@@ -29,6 +29,7 @@ from local import (
 from local.aws import embedded as emulated_aws
 from local.cluster import workloads
 from local.errors import LocalError
+from local.processes import write_whole
 from local.stacks import Stack
 
 # Long enough for every pod to start after `make down`; the update may repair what still fails after it.
@@ -132,7 +133,9 @@ def _bring_up(stack: Stack, context: str | None) -> dict[str, Any]:
         change = program.up(stack.name, engine, step)
     with progress.step("Waiting until everything is in service"):
         workloads.wait(engine, context)
-    return summary.gather(stack.name, engine, change, progress.elapsed())
+    outputs = program.outputs(stack.name, engine)
+    write_whole(paths.signing_keys_file(), outputs["signing_keys"])
+    return summary.gather(stack.name, engine, outputs, change, progress.elapsed())
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ PHASES = (
     Phase(name="format", argv=("-m", "ruff", "format", "--check", "-q", ".")),
     Phase(name="lint", argv=("-m", "ruff", "check", "-q", ".")),
     Phase(name="types", argv=("-m", "pyright")),
+    # The client library also runs on older versions of Python.
+    Phase(name="client types", argv=("-m", "pyright", "--pythonversion", "3.10", "aegis")),
     Phase(name="unit", argv=(*PYTEST, "-n", "2", "tests/unit", "tests/program")),
     Phase(name="cluster", argv=("-m", "local.up", "--cluster-only")),
     # Each worker has servers of its own, and two keep two cores busy.

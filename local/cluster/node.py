@@ -197,6 +197,9 @@ def _kubelet_config(layout: Layout, resolver: Path) -> dict[str, object]:
         "clusterDNS": [layout.dns_ip],
         "resolvConf": str(resolver),
         "podLogsDir": str(paths.logs() / "pods"),
+        # Seconds until a changed ConfigMap reaches the folder of a running pod; up to half as many more at random. A
+        # signing key that is taken out must count no more within a minute.
+        "syncFrequency": "20s",
         "volumePluginDir": str(paths.home() / "kubelet" / "volume-plugins"),
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,

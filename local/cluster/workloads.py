@@ -12,7 +12,7 @@ from local.errors import LocalError
 WAIT_SECONDS = 300
 POLL_SECONDS = 1.0
 # Other namespaces of an existing cluster are not ours.
-NAMESPACES = (contracts.MLFLOW_NAMESPACE, contracts.VAULT_NAMESPACE)
+NAMESPACES = (contracts.MLFLOW_NAMESPACE, contracts.VAULT_NAMESPACE, contracts.SERVING_NAMESPACE)
 KINDS = "deployments,statefulsets"
 AUTOSCALERS = "horizontalpodautoscalers"
 # The API of a metrics server, which autoscalers need; kind has none.
@@ -48,7 +48,7 @@ def look(env: Mapping[str, str], context: str | None = None) -> dict[str, str | 
     return {
         f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}": why_not(item)
         for item in _items(env, context)
-        if item["metadata"]["namespace"] in NAMESPACES
+        if item["metadata"]["namespace"] in NAMESPACES and not _serves_a_model(item)
     }
 
 
@@ -63,6 +63,11 @@ def why_not(item: Object) -> str | None:
     replicas = item["spec"].get("replicas", 1)
     ready = min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0))
     return None if replicas <= ready else f"{ready} of {replicas} replicas ready"
+
+
+def _serves_a_model(item: Object) -> bool:
+    """Whether the reconciler made it, which rolls models out on its own and says how far it is."""
+    return contracts.SERVING_PART_LABEL in item["metadata"].get("labels", {})
 
 
 def _items(env: Mapping[str, str], context: str | None) -> Iterator[Object]:

@@ -53,9 +53,13 @@ IMAGES: Mapping[str, Image] = {
         _image("mlflow", base="mlflow-deps", about_seconds=3),
         _image("workloads-deps", base="mlflow-deps", about_seconds=20),
         # The embedded platform has no GPU. Leaving out the GPU libraries saves 2 GB in each copy of the image.
-        _image("trainer-deps", base="workloads-deps", args={"ACCELERATOR": "cpu"}, about_seconds=200),
+        _image("serving-deps", base="workloads-deps", args={"ACCELERATOR": "cpu"}, about_seconds=170),
+        _image("trainer-deps", base="serving-deps", about_seconds=60),
+        _image("gateway-deps", base="mlflow-deps", about_seconds=25),
         _image("workloads", base="workloads-deps", about_seconds=3),
         _image("trainer", base="trainer-deps", folder="workloads", about_seconds=3),
+        _image("gateway", base="gateway-deps", folder="workloads", about_seconds=3),
+        _image("serving", base="serving-deps", folder="workloads", about_seconds=3),
     )
 }
 

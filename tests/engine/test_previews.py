@@ -11,9 +11,9 @@ from local import paths
 
 # The resources in an empty account by package, without components and providers.
 RESOURCES = {
-    "dev": {"aws": 64, "kubernetes": 37, "random": 3, "vault": 5},
-    "staging": {"aws": 64, "kubernetes": 39, "random": 3, "vault": 5},
-    "prod": {"aws": 104, "kubernetes": 39, "random": 3, "vault": 5},
+    "dev": {"aws": 74, "kubernetes": 58, "random": 3, "vault": 6},
+    "staging": {"aws": 74, "kubernetes": 61, "random": 3, "vault": 6},
+    "prod": {"aws": 114, "kubernetes": 61, "random": 3, "vault": 6},
 }
 
 

@@ -25,6 +25,7 @@ PROGRAM = """
 
     sys.path.insert(0, {root!r})
 
+    from infra.capabilities.signing.grants import WORKLOAD
     from infra.vault.audit import AuditLog
     from infra.vault.login import SignerAccess, SignerAccessArgs
     from infra.vault.transit import SigningKey, SigningKeyArgs
@@ -47,16 +48,16 @@ PROGRAM = """
     SignerAccess(
         "signer-access",
         SignerAccessArgs(
-            mount=key.mount, key=key.key, service_account="signer", namespace="mlflow",
-            kubernetes_host="https://10.0.0.1:6443", auth_mount={method!r},
+            mount=key.mount, key=key.key, signers=[WORKLOAD], kubernetes_host="https://10.0.0.1:6443",
+            auth_mount={method!r},
         ),
         opts,
     )
     SignerTrust(
         "signer-trust",
         SignerTrustArgs(
-            mount=key.mount, key=key.key, auth_mount={trust!r}, role={trust!r} + "-signer",
-            issuer="https://issuer.example.com", subject="system:serviceaccount:mlflow:signer",
+            mount=key.mount, key=key.key, signers=[WORKLOAD], auth_mount={trust!r}, policy={trust!r} + "-signer",
+            issuer="https://issuer.example.com",
         ),
         opts,
     )

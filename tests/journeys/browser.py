@@ -21,6 +21,8 @@ _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--window-size=1500,1100",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
+# https://www.w3.org/TR/webdriver2/#keyboard-actions
+_ENTER = "\ue007"
 _TEXT = "return document.body ? document.body.innerText : ''"
 
 
@@ -59,13 +61,53 @@ class Browser:
             assert time.monotonic() < deadline, f"the page has no {shape}:\n{self.text()[:2000]}"
             time.sleep(0.3)
 
+    def click(self, selector: str, text: str = "") -> None:
+        """Wait for an element that matches a CSS selector and begins with `text`, and click on it."""
+        script = (
+            "const found = [...document.querySelectorAll(arguments[0])].find("
+            "each => each.innerText.trim().startsWith(arguments[1]) && !each.disabled);"
+            "if (found) found.click(); return Boolean(found)"
+        )
+        deadline = time.monotonic() + SECONDS
+        while not self._post("/execute/sync", script=script, args=[selector, text]):
+            assert time.monotonic() < deadline, f"the page has no {selector} {text!r}:\n{self.text()[:2000]}"
+            time.sleep(0.3)
+
+    def enter(self, selector: str, text: str) -> None:
+        """Type `text` into the field that matches a CSS selector, and press Enter."""
+        self.until_drawn(selector)
+        (element,) = self._post("/element", using="css selector", value=selector).values()
+        self._post(f"/element/{element}/value", text=f"{text}{_ENTER}")
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression on the page."""
+        return self._post("/execute/sync", script=f"return {expression}", args=[])
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the page a size in CSS pixels, which may be smaller than a window can be."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._post("/goog/cdp/execute", cmd="Emulation.setDeviceMetricsOverride", params=size)
+
     def failures(self) -> list[str]:
         """Return the page's requests that were answered with an error."""
-        messages = [json.loads(entry["message"])["message"] for entry in self._get("/log")]
-        answers = [each["params"]["response"] for each in messages if each["method"] == "Network.responseReceived"]
-        failed = [f"{answer['status']} {answer['url']}" for answer in answers if answer["status"] >= 400]
+        failed = [f"{status} {url}" for status, url in self.traffic() if status >= 400]
         # The page asks whether the server has user accounts; without them, the answer is 404.
         return [each for each in failed if not each.endswith("/mlflow/users/current")]
+
+    def traffic(self) -> list[tuple[int, str]]:
+        """Return the status and address of each answer since the last call, and a status of 999 where none came."""
+        messages = [json.loads(entry["message"])["message"] for entry in self._get("/log")]
+        asked: dict[str, str] = {}
+        found: list[tuple[int, str]] = []
+        for each in messages:
+            params = each["params"]
+            if each["method"] == "Network.requestWillBeSent":
+                asked[params["requestId"]] = params["request"]["url"]
+            elif each["method"] == "Network.responseReceived":
+                found.append((params["response"]["status"], params["response"]["url"]))
+            elif each["method"] == "Network.loadingFailed" and not params.get("canceled"):
+                found.append((999, asked.get(params["requestId"], "")))
+        return found
 
     def picture(self, file: Path) -> None:
         """Save a screenshot of the window."""

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,6 +22,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
 
 EXPERIMENT = "journeys"
 DIRECT = {
@@ -29,6 +31,7 @@ DIRECT = {
     "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": "1000",
 }
 MODEL = "journeys-model"
+UNSIGNED = "journeys-unsigned"
 # A model from code: without pickled objects or other packages.
 CODE = """
 from mlflow.models import set_model
@@ -90,6 +93,24 @@ def load() -> None:
     _expect(list(answer) == [3.0], f"the model returned {answer}")
 
 
+def unsigned_champion() -> None:
+    MlflowClient().set_registered_model_alias(UNSIGNED, "champion", _unsigned())
+
+
+def unsigned_stage() -> None:
+    MlflowClient().transition_model_version_stage(UNSIGNED, _unsigned(), "Production")
+
+
+def _unsigned() -> str:
+    """Register a version that nobody has signed, and return its number."""
+    with suppress(MlflowException):
+        MlflowClient().create_registered_model(UNSIGNED)
+    run = _run()
+    MlflowClient().log_text(run, "weights", "model/weights.bin")
+    source = f"{MlflowClient().get_run(run).info.artifact_uri}/model"
+    return MlflowClient().create_model_version(UNSIGNED, source=source, run_id=run).version
+
+
 def _transfer(size: int) -> None:
     run = _run()
     with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +145,17 @@ def _expect(condition: bool, failure: str) -> None:
 
 ACTIONS = {
     each.__name__: each
-    for each in (log, search, small_file, large_file, told_to_go_past_the_server, missing_file, load)
+    for each in (
+        log,
+        search,
+        small_file,
+        large_file,
+        told_to_go_past_the_server,
+        missing_file,
+        load,
+        unsigned_champion,
+        unsigned_stage,
+    )
 }
 
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from mlflow.entities.model_registry import ModelVersion
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
@@ -15,6 +17,8 @@ from tests.journeys import front, places
 from tests.journeys.browser import Browser, browser
 from tests.journeys.places import Host, Standpoint
 from tests.journeys.table import Place
+from tests.platform import gated_platform
+from tests.support.local_signer import LocalSigner
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +37,9 @@ def standpoints(outside: Host) -> Iterator[dict[Place, Standpoint]]:
 
 @pytest.fixture(scope="session")
 def window(outside: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("browser"), {places.PUBLIC_NAME: front.PROXY}) as opened:
+    with browser(
+        tmp_path_factory.mktemp("browser"), dict.fromkeys(places.PUBLIC_NAMES.values(), front.PROXY)
+    ) as opened:
         yield opened
 
 
@@ -70,3 +76,34 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     (folder / "weights.bin").write_bytes(bytes(range(256)) * 1000)
     return folder
+
+
+@pytest.fixture(scope="session")
+def living(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Return the name of a model that is released and promoted, and the folder of its policies."""
+    folder = tmp_path_factory.mktemp("life")
+    for name, least in (("policy", 0.5), ("stricter", 0.8)):
+        rules = f"rules:\n  thresholds:\n    quality: {{min: {least}}}\n"
+        (folder / f"{name}.yaml").write_text(f"version: 1\nname: {name}\n{rules}")
+    return f"journeys-{time.time_ns()}", folder
+
+
+@pytest.fixture(scope="session")
+def versions(
+    standpoints: dict[Place, Standpoint], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, ModelVersion]]:
+    """Return a signed version, the same files unsigned and signed with a foreign key, and one that was altered.
+
+    The signed one is also the one whose key is revoked for a while.
+    """
+    platform = gated_platform.running()
+    folder = tmp_path_factory.mktemp("versions")
+    try:
+        signed, altered = (platform.release(quality, folder) for quality in ("0.7", "0.9"))
+        [weights] = [key for key in platform.keys(altered) if key.endswith("/model.py")]
+        platform.write(weights, platform.read(weights).replace(b"0.9", b"0.8"))
+        foreign = platform.register(signed, platform.evidence(signed, LocalSigner(), folder))
+        unsigned = platform.register(signed, {})
+        yield {"signed": signed, "unsigned": unsigned, "altered": altered, "foreign": foreign, "revoked": signed}
+    finally:
+        platform.remove()

@@ -1,4 +1,4 @@
-"""The outside of the cluster: a TLS proxy at a public name, like an ingress, and a host that reaches only the proxy."""
+"""The outside of the cluster: a TLS proxy at public names, like an ingress, and a host that reaches only the proxy."""
 
 import subprocess
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local import env, stacks
-from tests.journeys.places import PUBLIC_NAME, Host, run
+from tests.journeys.places import PUBLIC_NAMES, Host, run
 from tests.support.tls import self_signed
 
 # Addresses of a documentation network (RFC 5737), which exists nowhere.
@@ -30,6 +30,9 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   client_max_body_size 0;
+{servers}}}
+"""
+_SERVER = """
   server {{
     listen {address}:443 ssl;
     server_name {name};
@@ -44,21 +47,25 @@ http {{
       proxy_set_header X-Forwarded-Proto https;
     }}
   }}
-}}
 """
 
 
 @contextmanager
 def outside(folder: Path) -> Iterator[Host]:
     """Start the proxy and return a host that reaches nothing else."""
-    authority, _ = self_signed(folder, PUBLIC_NAME)
-    configuration, port = folder / "nginx.conf", stacks.read(env.STACK).ports["mlflow"]
-    configuration.write_text(_CONFIGURATION.format(folder=folder, address=PROXY, name=PUBLIC_NAME, port=port))
+    authority, _ = self_signed(folder, *PUBLIC_NAMES.values())
+    ports = stacks.read(env.STACK).ports
+    servers = [
+        _SERVER.format(folder=folder, address=PROXY, name=name, port=ports[server])
+        for server, name in PUBLIC_NAMES.items()
+    ]
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_CONFIGURATION.format(folder=folder, servers="".join(servers)))
     argv = ["nginx", "-p", str(folder), "-e", f"{folder}/error.log", "-c", str(configuration)]
     with _network(), subprocess.Popen(argv) as nginx:
         try:
             host = Host(
-                addresses={"mlflow": f"https://{PUBLIC_NAME}"},
+                addresses={server: f"https://{name}" for server, name in PUBLIC_NAMES.items()},
                 prefix=("ip", "netns", "exec", NAMESPACE),
                 authority=authority,
             )
@@ -70,7 +77,7 @@ def outside(folder: Path) -> Iterator[Host]:
 
 def _wait(host: Host) -> None:
     for _ in range(50):
-        if not host.ask(f"https://{PUBLIC_NAME}/health").startswith("unreachable"):
+        if not host.ask(f"{host.addresses['mlflow']}/health").startswith("unreachable"):
             return
         time.sleep(0.2)
     raise AssertionError("the proxy accepts no connection")
@@ -82,7 +89,7 @@ def _network() -> Iterator[None]:
     files = Path("/etc/netns") / NAMESPACE
     _remove(files)
     files.mkdir(parents=True)
-    (files / "hosts").write_text(f"127.0.0.1 localhost\n{PROXY} {PUBLIC_NAME}\n")
+    (files / "hosts").write_text(f"127.0.0.1 localhost\n{PROXY} {' '.join(PUBLIC_NAMES.values())}\n")
     (files / "resolv.conf").write_text(f"nameserver {PROXY}\noptions timeout:1 attempts:1\n")
     steps = (
         f"netns add {NAMESPACE}",

@@ -16,11 +16,12 @@ from tests.journeys.table import Place
 from tests.platform.kubectl import Kubectl
 
 HERE = Path(__file__).parent
-# In `mlflow.publicHosts` of the stack `local`.
-PUBLIC_NAME = "mlflow.aegis.test"
+# In `mlflow.publicHosts` and `gateway.publicHosts` of the stack `local`.
+PUBLIC_NAMES = {"mlflow": "mlflow.aegis.test", "gateway": "gateway.aegis.test"}
 TEAM_NAMESPACE = f"{contracts.TEAM_NAMESPACE_PREFIX}demo"
 ELSEWHERE_NAMESPACE = "journeys-elsewhere"
 POD = "journeys"
+KEYS_FOLDER = "/etc/aegis/keys"
 HEALTH = "/v1/sys/health"
 DRILL_DATABASE = "journeys_drill"
 # The body of a POST: a search for one experiment.
@@ -64,7 +65,13 @@ class Host:
     authority: Path | None = None
 
     def python(self, script: Path, *arguments: str) -> str:
-        variables = {"MLFLOW_TRACKING_URI": self.addresses["mlflow"], "PYTHONWARNINGS": "ignore"}
+        variables = {
+            "MLFLOW_TRACKING_URI": self.addresses["mlflow"],
+            "PYTHONWARNINGS": "ignore",
+            # A user installs the client library; here it is where it is written.
+            "PYTHONPATH": str(paths.REPOSITORY),
+            "AEGIS_TRUSTED_KEYS": str(paths.signing_keys_file()),
+        }
         if self.authority:
             variables["MLFLOW_TRACKING_SERVER_CERT_PATH"] = str(self.authority)
         # Without the platform's environment variables, which a user doesn't have.
@@ -140,6 +147,7 @@ def standpoints(public: Host) -> Iterator[dict[Place, Standpoint]]:
     local["vault"] += HEALTH
     remote = {
         "mlflow": f"http://mlflow.{contracts.MLFLOW_NAMESPACE}.svc:5000",
+        "gateway": f"http://gateway.{contracts.MLFLOW_NAMESPACE}.svc:8080",
         "s3": f"http://s3.{contracts.MLFLOW_NAMESPACE}.svc:7070",
         "vault": f"http://vault.{contracts.VAULT_NAMESPACE}.svc:8200{HEALTH}",
         "postgres": f"http://postgres.{contracts.MLFLOW_NAMESPACE}.svc:5432",
@@ -185,6 +193,7 @@ def guessed(standpoint: Standpoint) -> dict[str, str]:
         contracts.Env.VAULT_TOKEN: "none",
         contracts.Env.S3_ENDPOINT: at["s3"],
         contracts.Env.BACKUPS_BUCKET: contracts.BACKUPS_BUCKET,
+        contracts.Env.RELEASES_BUCKET: contracts.RELEASES_BUCKET,
         "PGHOST": at["postgres"].removeprefix("http://").rpartition(":")[0],
         **keys,
         **database,
@@ -204,6 +213,8 @@ def _pod(component: str) -> dict[str, Any]:
         "name": "client",
         "image": image,
         "command": ["sleep", "infinity"],
+        "env": [{"name": "AEGIS_TRUSTED_KEYS", "value": KEYS_FOLDER}],
+        "volumeMounts": [{"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True}],
         "resources": {"requests": {"cpu": "10m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -213,7 +224,13 @@ def _pod(component: str) -> dict[str, Any]:
         },
     }
     labels = {"app.kubernetes.io/name": component}
-    spec = {"containers": [container], "automountServiceAccountToken": False, "enableServiceLinks": False}
+    spec = {
+        "containers": [container],
+        # Namespaces that nobody authorised have no keys.
+        "volumes": [{"name": "keys", "configMap": {"name": "signing-keys", "optional": True}}],
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",

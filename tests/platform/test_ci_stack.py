@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 import psycopg
 import pytest
+from mlflow import MlflowClient
 
 import contracts
 from local import env, paths, processes
@@ -178,9 +179,21 @@ def test_a_pod_with_another_service_account_is_refused_the_role(
     assert granted["Credentials"]["AccessKeyId"].startswith("ASIA")
 
 
-def test_a_backup_is_created_and_verified_with_the_backup_role(mlflow: Kubectl) -> None:
-    (cron_job,) = mlflow.json("get", "cronjob")["items"]
+def run_now(mlflow: Kubectl, cron_job: str) -> None:
+    """Run a CronJob of the stack by hand."""
     mlflow("delete", "job", "by-hand", "--ignore-not-found")
-    mlflow("create", "job", "by-hand", f"--from=cronjob/{cron_job['metadata']['name']}")
-    mlflow("wait", "job/by-hand", "--for=condition=Complete", "--timeout=140s")
+    mlflow("create", "job", "by-hand", f"--from=cronjob/{cron_job}")
+    mlflow("wait", "job/by-hand", "--for=condition=Complete", "--timeout=240s")
     mlflow("delete", "job", "by-hand")
+
+
+def test_a_backup_is_created_and_verified_with_the_backup_role(mlflow: Kubectl) -> None:
+    run_now(mlflow, "backup")
+
+
+def test_the_candidate_is_promoted_with_the_signer_s_role(summary: dict[str, Any], mlflow: Kubectl) -> None:
+    client = MlflowClient(summary["addresses"]["mlflow_url"])
+    client.delete_registered_model_alias("ci-digits", "champion")
+    run_now(mlflow, "promotion")
+    aliases = client.get_registered_model("ci-digits").aliases
+    assert aliases["champion"] == aliases["candidate"]

@@ -1,16 +1,8 @@
 """An existing cluster: a user with a kubeconfig and without root brings images to it through a registry."""
 
 import json
-import os
-import shutil
-import socket
 import subprocess
-import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,6 +12,7 @@ from local.images import buildah
 from local.toolchain import debian
 from tests.platform.kubectl import Kubectl, eventually
 from tests.support.guest import Guest, guest
+from tests.support.registry_server import registry_server
 
 CONTEXT = "elsewhere"
 # The tools that `python -m local.images s3` and `make status` need; building them isn't tested here.
@@ -29,29 +22,8 @@ TOOLS = ("kubectl", "versitygw", "pulumi", "pulumi-language-python", "pulumi-lan
 @pytest.fixture(scope="module")
 def registry() -> Iterator[str]:
     """Run a registry on this machine, which is also the cluster's only node."""
-    program = toolchain.ensure("registry")["registry"]
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        address = f"localhost:{listener.getsockname()[1]}"
-    folder = Path(tempfile.mkdtemp(prefix="aegis-registry-"))
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": address.replace("localhost", "127.0.0.1")},
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-    }
-    (folder / "config.yml").write_text(json.dumps(config))
-    environment = os.environ | {"OTEL_TRACES_EXPORTER": "none"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([program, "serve", folder / "config.yml"], stdout=log, stderr=log, env=environment)
-    try:
-        _wait_for(address)
+    with registry_server() as address:
         yield address
-    finally:
-        # Not by an interrupt, which a process started in a shell's background ignores; and it has nothing to save.
-        server.kill()
-        server.wait(timeout=20)
-        shutil.rmtree(folder)
         _forget_images(f"{address}/")
 
 
@@ -60,18 +32,6 @@ def _forget_images(prefix: str) -> None:
     listed = subprocess.run([*node.ctr(), "images", "ls", "--quiet"], capture_output=True, text=True, check=True)
     if pulled := [name for name in listed.stdout.split() if name.startswith(prefix)]:
         subprocess.run([*node.ctr(), "images", "rm", *pulled], capture_output=True, check=True)
-
-
-def _wait_for(address: str) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(f"http://{address}/v2/", timeout=5).close()
-        except (urllib.error.URLError, ConnectionError):
-            assert time.monotonic() < deadline, "the registry does not answer"
-            time.sleep(0.1)
-        else:
-            return
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def trained(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Complete a training in one process and return its folder and result."""
     out_dir = tmp_path_factory.mktemp("trained") / "out"
-    return out_dir, train(out_dir, "--register", "digits-under-test", uri=server.uri).result()
+    return out_dir, train(out_dir, "--register", "digits-under-test", "--register-models", uri=server.uri).result()
 
 
 def test_a_training_reaches_its_accuracy_and_is_logged_completely(
@@ -178,6 +178,27 @@ def test_the_model_loads_without_the_trainers_code_and_classifies_plain_pixels(
     subprocess.run(command, cwd=tmp_path, env=environment | {Env.TRACKING_URI: server.uri}, check=True)
     for number in range(len(uris)):
         assert (np.load(tmp_path / f"logits-{number}.npy").argmax(axis=1) == labels).mean() > 0.97
+
+
+def test_the_pyfunc_loads_without_the_trainers_code_and_names_the_classes(
+    server: Server, trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    assert trained[1]["registered_models"][f"{EXPERIMENT}_model"] == "1"
+    pixels, labels = load_digits(return_X_y=True)
+    np.save(tmp_path / "pixels.npy", pixels.reshape(-1, 1, 8, 8).astype("float32"))
+    script = (
+        "import sys, mlflow, numpy\n"
+        "answer = mlflow.pyfunc.load_model(sys.argv[1]).predict(numpy.load('pixels.npy'))\n"
+        "assert not [name for name in sys.modules if name.startswith('workloads')]\n"
+        "answer.to_json('answer.json', orient='records')\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", script, f"models:/{EXPERIMENT}_model/1"]
+    subprocess.run(command, cwd=tmp_path, env=environment | {Env.TRACKING_URI: server.uri}, check=True)
+    answer = json.loads((tmp_path / "answer.json").read_text())
+    assert np.mean([row["class_index"] == label for row, label in zip(answer, labels, strict=True)]) > 0.97
+    assert all(row["class_name"] == str(row["class_index"]) for row in answer)
+    assert [sum(row["probabilities"]) for row in answer] == pytest.approx([1] * len(labels))
 
 
 def test_a_stopped_training_resumes_in_the_same_run_with_the_same_result(
@@ -232,6 +253,7 @@ def test_a_dead_server_ends_a_training_before_its_first_step(tmp_path: Path) -> 
 
 
 def test_a_complete_training_is_not_repeated_and_needs_no_server(trained: tuple[Path, dict[str, Any]]) -> None:
-    again = train(trained[0], "--register", "digits-under-test", uri=f"http://127.0.0.1:{free_port()}")
+    options = ("--register", "digits-under-test", "--register-models")
+    again = train(trained[0], *options, uri=f"http://127.0.0.1:{free_port()}")
     assert again.result() == trained[1]
     assert "nothing to do" in again.stderr

@@ -3,6 +3,7 @@
 import contracts
 from infra.capabilities.backup.grants import WORKLOAD as BACKUP
 from infra.capabilities.database.settings import SETUP_WORKLOAD
+from infra.capabilities.serving.grants import DELIVERY_WORKLOAD, RECONCILER_WORKLOAD
 from infra.capabilities.signing.grants import WORKLOAD as SIGNER
 from infra.capabilities.tracking.grants import MIGRATION_WORKLOAD, SERVER_WORKLOAD
 from infra.capabilities.training.grants import trainer
@@ -56,5 +57,7 @@ POLICIES: dict[str, Document] = {
     "migration": policy(MIGRATION_WORKLOAD.grants, STORES),
     "trainer": policy(trainer(TEAM).grants, STORES),
     "signer": policy(SIGNER.grants, STORES),
+    "reconciler": policy(RECONCILER_WORKLOAD.grants, STORES),
+    "delivery": policy(DELIVERY_WORKLOAD.grants, STORES),
     "database-setup": policy(SETUP_WORKLOAD.grants, STORES),
 }

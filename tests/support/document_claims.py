@@ -78,10 +78,16 @@ CLAIMS: Sequence[Claim] = (
         pattern=r"make (lint|test-unit)",
         reason="the phases format, lint, types and unit of `make test` run the same commands",
     ),
+    Elsewhere(
+        pattern=r"make (setup-mlflow|train-model|compare-models|promote-model|serve-model|doctor-client|start-mlflow)",
+        file="tests/platform/test_laptop.py",
+    ),
+    Name(pattern=r"make (start-mlflow|train-model) ARGS=.*"),
+    Name(pattern=r"make doctor-client ENV=prod"),
     NotHere(pattern=r"make lock", reason="needs a package index, and would change requirements.txt"),
     Run(pattern=r"python -m pytest -q tests/unit/\w+", answers=(r"\d+ passed",)),
     Run(pattern=r"make settings", after="diff $CHECKOUT/docs/settings.md docs/settings.md"),
-    NotHere(pattern=r"make bench-\w+", reason="measures for minutes with the whole machine"),
+    NotHere(pattern=r"make bench-[\w-]+", reason="measures for minutes with the whole machine"),
     NotHere(pattern=r"AEGIS_CONTEXT=\S+ .*", reason=_CLUSTER),
     NotHere(
         pattern=r"(buildah unshare )?rm -r ~/\.cache/aegis",
@@ -115,23 +121,117 @@ CLAIMS: Sequence[Claim] = (
         before=f"{_YES}; pulumi config set --stack prod --path aegis:aws.emulated true",
         after=f"{_ASK}; pulumi config rm --stack prod --path aegis:aws.emulated",
     ),
+    NotHere(
+        pattern=r"pulumi config set --path aegis:vault\.minKeyVersion 2 --stack prod|pulumi up --refresh --stack prod",
+        reason="would take out the only version of the stack's signing key",
+    ),
+    Run(pattern=r"kubectl -n mlflow annotate pods --all --overwrite .*"),
     Run(pattern=r"pulumi stack output image_repositories", world="account", answers=("mlflow", "trainer", "workloads")),
     Run(pattern=r"python -m review (preview|drift) --stack prod( .*)?", world="account", before=_PROD),
     Run(pattern=r"python -m review comment \S+( --json)?", world="account", answers=("prod",)),
     NotHere(pattern=r"pulumi login s3://\S+", reason="needs a bucket of AWS"),
     Run(pattern=r"python -m infra\.alerts \w+ > alerts\.yaml", after="grep -q 'alert: ' alerts.yaml"),
+    NotHere(pattern=r'pip install "aegis @ git\+https://\S+"', reason="needs a Git server"),
     # Workloads, by hand.
     Run(pattern=r"python -m workloads\.training\.train_deepspeed --out-dir out( .*)?", after="test -d out/model"),
+    Elsewhere(
+        pattern=r"python -m workloads\.training\.train_code_model .*",
+        file="tests/unit/training/language/test_train_code_model.py",
+    ),
     Run(pattern=r"python -m workloads\.registry\.select_best_run .*", answers=(r"^[0-9a-f]{32}$",)),
+    Run(
+        pattern=r"python -m workloads\.registry check-policy .*",
+        instead={"check-policy FILE": "check-policy workloads/registry/examples/policy.yaml"},
+        answers=(r"^digits \(\w{64}\): signature, ",),
+    ),
+    Run(pattern=r"python -m workloads\.registry compare .*", answers=(r"^(run_name|version) .*run_id",)),
+    Run(pattern=r"python -m workloads\.registry best .*", answers=(r"^([0-9a-f]{32}|\d+)$",)),
+    Run(
+        pattern=r"MLFLOW_TRACKING_URI=file:\S+ python -m workloads\.(training|registry)\.\w+ .*",
+        after="test -d mlruns",
+    ),
+    Run(
+        pattern=r"python -m workloads\.registry nominate .*",
+        instead={"classifier 3": "classifier 1"},
+        answers=(r"^candidate of aegis-classifier is version 1",),
+    ),
+    NotHere(
+        pattern=r"python -m workloads\.serving\.watching report .*|for pod in .*|kubectl -n serving exec .*|done",
+        reason="needs a served model; tests/unit/serving/watching/test_report.py reports on answers of one",
+    ),
+    NotHere(
+        pattern=r"python -m workloads\.release\.run .*",
+        reason="each update of the platform runs it in the release Job",
+    ),
+    Run(
+        pattern=r"python -m workloads\.registry history .*",
+        before=f"{_SIGNED}; python -m workloads.registry nominate aegis-classifier 1",
+        answers=(r"nominate +candidate",),
+    ),
+    NotHere(
+        pattern=r"python -m workloads\.registry( (auto-)?promote| rollback|\.compare_and_promote_models) .*",
+        reason="moves the champion of the platform's model; tests/platform/test_promotion.py does it to another one",
+    ),
+    Run(pattern=r"python -m workloads\.serving status", answers=(r"^aegis-classifier +\S+@champion ",)),
+    Run(
+        pattern=r"python -m workloads\.serving history (digits|MODEL|aegis-classifier)",
+        instead={"digits": "aegis-classifier", "MODEL": "aegis-classifier"},
+        # Records only once it is a champion, which the platform's tests may not have made it.
+        answers=(r"^number +time +action ",),
+    ),
+    # MLflow has no such model, so that nothing is started.
+    Run(
+        pattern=r"python -m workloads\.serving deploy .* --no-wait",
+        instead={"digits/3": "documented/3"},
+        after="python -m workloads.serving remove documented",
+        answers=(r"^documented/3 is asked for$",),
+    ),
+    Run(
+        pattern=r"python -m workloads\.serving remove (digits|aegis-classifier)",
+        instead={"digits": "documented", "aegis-classifier": "documented"},
+        before="python -m workloads.serving deploy documented --no-wait",
+        answers=(r"^documented is not asked for any more",),
+    ),
+    NotHere(
+        pattern=r"python -m workloads\.serving (deploy (?!.*--no-wait)|rollback ).*",
+        reason="needs another signed model; tests/platform/test_serving.py deploys one, and "
+        "tests/unit/serving/test_commands.py takes a version back",
+    ),
     Run(
         pattern=r"python -m workloads\.signing(\.package_and_sign| package-and-sign) .*",
         instead={"MODEL_DIR": "out/model"},
         before=_TRAINED,
         answers=(r"signed by \S+ version \d+",),
     ),
-    Run(pattern=r"python -m workloads\.signing[. ]verify .*", before=_SIGNED, answers=(r"is verified",)),
+    NotHere(
+        pattern=r"python -m workloads\.signing verify models:/\S+ .*",
+        reason="needs a version with the alias and the keys in a file; tests/unit/client runs it",
+    ),
+    Run(
+        pattern=r"python -m workloads\.serving\.delivery digits 3 .*",
+        instead={"digits 3": "aegis-classifier 1"},
+        after="test -f served/evidence/version.json",
+    ),
+    Run(
+        pattern=r"python -m workloads\.serving\.server\.check \./served/model .*",
+        instead={"digits": "aegis-classifier"},
+        before="python -m workloads.serving.delivery aegis-classifier 1 --to ./served",
+        answers=(r" is verified: \d+ files of aegis-classifier, ",),
+    ),
+    Run(pattern=r"python -m workloads\.serving\.server --help", answers=(r"--port",)),
+    NotHere(
+        pattern=r"curl http://127\.0\.0\.1:8080/v2/models/.*",
+        reason="needs the server of a certain model; tests/unit/serving/server sends such requests",
+    ),
+    Name(pattern=r"mlflow models serve"),
+    Run(pattern=r"python -m workloads\.signing[. ]verify (?!models:).*", before=_SIGNED, answers=(r"is verified",)),
     Run(pattern=r"cosign (trusted-root create|verify-blob --key) .*", before=_SIGNED),
     Run(pattern=r"base64 -d \S+ > \S+ && openssl dgst -sha256 -verify .*", before=_SIGNED, answers=("Verified OK",)),
+    Run(
+        pattern=r"python -m workloads\.conversion\.convert_to_onnx out/model .*",
+        before=_TRAINED,
+        answers=(r"fp32 .* same class 100\.00%",),
+    ),
     Run(
         pattern=r"vault write -f transit/keys/aegis-cosign/rotate",
         # Don't rotate the platform's own key, because the commands above verify signatures of its first version.
@@ -140,6 +240,7 @@ CLAIMS: Sequence[Claim] = (
         after="vault write transit/keys/documented/config deletion_allowed=true &&"
         " vault delete transit/keys/documented",
     ),
+    Run(pattern=r"python -m workloads\.gateway --help", answers=(r"--workers",)),
     # Backups, by hand and in the cluster.
     Run(pattern=r"python -m workloads\.backup\.create .*--verify.*", answers=(r"\bverified\b",)),
     Run(pattern=r"python -m workloads\.backup\.list( .*)?"),
@@ -163,6 +264,7 @@ CLAIMS: Sequence[Claim] = (
         pattern=r"kubectl -n mlflow rollout restart deployment/mlflow",
         after="kubectl -n mlflow rollout status deployment/mlflow --timeout=600s",
     ),
+    Run(pattern=r"kubectl -n serving (logs -l aegis\.serving/part=server\S* --prefix --tail=100|get pods -L \S+)"),
     Run(pattern=r"kubectl -n mlflow delete job restore"),
     Run(pattern=r"kubectl -n mlflow get (pods|jobs)"),
     Run(pattern=r"kubectl --namespace vault logs statefulset/vault \| grep '.*'"),
@@ -173,6 +275,10 @@ CLAIMS: Sequence[Claim] = (
     # Images, with Docker.
     Run(pattern=r"uv=\$\(sed .* requirements\.txt\)", after='test -n "$uv"'),
     NotHere(pattern=r"image(\(\) \{.*| \S.*)", reason=_DOCKER),
+    NotHere(
+        pattern=r"python -m workloads\.serving\.oci .*",
+        reason="needs a registry with the image `serving`; tests/platform/test_model_image.py has another base",
+    ),
     # Commands that a sentence mentions.
     Name(pattern=r"pulumi (up|destroy|state unprotect)( --stack local)?"),
     Name(pattern=r"pulumi (up --refresh|preview --json|refresh --preview-only --expect-no-changes)"),

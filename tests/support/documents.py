@@ -54,7 +54,7 @@ class _Block:
 
 def documents() -> list[Path]:
     """Return the documents in reading order: the README, the guides in its order, and the rest."""
-    guides = sorted((ROOT / "docs").glob("*.md"))
+    guides = sorted((ROOT / "docs").rglob("*.md"))
     readme = README.read_text()
     guides.sort(key=lambda guide: position if (position := readme.find(guide.name)) >= 0 else len(readme))
     return [README, *guides, *sorted((ROOT / "workloads").rglob("*.md")), *sorted((ROOT / "benchmarks").rglob("*.md"))]

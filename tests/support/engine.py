@@ -144,6 +144,10 @@ class _Monitor(mocks.MockMonitor):
         return super().RegisterResourceOutputs(request)
 
 
+# The mock transit key's one version. Nothing parses it.
+PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nbW9jaw==\n-----END PUBLIC KEY-----\n"
+
+
 class _Providers(mocks.Mocks):
     """Mock providers that add only computed outputs."""
 
@@ -171,6 +175,8 @@ class _Providers(mocks.Mocks):
             return {"result": secret(f"{args.name}-" + "x" * int(args.inputs["length"]))}
         if kind == "RandomBytes":
             return {"base64": secret("+/" * 21 + "8="), "hex": secret("fb" * 32)}
+        if kind == "SecretBackendKey":
+            return {"keys": [{"name": "ecdsa-p256", "public_key": PUBLIC_KEY}]}
         if args.typ.startswith("aws:"):
             return aws_mocks.computed(args)
         if not args.typ.startswith("kubernetes:"):

@@ -58,6 +58,9 @@ ANSWERS: Final[dict[str, Any]] = {
         "model_versions": [{"name": "m", "version": "1", "run_id": "r1", "source": "models:/m-1", "tags": []}]
     },
     f"{API}/model-versions/set-tag": {},
+    f"{API}/model-versions/get": {"model_version": {"name": "m", "version": "1", "run_id": "r1", "tags": []}},
+    f"{API}/registered-models/alias": {},
+    f"{API}/registered-models/set-tag": {},
     f"{API}/registered-models/get": {"registered_model": {"name": "m"}},
     ARTIFACTS: {"files": [{"path": "MLmodel", "is_dir": False, "file_size": "4"}]},
     f"{ARTIFACTS}/{_MODEL_FILES}/MLmodel": {"a": 1},

@@ -24,6 +24,8 @@ class FakeVault:
         self.auth_mount = "kubernetes"
         self.transit_mount = "transit"
         self.transit_key = "aegis-cosign"
+        # What Vault says of the token.
+        self.identity: dict[str, Any] = {"display_name": "token-tester", "entity_id": "", "meta": {"team": "research"}}
         # The error statuses of the next requests.
         self.failures: list[int] = []
         self.requests: list[tuple[str, str, Any]] = []
@@ -45,7 +47,12 @@ class FakeVault:
             return 200, {"data": self._keys()}
         if path == f"/v1/{self.transit_mount}/sign/{self.transit_key}":
             return 200, {"data": {"batch_results": self._signatures(body)}}
-        return 404, {"errors": []}
+        return self._token(method, path)
+
+    def _token(self, method: str, path: str) -> tuple[int, Any]:
+        if (method, path) != ("GET", "/v1/auth/token/lookup-self"):
+            return 404, {"errors": []}
+        return 200, {"data": {"id": TOKEN, "accessor": "a", "path": "auth/token/create"} | self.identity}
 
     def _keys(self) -> dict[str, Any]:
         ring = self.signer.key_ring()

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from workloads.signing.keys import KeyRing, PublicKey
+from aegis.keys import PublicKey
+from workloads.signing.keys import KeyRing
 
 
 class LocalSigner:

@@ -3,9 +3,12 @@
 import functools
 import itertools
 import math
+import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from unittest.mock import patch
 
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
@@ -15,12 +18,26 @@ _names = itertools.count(1)
 _directories: list[tempfile.TemporaryDirectory[str]] = []
 
 
+def unique(prefix: str) -> str:
+    """Return a name that no other test of this process has: the tests of a process share a store."""
+    return f"{prefix}-{next(_names)}"
+
+
 @functools.cache
 def database() -> str:
     """Return the address of an empty store, which all tests of a process share because creating it takes seconds."""
     directory = tempfile.TemporaryDirectory(prefix="mlflow-store-")
     _directories.append(directory)
-    return f"sqlite:///{directory.name}/mlflow.db"
+    address = f"sqlite:///{directory.name}/mlflow.db"
+    # MLflow's client sets environment variables, which belong to no test here.
+    with patch.dict(os.environ):
+        Tracking(address, create=True).client.search_experiments(max_results=1)
+    return address
+
+
+def copy_of_database(folder: Path) -> str:
+    """Return the address of a store of its own in `folder`, made by copying: creating one takes seconds."""
+    return f"sqlite:///{shutil.copy(database().removeprefix('sqlite:///'), folder / 'mlflow.db')}"
 
 
 class Experiment:
@@ -28,7 +45,7 @@ class Experiment:
 
     def __init__(self, tracking: Tracking, artifacts: Path) -> None:
         self.client = tracking.client
-        self.name = f"experiment-{next(_names)}"
+        self.name = unique("experiment")
         self.id = self.client.create_experiment(self.name, artifact_location=(artifacts / self.name).as_uri())
 
     def run(

@@ -20,8 +20,8 @@ PARTS: dict[str, tuple[str, set[str]]] = {
     # Shared modules without an SDK, which settings may import.
     "pure components": (r"aws\.(emulation|database_authorities)$", {"limits"}),
     # The types of which sections are composed; "settings" is the whole.
-    "section types": (r"settings\.(aws|capability|names|section)$", {"limits", "pure components"}),
-    "sections": (r"capabilities\.\w+\.(settings|grants|alerts|cron)$", {"limits", "pure components", "section types"}),
+    "section types": (r"settings\.(aws|capability|cron|names|section)$", {"limits", "pure components"}),
+    "sections": (r"capabilities\.\w+\.(settings|grants|alerts)$", {"limits", "pure components", "section types"}),
     "settings": (r"settings\b", {"limits", "section types", "sections"}),
     "alerts": (r"alerts$", {"limits", "settings"}),
     "links": (r"links$", {"limits", "pure components"}),

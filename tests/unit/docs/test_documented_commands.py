@@ -22,14 +22,14 @@ from tests.support.document_claims import Elsewhere, claims_on
 from tests.support.documents import ROOT, Command
 
 COMMANDS = [command for document in documents.documents() for command in documents.commands(document)]
-_FOLDERS = "workloads|local|infra|review|benchmarks"
+_FOLDERS = "workloads|laptop|local|infra|review|benchmarks"
 OWN = re.compile(
     rf"(?:[A-Z_]+=\S+ +)*(?:python|torchrun [^|;&]*?) -m (?P<module>(?:{_FOLDERS})[\w.]*)(?P<rest>[^|;&>]*)"
 )
 # Each module with a command line of its own that a user types.
 PROGRAMS = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
-    for folder in ("workloads", "local", "review")
+    for folder in ("workloads", "laptop", "local", "review")
     for file in (ROOT / folder).rglob("*.py")
     if "cli.run(main)" in file.read_text() or file.match("review/__main__.py")
 )
@@ -116,7 +116,7 @@ def targets() -> Iterator[tuple[Command, list[str]]]:
     """Yield each call of make with the arguments that its target gives to Python."""
     for command in COMMANDS:
         words = shlex.split(command.key, comments=True)
-        if words[0] == "make" and all(re.fullmatch(r"[a-z-]+|STACK=\w+", word) for word in words[1:]):
+        if words[0] == "make" and all(re.fullmatch(r"[a-z-]+|(STACK|ENV)=\w+", word) for word in words[1:]):
             shown = subprocess.run(
                 ["make", "--dry-run", "--no-print-directory", "--old-file=.venv/.ready", *words[1:]],
                 cwd=ROOT,
@@ -198,3 +198,17 @@ make: up
         (23, "make down", True),
         (23, "pulumi preview --json", True),
     ]
+
+
+@pytest.mark.parametrize(("words", "name"), [((), "dev"), (("ENV=prod",), "prod")])
+def test_make_takes_the_environment_from_its_arguments_only(words: tuple[str, ...], name: str) -> None:
+    shown = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "--old-file=.venv/.ready", "train-model", *words],
+        cwd=ROOT,
+        # A POSIX shell's own variable of this name is the file that it reads first.
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | {"ENV": "/etc/shrc"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shlex.split(shown.stdout.splitlines()[-1])[1:] == ["-m", "laptop.train", "--env", name]

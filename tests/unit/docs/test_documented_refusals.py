@@ -7,7 +7,16 @@ import pytest
 from local.paths import REPOSITORY
 from tests.journeys import table
 
-ROWS = (*table.CLIENT, *table.HTTP, *table.BROWSER, *table.COMMANDS)
+ROWS = (
+    *table.CLIENT,
+    *table.VERIFIED,
+    *table.GATEWAY,
+    *table.HTTP,
+    *table.BROWSER,
+    *table.ALIASES,
+    *table.COMMANDS,
+    *table.LIFE,
+)
 REFUSALS = sorted({row.refused for row in ROWS if row.refused})
 SECTION = (
     (REPOSITORY / "docs" / "operations.md").read_text().partition("## Who reaches what\n")[2].partition("\n## ")[0]

@@ -8,7 +8,7 @@ import pytest
 from tests.support import documents
 from tests.support.documents import ROOT
 
-FOLDERS = "benchmarks|docs|infra|local|policy|review|stacks|tests|workloads"
+FOLDERS = "aegis|benchmarks|docs|infra|laptop|local|policy|review|stacks|tests|workloads"
 # A file or folder of the repository in a code span, such as `review/data.py`.
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]*)`")
 # [text](target), and the part of a heading after #.

@@ -25,6 +25,14 @@ def test_every_input_of_a_container_file_exists(image: Image) -> None:
 
 
 @pytest.mark.parametrize("image", BUILT, ids=lambda image: image.name)
+def test_every_input_of_a_container_file_is_sent_to_the_builder(image: Image) -> None:
+    lines = (paths.REPOSITORY / ".dockerignore").read_text().splitlines()
+    sent = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    patterns = containerfile.read(inputs.container_file(image)).patterns
+    assert {pattern.partition("/")[0] for pattern in patterns} <= sent
+
+
+@pytest.mark.parametrize("image", BUILT, ids=lambda image: image.name)
 def test_an_image_runs_as_an_unprivileged_user(image: Image) -> None:
     users = [line for line in inputs.container_file(image).read_text().splitlines() if line.startswith("USER ")]
     assert users, "no USER: the image would run as root"
@@ -41,7 +49,8 @@ def test_an_image_comes_after_its_bases() -> None:
     names = [image.name for image in in_build_order(RUNNABLE)]
     assert names.index("debian") < names.index("base") < names.index("mlflow-deps") < names.index("workloads-deps")
     assert names.index("mlflow-deps") < names.index("mlflow")
-    assert names.index("workloads-deps") < names.index("trainer-deps") < names.index("trainer")
+    assert names.index("workloads-deps") < names.index("serving-deps") < names.index("trainer-deps")
+    assert names.index("trainer-deps") < names.index("trainer")
     assert len(names) == len(set(names))
 
 

@@ -1,6 +1,7 @@
 """The commands refuse bad input clearly, run one at a time, and delete only the platform's own files."""
 
 import fcntl
+import inspect
 import json
 import os
 import subprocess
@@ -86,10 +87,11 @@ def test_clean_deletes_nothing_while_a_file_system_is_mounted_in_the_home(
     assert (home / "etcd").exists()
 
 
-def test_clean_deletes_every_folder_of_the_home(home: Path) -> None:
-    folders = (paths.config, paths.logs, paths.run, paths.pki, paths.volumes, paths.pulumi, paths.passphrase)
-    files = (paths.kubeconfig, paths.images_file)
-    assert {path().relative_to(home).parts[0] for path in (*folders, *files)} <= set(paths.CONTENTS)
+def test_clean_deletes_all_that_the_platform_makes_in_its_home(home: Path) -> None:
+    named = [function() for _, function in inspect.getmembers(paths, inspect.isfunction) if function.__name__[0] != "_"]
+    below = {path.relative_to(home) for path in named if isinstance(path, Path) and path.is_relative_to(home)}
+    assert {path.parts[0] for path in below if path.parts} <= set(paths.CONTENTS)
+    assert Path("signing-keys.pem") in below
 
 
 def test_status_fails_if_the_platform_is_not_up(capsys: pytest.CaptureFixture[str]) -> None:

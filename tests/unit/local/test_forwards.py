@@ -118,9 +118,9 @@ def test_a_written_plan_is_read_back_unchanged(tmp_path: Path) -> None:
 
 
 def test_each_stack_on_this_machine_uses_the_default_ports() -> None:
-    usual = {"mlflow": 5000, "s3": 9000, "s3_console": 9001, "vault": 8200, "postgres": 15432}
+    usual = {"mlflow": 5000, "gateway": 8080, "s3": 9000, "s3_console": 9001, "vault": 8200, "postgres": 15432}
     assert stacks.read("local").ports == usual
-    assert stacks.read("ci").ports == {"mlflow": 5000, "vault": 8200}
+    assert stacks.read("ci").ports == {"mlflow": 5000, "gateway": 8080, "vault": 8200}
     assert stacks.read("prod").ports == {}
 
 
@@ -231,3 +231,16 @@ def test_a_stack_file_can_set_other_ports(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "Pulumi.mine.yaml").write_text("config: {aegis:localhost: {mlflow: 15000, s3Console: 19001}}")
     ports = stacks.read("mine").ports
     assert (ports["mlflow"], ports["s3"], ports["s3_console"]) == (15000, 9000, 19001)
+
+
+@pytest.mark.parametrize(
+    ("setting", "has_a_port"), [("{enabled: true}", True), ("{enabled: false}", False), ("{}", False)]
+)
+def test_a_gateway_that_is_switched_off_has_no_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, has_a_port: bool
+) -> None:
+    monkeypatch.setattr(stacks, "_FOLDER", tmp_path)
+    (tmp_path / "Pulumi.mine.yaml").write_text(
+        f"config: {{aegis:localhost: {{mlflow: 15000}}, aegis:gateway: {setting}}}"
+    )
+    assert ("gateway" in stacks.read("mine").ports) == has_a_port

@@ -1,10 +1,12 @@
 """A workload is in service if all its replicas are updated and ready; an autoscaler, if it has metrics."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.cluster.workloads import why_not
+from local.cluster.workloads import look, why_not
 
 
 def deployment(**status: Any) -> dict[str, Any]:
@@ -48,3 +50,23 @@ def test_an_autoscaler_needs_metrics() -> None:
     assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "True"))) is None
     assert why_not(autoscaler(("AbleToScale", "True"), ("ScalingActive", "False"))) == "no metrics yet"
     assert why_not(autoscaler()) == "no metrics yet"
+
+
+def test_the_platform_is_in_service_while_the_reconciler_rolls_a_model_out(tmp_path: Path) -> None:
+    labels = {"aegis.serving/part": "server"}
+    found = [
+        deployment() | {"metadata": {"namespace": namespace, "name": name, "generation": 2, "labels": labels_of}}
+        for namespace, name, labels_of in (
+            ("mlflow", "gateway", {}),
+            ("serving", "serving-reconciler", {}),
+            ("serving", "digits-v3", labels),
+            ("kube-system", "coredns", {}),
+        )
+    ]
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps({'items': found})}\nEND\n")
+    kubectl.chmod(0o755)
+    assert look({"PATH": f"{tmp_path}:/usr/bin:/bin"}) == {
+        "Deployment mlflow/gateway": None,
+        "Deployment serving/serving-reconciler": None,
+    }

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import os
 import re
 import shlex
 import sys
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from review.__main__ import parser
+from workloads.training import args as training_args
 
 ROOT = Path(__file__).resolve().parents[3]
 GITHUB = ROOT / ".github"
@@ -20,8 +22,13 @@ WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
 ENGINE = GITHUB / "actions" / "engine"
 REVIEW = "python -m review "
-# The commands of ci.yml, which prepares a bare Debian and runs the README's test command.
-CI_COMMANDS = {"apt-get update -q && apt-get install -y -q --no-install-recommends ca-certificates git make", ".ci/run"}
+# The commands of ci.yml, which prepares a bare Debian and runs the README's test command, and of train.yml.
+CI_COMMANDS = {
+    "apt-get update -q && apt-get install -y -q --no-install-recommends ca-certificates git make",
+    ".ci/run",
+    ".ci/train",
+}
+TRAIN = ROOT / ".ci" / "train"
 each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
 each_file = pytest.mark.parametrize("file", [*WORKFLOWS, *ACTIONS], ids=lambda file: f"{file.parent.name}-{file.stem}")
 
@@ -173,6 +180,33 @@ def test_no_file_of_a_pull_requests_code_replaces_the_code_that_judges_it() -> N
     folder = download["with"]["path"]
     assert not (ROOT / folder).exists()
     assert job["steps"][-1]["run"].startswith(f"{REVIEW}post {folder}/")
+
+
+def test_a_training_keeps_the_folder_that_it_tracks_to() -> None:
+    *_, training, keeping = jobs(GITHUB / "workflows" / "train.yml")["train"]["steps"]
+    assert training["run"] == ".ci/train"
+    assert keeping["uses"].startswith("actions/upload-artifact@")
+    assert f'export MLFLOW_TRACKING_URI="file://$PWD/{keeping["with"]["path"]}"\n' in TRAIN.read_text()
+
+
+def test_a_training_starts_for_every_file_that_it_runs() -> None:
+    triggers = parsed(GITHUB / "workflows" / "train.yml")["on"]
+    assert triggers["pull_request"]["paths"] == triggers["push"]["paths"]
+    for pattern in triggers["push"]["paths"]:
+        assert list(ROOT.glob(pattern)), pattern
+
+
+def test_the_commands_of_a_training_accept_their_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "file:./mlruns")
+    [training] = re.findall(r"-m workloads\.training\.train_deepspeed (.*)", TRAIN.read_text())
+    args = training_args.parse(shlex.split(training.replace("$lr", "0.01")))
+    [selection] = re.findall(r"-m workloads\.registry\.select_best_run (.*)\)", TRAIN.read_text())
+    assert ["--experiment-name", args.experiment_name] == shlex.split(selection)[:2]
+
+
+def test_a_script_of_a_workflow_is_executable() -> None:
+    for command in CI_COMMANDS:
+        assert not command.startswith(".ci/") or os.access(ROOT / command, os.X_OK), command
 
 
 def test_environments_are_updated_one_after_another() -> None:
