@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import Measured, measure
+from benchmarks.measure import Measured, Result, measure
 from local import toolchain
 from local.toolchain.find import locate
 from tests.support.dev_vault import dev_vault
@@ -48,16 +47,6 @@ class Contender:
     name: str
     argv: Sequence[str | Path]
     slow: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
-    """The medians of a contender's rounds."""
-
-    name: str
-    wall: float
-    cpu: float
-    rss: int
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,15 +90,7 @@ def _run(
                     output.unlink()
                 runs[contender.name].append(measure(contender.argv, cwd=work, env=environment))
                 _say(f"{contender.name}: {runs[contender.name][-1].wall:.2f} s")
-    return {
-        name: Result(
-            name=name,
-            wall=statistics.median(run.wall for run in measured),
-            cpu=statistics.median(run.cpu for run in measured),
-            rss=max(run.rss for run in measured),
-        )
-        for name, measured in runs.items()
-    }
+    return {name: Result.of(name, measured) for name, measured in runs.items()}
 
 
 def _contenders(work: Path, files: Sequence[Path]) -> Iterator[Contender]:

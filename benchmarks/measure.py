@@ -1,11 +1,13 @@
 """Measure the time and the peak memory of a command, as counted by the kernel."""
 
 import os
+import statistics
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +21,26 @@ class Measured:
     wall: float
     cpu: float
     rss: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """Several runs of one contender: the medians of the times in seconds, and the highest memory in bytes."""
+
+    name: str
+    wall: float
+    cpu: float
+    rss: int
+
+    @classmethod
+    def of(cls, name: str, runs: Sequence[Measured]) -> Self:
+        """Return the result of some runs."""
+        return cls(
+            name=name,
+            wall=statistics.median(run.wall for run in runs),
+            cpu=statistics.median(run.cpu for run in runs),
+            rss=max(run.rss for run in runs),
+        )
 
 
 def measure(argv: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str] | None = None) -> Measured:
