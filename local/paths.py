@@ -141,7 +141,12 @@ def logs() -> Path:
 
 def run() -> Path:
     """Return the folder of the parts' pid files, one `<part>.pid` each."""
-    return home() / "run"
+    return run_of(home())
+
+
+def run_of(home_folder: Path) -> Path:
+    """Return the folder of the pid files of another home."""
+    return home_folder / "run"
 
 
 def aws() -> Path:

@@ -83,8 +83,12 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
 
 def record(name: str) -> Record | None:
     """Return the pid file of `name`; None if there is none, or if a crash left it unreadable."""
+    return _read(_pid_file(name))
+
+
+def _read(pid_file: Path) -> Record | None:
     try:
-        return Record(**json.loads(_pid_file(name).read_text()))
+        return Record(**json.loads(pid_file.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
@@ -101,6 +105,11 @@ def running(name: str) -> Record | None:
     """Return the record of `name` if it runs."""
     recorded = record(name)
     return recorded if recorded and _is_alive(recorded) else None
+
+
+def any_runs(folder: Path) -> bool:
+    """Return whether a process with a pid file in the folder runs; the folder can be another home's."""
+    return any(_is_alive(recorded) for file in folder.glob("*.pid") if (recorded := _read(file)))
 
 
 def stop(names: Iterable[str], *, grace_seconds: float = 15) -> list[str]:

@@ -76,6 +76,9 @@ def _described(where: Layout) -> tuple[Part, ...]:
 def start_runtime(tools: Mapping[str, Path], images: Mapping[str, str]) -> Layout:
     """Prepare the machine, and start etcd and containerd, so that images can be loaded."""
     where = layout.load()
+    if claim.is_abandoned():
+        with progress.step("Removing what a platform that was killed has left"):
+            forget_runtime()
     claim.take()
     network.check()
     network.ensure(where)
