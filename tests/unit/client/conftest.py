@@ -9,10 +9,11 @@ from tests.support.signed_version import Signed, signed_version
 @pytest.fixture
 def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Signed:
     """A signed version with the alias `champion`; temporary files are made in `scratch`."""
+    monkeypatch.delenv("AEGIS_TRUSTED_KEYS", raising=False)
+    version = signed_version(tmp_path)
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
-    monkeypatch.delenv("AEGIS_TRUSTED_KEYS", raising=False)
-    return signed_version(tmp_path)
+    return version
 
 
 @pytest.fixture

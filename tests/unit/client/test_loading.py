@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import mlflow
+import mlflow.pyfunc
 import pytest
 from mlflow.exceptions import MlflowException
 
@@ -116,7 +117,7 @@ def test_a_model_that_fails_to_load_leaves_no_files(
     def fail(path: str) -> None:
         raise RuntimeError("no GPU")
 
-    monkeypatch.setattr("mlflow.pyfunc.load_model", fail)
+    monkeypatch.setattr(mlflow.pyfunc, "load_model", fail)
     with pytest.raises(RuntimeError, match="no GPU"):
         aegis.load_model(signed.uri, keys=signed.key)
     assert list(scratch.iterdir()) == []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc
 import pytest
 
 from contracts import Exit
@@ -61,7 +62,7 @@ def decide(model: SignedModel, policy: Path, report: Path, monkeypatch: pytest.M
 
     def step(*options: str) -> int:
         with monkeypatch.context() as patch:
-            patch.setattr("mlflow.pyfunc.load_model", lambda *_: pytest.fail("a model's code ran"))
+            patch.setattr(mlflow.pyfunc, "load_model", lambda *_: pytest.fail("a model's code ran"))
             return run("auto-promote", model.name, "--policy", policy, "--verdict", report, *options)
 
     return step

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
@@ -129,7 +130,7 @@ def test_a_broken_or_foreign_champion_is_named(load: Load, judged: Judged, regis
 def test_a_foreign_candidate_runs_no_code(
     load: Load, judged: Judged, register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlflow.pyfunc.load_model", lambda *_: pytest.fail("its code ran"))
+    monkeypatch.setattr(mlflow.pyfunc, "load_model", lambda *_: pytest.fail("its code ran"))
     rules = {"comparison": {}, "size": {"max_bytes": 10**9}, "approvals": {"of": ["ada"]}}
     report = judged(load(rules), register(RIGHT, by=LocalSigner()), None, approvals=["ada"])
     assert [each.held for each in report.rules] == [False, False, False, True]
@@ -161,7 +162,7 @@ def test_a_process_that_runs_no_model_comes_to_the_verdict_of_the_one_that_did(
     first = judged(rules, candidate, champion)
     report = tmp_path / "report.json"
     report.write_text(json.dumps(first.to_json()))
-    monkeypatch.setattr("mlflow.pyfunc.load_model", lambda *_: pytest.fail("a model's code ran"))
+    monkeypatch.setattr(mlflow.pyfunc, "load_model", lambda *_: pytest.fail("a model's code ran"))
     judge = Judge(policy=rules, tracking=tracking, keys=[signer.public_key()], report=report)
     assert judge.judge(candidate, champion, ()) == first
     assert first.passed
