@@ -6,6 +6,7 @@ store, and an address or a file path that one of them could rewrite is refused.
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -106,6 +107,8 @@ def _is_plain(path: str) -> bool:
     return not _AMBIGUOUS & set(path) and {"", ".", ".."}.isdisjoint(path.split("/"))
 
 
+# The same paths are asked about at each move of a version, and MLflow's answer takes several parsers.
+@lru_cache(maxsize=4096)
 def _is_unchanged(path: str) -> bool:
     """Return whether MLflow's handlers take a path literally; they take one such as `A:/b` for a URL, and change it."""
     try:

@@ -1,6 +1,7 @@
 """A model version as the registry has it: all that the gate asks the database for, in one query."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from mlflow.entities.model_registry.model_version_stages import STAGE_DELETED_INTERNAL
@@ -10,7 +11,7 @@ from mlflow.store.model_registry.dbmodels.models import (
     SqlModelVersionTag,
     SqlRegisteredModelTag,
 )
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 # The last seal of the version's files, see `seal`.
@@ -62,16 +63,7 @@ class Subject:
 
 def read(session: Session, workspace: str, name: str, version: int) -> Subject | None:
     """Return a version, or None if there is no such version."""
-    tag = SqlModelVersionTag
-    same = and_(
-        tag.workspace == SqlModelVersion.workspace,
-        tag.name == SqlModelVersion.name,
-        tag.version == SqlModelVersion.version,
-        or_(tag.key.startswith(_OUR_TAGS), tag.key == IS_PROMPT_TAG_KEY),
-    )
-    query = select(*_IDENTITY, _in_prompt(), tag.key, tag.value).outerjoin(tag, same)
-    query = _where(query, workspace, name, version)
-    rows = session.execute(query).all()
+    rows = session.execute(_with_tags(), _key(workspace, name, version)).all()
     if not rows:
         return None
     source, location, run_id, created, in_prompt, *_ = rows[0]
@@ -87,8 +79,26 @@ def read(session: Session, workspace: str, name: str, version: int) -> Subject |
 
 def identity(session: Session, workspace: str, name: str, version: int) -> Identity | None:
     """Return the identity of a version, or None if there is no such version."""
-    row = session.execute(_where(select(*_IDENTITY), workspace, name, version)).one_or_none()
+    row = session.execute(_identity(), _key(workspace, name, version)).one_or_none()
     return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+# The statements are made once, because SQLAlchemy takes longer to make them than a database to answer them.
+@cache
+def _with_tags() -> Select:
+    tag = SqlModelVersionTag
+    same = and_(
+        tag.workspace == SqlModelVersion.workspace,
+        tag.name == SqlModelVersion.name,
+        tag.version == SqlModelVersion.version,
+        or_(tag.key.startswith(_OUR_TAGS), tag.key == IS_PROMPT_TAG_KEY),
+    )
+    return _of_key(select(*_IDENTITY, _in_prompt(), tag.key, tag.value).outerjoin(tag, same))
+
+
+@cache
+def _identity() -> Select:
+    return _of_key(select(*_IDENTITY))
 
 
 def _in_prompt() -> ColumnElement[bool]:
@@ -115,10 +125,14 @@ def _in_prompt() -> ColumnElement[bool]:
     return and_(marked, ~with_files)
 
 
-def _where(query: Select, workspace: str, name: str, version: int) -> Select:
+def _of_key(query: Select) -> Select:
     return query.where(
-        SqlModelVersion.workspace == workspace,
-        SqlModelVersion.name == name,
-        SqlModelVersion.version == version,
+        SqlModelVersion.workspace == bindparam("workspace"),
+        SqlModelVersion.name == bindparam("name"),
+        SqlModelVersion.version == bindparam("version"),
         SqlModelVersion.current_stage != STAGE_DELETED_INTERNAL,
     )
+
+
+def _key(workspace: str, name: str, version: int) -> dict[str, str | int]:
+    return {"workspace": workspace, "name": name, "version": version}
