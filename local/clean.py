@@ -1,7 +1,6 @@
 """`make clean`: stop the platform and delete its state; keep the cache of tools and images."""
 
 import os
-import shutil
 from collections.abc import Sequence
 
 import contracts
@@ -10,6 +9,7 @@ from local import checks, cli, cluster, forwards, lock, paths, progress
 from local.aws import embedded as emulated_aws
 from local.cluster import containers
 from local.errors import LocalError
+from local.removal import remove
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def _delete() -> None:
         raise LocalError(f"{mounted[0]} is still mounted: unmount it and run `make clean` again.")
     for path in (paths.home() / name for name in paths.CONTENTS):
         if path.is_dir():
-            shutil.rmtree(path)
+            remove(path)
         else:
             path.unlink(missing_ok=True)
     if left := sorted(path.name for path in paths.home().iterdir() if path.name != paths.EXISTING):

@@ -3,7 +3,6 @@
 It is prepared like the official `debian:bookworm-slim` image, so that container files work with either.
 """
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from local import paths, progress
 from local.errors import LocalError
+from local.removal import remove
 
 SUITE = "bookworm"
 # Debian's own mirror network, for a machine whose apt doesn't have this suite: https://deb.debian.org/.
@@ -64,7 +64,7 @@ def _make(root: Path, target: Path, log: Path) -> None:
         (root / name).write_text(text)
     (root / "usr/sbin/policy-rc.d").chmod(0o755)
     for name in SURPLUS:
-        shutil.rmtree(root / name, ignore_errors=True)
+        remove(root / name, ignore_errors=True)
         (root / name).mkdir()
     progress.run(["tar", "-C", root, "--exclude=./dev/*", "--exclude=./proc/*", "-cf", target, "."], log=log)
 
@@ -75,7 +75,7 @@ def _remove(folder: Path) -> None:
         point = line.split()[1]
         if point.startswith(f"{folder}/"):
             subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder, ignore_errors=True)
 
 
 def _mirrors() -> dict[str, str]:

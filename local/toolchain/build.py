@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local import checks, paths, progress
+from local.removal import remove
 from local.toolchain import golang, store
 from local.toolchain.catalogue import MODULES
 from local.toolchain.model import Module, Tool
@@ -97,11 +98,11 @@ def _build_module(go: Path, module: Module, tools: Sequence[Tool]) -> None:
 def _forget_sources() -> None:
     if golang.folder().exists():
         # Rename the folder first, because Go would accept a partly deleted one as complete.
-        shutil.rmtree(_doomed(), ignore_errors=True)
+        remove(_doomed(), ignore_errors=True)
         golang.folder().replace(_doomed())
     if removal_is_unfinished():
         with progress.step("Removing the tools' sources"):
-            shutil.rmtree(_doomed(), ignore_errors=True)
+            remove(_doomed(), ignore_errors=True)
 
 
 def removal_is_unfinished() -> bool:
