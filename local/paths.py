@@ -141,12 +141,7 @@ def logs() -> Path:
 
 def run() -> Path:
     """Return the folder of the parts' pid files, one `<part>.pid` each."""
-    return run_of(home())
-
-
-def run_of(home_folder: Path) -> Path:
-    """Return the folder of the pid files of another home."""
-    return home_folder / "run"
+    return home() / "run"
 
 
 def aws() -> Path:

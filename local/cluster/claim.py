@@ -26,7 +26,7 @@ def take() -> None:
 def is_others() -> bool:
     """Return whether the cluster of another home is up; its network and mounts must be left alone."""
     holder = _holder()
-    return holder not in (None, paths.home()) and processes.any_runs(paths.run_of(holder))
+    return holder not in (None, paths.home()) and processes.any_runs(holder / paths.run().name)
 
 
 def is_abandoned() -> bool:
