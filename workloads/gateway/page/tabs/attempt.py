@@ -85,5 +85,5 @@ def situation(entry: Mapping[str, Any]) -> str:
     if served is None:
         return f"Version {wanted} is {state}{reason}." if wanted else f"It is {state}{reason}."
     if served == wanted:
-        return f"Version {served} is served."
+        return f"Version {served} {'has failed' if state == 'failed' else 'is served'}{reason}."
     return f"Version {served} is served; version {wanted} is {state}{reason}."
