@@ -20,7 +20,9 @@ from workloads.serving.wanted import Resources
 MODULE = "github.com/kserve/kserve@v0.15.2"
 CRD = "config/crd/full/serving.kserve.io_inferenceservices.yaml"
 SITE = Site(namespace=NAMESPACE, image="localhost/aegis/serving:1", tracking_uri="http://mlflow:5000", kserve=True)
-SERVERS = Servers(model="Digits", version="1", resources=Resources(), replicas=2, track="stable", content="c" * 64)
+SERVERS = Servers(
+    model="Digits", version="1", resources=Resources(), replicas=2, track="stable", start=300, content="c" * 64
+)
 DRY_RUN = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "--filename=-", "--output=json")
 EVERY = {
     "stable, on a volume": SERVERS,

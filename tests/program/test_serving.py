@@ -255,7 +255,8 @@ def test_images_are_pushed_to_the_repository_of_the_settings(other: Graph) -> No
     found = variables(other)
     assert found["AEGIS_SERVING_DELIVERY"] == "image"
     assert found["AEGIS_SERVING_REPOSITORY"] == "registry.example.com:5443/aegis/models"
-    assert not {"AEGIS_SERVING_STORAGE_CLASS", "AEGIS_SERVING_VOLUME_SIZE"} & set(found)
+    assert "AEGIS_SERVING_STORAGE_CLASS" not in found
+    assert found["AEGIS_SERVING_VOLUME_SIZE"] == "2048Mi"
 
 
 def test_in_aws_images_are_pushed_to_a_repository_of_the_stack_by_a_role_of_the_deliveries() -> None:

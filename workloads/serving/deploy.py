@@ -18,9 +18,9 @@ verifies, delivers and starts it; the version before answers until then. A versi
 
 environment: KUBECONFIG, {Env.SERVING_NAMESPACE} (default: serving)
 
-exit codes: {int(Exit.NOT_VERIFIED)} the version does not verify; {int(Exit.REFUSED)} the version failed and was taken
-back, or can't be delivered, or the stack declares the model; {int(Exit.MLFLOW)} MLflow has no such version or doesn't
-answer; {int(Exit.UNEXPECTED)} not served in time, no reconciler or no cluster
+exit codes: {int(Exit.NOT_VERIFIED)} the version does not verify, even if it is served on; {int(Exit.REFUSED)} the
+version failed and was taken back, or can't be delivered, or the stack declares the model; {int(Exit.MLFLOW)} MLflow
+has no such version or doesn't answer; {int(Exit.UNEXPECTED)} not served in time, no reconciler or no cluster
 
 examples:
   python -m workloads.serving deploy digits

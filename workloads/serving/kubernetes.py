@@ -31,7 +31,7 @@ _NOT_FOUND: Final = 404
 _TOLD: Final = frozenset(
     (
         *("model", "wanted", "wanted_version", "served_version", "state", "reason"),
-        *("ready", "replicas", "request", "service"),
+        *("ready", "replicas", "request", "service", "verified"),
     )
 )
 

@@ -63,7 +63,7 @@ def wait(
     """Wait until the reconciler has done what was asked, show what it does, and return what it tells.
 
     Raises:
-        NotVerifiedError: The version doesn't verify.
+        NotVerifiedError: The version doesn't verify, even if it is served on.
         WorkloadError: It failed (`Exit.REFUSED`), MLflow doesn't have it (`Exit.MLFLOW`), or the time is over.
     """
     started, waiting_since, shown = clock(), None, ""
@@ -75,6 +75,8 @@ def wait(
         now = clock()
         waiting_since = (waiting_since or now) if state == "waiting" and status else None
         if status and state == "serving" and status["served_version"] == status["wanted_version"]:
+            if not status["verified"]:
+                raise NotVerifiedError(f"{asked.what} does not verify: {reason}")
             return status
         if state == "refused":
             raise NotVerifiedError(f"{asked.what} is not served: {reason}")

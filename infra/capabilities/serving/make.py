@@ -82,10 +82,9 @@ def _from_elsewhere(bucket: Bucket) -> Bucket:
 
 def _delivery(context: Context, repositories: Mapping[str, pulumi.Output[str]]) -> Delivery:
     settings = context.settings.serving
+    size = f"{_COPIES * mebibytes(context.settings.mlflow.largest_artifact)}Mi"
     if settings.delivery == "volume":
-        return Delivery(
-            kind="volume",
-            storage_class=settings.storage_class or context.settings.cluster.storage_class,
-            volume_size=f"{_COPIES * mebibytes(context.settings.mlflow.largest_artifact)}Mi",
-        )
-    return Delivery(kind="image", repository=settings.repository or repositories[contracts.MODELS_REPOSITORY])
+        storage_class = settings.storage_class or context.settings.cluster.storage_class
+        return Delivery(kind="volume", volume_size=size, storage_class=storage_class)
+    repository = settings.repository or repositories[contracts.MODELS_REPOSITORY]
+    return Delivery(kind="image", volume_size=size, repository=repository)

@@ -37,21 +37,23 @@ _MAKE: Final = (*_READ, "create", "patch", "delete")
 class Delivery:
     """How a version reaches the pods that serve it: a volume, or an image in a repository.
 
-    A volume has a StorageClass and a size, such as 2Gi.
+    A version has `volume_size`, such as 2Gi, for its files: on a volume of a StorageClass, or on the disk of a node
+    while its image is made.
     """
 
     kind: Literal["volume", "image"]
+    volume_size: str
     storage_class: str | None = None
-    volume_size: str | None = None
     repository: pulumi.Input[str] | None = None
 
     def environment(self) -> dict[str, pulumi.Input[str]]:
         """Return the environment variables that the reconciler reads."""
-        variables: dict[str, pulumi.Input[str]] = {contracts.Env.SERVING_DELIVERY: self.kind}
+        variables: dict[str, pulumi.Input[str]] = {
+            contracts.Env.SERVING_DELIVERY: self.kind,
+            contracts.Env.SERVING_VOLUME_SIZE: self.volume_size,
+        }
         if self.storage_class is not None:
             variables[contracts.Env.SERVING_STORAGE_CLASS] = self.storage_class
-        if self.volume_size is not None:
-            variables[contracts.Env.SERVING_VOLUME_SIZE] = self.volume_size
         if self.repository is not None:
             variables[contracts.Env.SERVING_REPOSITORY] = self.repository
         return variables

@@ -44,7 +44,7 @@ def told(kubernetes: FakeKubernetes, monkeypatch: pytest.MonkeyPatch) -> Told:
         status = {
             "model": "digits", "wanted": "digits@champion", "wanted_version": "2", "served_version": "2",
             "state": "serving", "reason": "", "ready": 2, "replicas": 2, "request": "r",
-            "service": "http://digits.serving.svc:8080",
+            "service": "http://digits.serving.svc:8080", "verified": True,
         } | status  # fmt: skip
         data = {"status.json": json.dumps(status), "memory.json": json.dumps(memory or {})}
         kubernetes.put(
@@ -102,6 +102,15 @@ def test_deploy_says_why_a_version_is_not_served(
     with pytest.raises(error, match=rf"digits@champion is not served.*{status['reason']}") as failure:
         main(["deploy", "digits", "--timeout", "0"])
     assert getattr(failure.value, "code", None) == code
+
+
+def test_deploy_fails_for_a_version_that_is_served_on_but_does_not_verify_any_more(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(verified=False, reason="it is served on, but would not be served again: its key was revoked")
+    with pytest.raises(NotVerifiedError, match=r"digits@champion does not verify: it is served on.*was revoked"):
+        main(["deploy", "digits"])
+    assert capsys.readouterr().out == ""
 
 
 def test_deploy_does_not_wait_long_for_a_version_that_mlflow_lacks(kubernetes: FakeKubernetes, told: Told) -> None:

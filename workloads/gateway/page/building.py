@@ -3,6 +3,8 @@
 import contextlib
 import importlib
 import os
+import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +14,13 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 from fastapi import FastAPI
 from gradio import themes
+from gradio.blocks import Block
 from starlette.types import ASGIApp
 
 from workloads.gateway.manager import MLflowManager
+from workloads.gateway.page import events
 from workloads.gateway.page.context import Context, choice, notices
-from workloads.gateway.page.events import Events
+from workloads.gateway.page.events import Events, Function, Kind
 from workloads.gateway.page.tabs import attempt, compare, curves, experiments, models, runs, search
 
 _TITLE: Final = "Aegis"
@@ -47,7 +51,25 @@ def make(manager: MLflowManager, *, seconds: float) -> ASGIApp:
         theme=themes.Default(font=_FONT, font_mono=_MONO),
         css=Path(__file__).with_name("style.css").read_text(encoding="utf-8"),
     )
-    return Events(page, {index: len(each.inputs) for index, each in blocks.fns.items() if each.fn is not None})
+    return Events(page, {index: _function(each.fn, each.inputs) for index, each in blocks.fns.items() if each.fn})
+
+
+def _function(called: Callable[..., object], inputs: Sequence[Block]) -> Function:
+    selects = gr.SelectData in typing.get_type_hints(called).values()
+    return Function(inputs=[_kind(each) for each in inputs], selects=selects)
+
+
+def _kind(component: Block) -> Kind:
+    """Return what the page's component can hold."""
+    match component:
+        case gr.Dropdown(multiselect=True):
+            return events.TEXTS
+        case gr.Checkbox():
+            return events.FLAG
+        case gr.Radio():
+            return events.one_of([str(value) for _, value in component.choices])
+        case _:
+            return events.TEXT
 
 
 def _import_early() -> None:

@@ -18,7 +18,8 @@ _EPILOG: Final = f"""\
 Runs in a cluster, with a service account that may make the objects of served models, or with KUBECONFIG. Of several
 processes, the one that holds the Lease {RECONCILER} acts. On SIGTERM it hands the Lease over.
 
-HTTP on port {RECONCILER_PORT}: GET /served, /metrics, /livez, /readyz; POST /hint looks at MLflow at once
+HTTP on port {RECONCILER_PORT}: GET /served, /metrics, /livez, /readyz; POST /hint looks at MLflow at once,
+at most once a second
 
 environment: {Env.TRACKING_URI}, {Env.TRUSTED_KEYS}, those of the signer ({Env.VAULT_ADDR}, {Env.VAULT_ROLE}) and
 of the releases ({Env.RELEASES_BUCKET} and those of S3), and
@@ -26,7 +27,7 @@ of the releases ({Env.RELEASES_BUCKET} and those of S3), and
   {Env.SERVING_NAMESPACE}      namespace of the served models (default: serving)
   {Env.SERVING_DELIVERY}       volume (default) or image
   {Env.SERVING_STORAGE_CLASS}  StorageClass of the volumes (default: the cluster's)
-  {Env.SERVING_VOLUME_SIZE}    size of a version's volume (default: 5Gi)
+  {Env.SERVING_VOLUME_SIZE}    room for a version's files, on its volume or the disk of a node (default: 5Gi)
   {Env.SERVING_REPOSITORY}     repository of the images
   {Env.SERVING_KSERVE}         auto or off (default): whether KServe runs the servers where it is installed
   {Env.SERVING_UNVERIFIED}     keep (default) or remove: what happens to a served version that doesn't verify any more

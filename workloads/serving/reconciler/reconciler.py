@@ -46,9 +46,10 @@ from workloads.serving.rollout.site import Site
 from workloads.serving.rollout.situation import Limits, Observed, Situation, Verdict, Version
 from workloads.serving.wanted import Wanted
 
-# Seconds for which MLflow's last answer counts, and between questions.
+# Seconds for which MLflow's last answer counts, between questions, and between two hints that are followed.
 _VIEW_LASTS: Final = 30.0
 _LOOK_EVERY: Final = 2.0
+_HINT_EVERY: Final = 1.0
 # Seconds between attempts after a failure: of Vault or the object store, and of a model's turn, doubled each time.
 _RECORD_RETRY: Final = 5.0
 _FIRST_BACKOFF: Final = 1.0
@@ -118,6 +119,7 @@ class Reconciler:
     _silence: str = "MLflow was not asked yet"
     _looking: asyncio.Task[None] | None = None
     _asked_at: float = float("-inf")
+    _hinted_at: float = float("-inf")
     _writing: dict[str, asyncio.Task[Mark]] = field(default_factory=dict)
     _drafts: dict[str, Draft] = field(default_factory=dict)
     _unwritten: dict[str, _Unwritten] = field(default_factory=dict)
@@ -159,7 +161,13 @@ class Reconciler:
             await asyncio.wait(running)
 
     def hint(self) -> None:
-        """Ask MLflow again at once: something may have changed."""
+        """Ask MLflow again at once: something may have changed.
+
+        A hint within a second of another is left to the next question, so that any number of them costs little.
+        """
+        if self.ticks() - self._hinted_at < _HINT_EVERY:
+            return
+        self._hinted_at = self.ticks()
         self._asked_at = float("-inf")
         self.wake.set()
 
@@ -393,6 +401,7 @@ class Reconciler:
             resources=Wanted.from_json(memory.wanted).resources,
             replicas=step.replicas,
             track=step.track,
+            start=self.limits.start,
             image=memory.images.get(step.version),
             content=memory.contents.get(step.version) or None,
             percent=plan.status.canary_percent if plan.status else None,

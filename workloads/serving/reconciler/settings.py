@@ -40,7 +40,6 @@ def from_environment() -> Settings:
     if not _SIZE.fullmatch(size):
         raise WorkloadError(f"{Env.SERVING_VOLUME_SIZE} must be a size such as 5Gi, got {size!r}.", Exit.USAGE)
     defaults = Limits()
-    start = _seconds(Env.SERVING_START_SECONDS, defaults.start)
     return Settings(
         site=Site(
             namespace=os.environ.get(Env.SERVING_NAMESPACE) or contracts.SERVING_NAMESPACE,
@@ -49,14 +48,13 @@ def from_environment() -> Settings:
             delivery=cast('Literal["volume", "image"]', delivery),
             storage_class=os.environ.get(Env.SERVING_STORAGE_CLASS) or None,
             volume_size=size,
-            start_seconds=max(1, int(start)),
             repository=repository,
             server_environment={
                 name: each for name, each in os.environ.items() if name.startswith(contracts.WATCH_ENV_PREFIX)
             },
         ),
         limits=Limits(
-            start=start,
+            start=_seconds(Env.SERVING_START_SECONDS, defaults.start),
             linger=_seconds(LINGER_SECONDS, defaults.linger),
             remove_unverified=_choice(Env.SERVING_UNVERIFIED, "keep", ("keep", "remove")) == "remove",
         ),

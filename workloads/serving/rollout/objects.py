@@ -53,13 +53,14 @@ def delivery(site: Site, model: str, version: str, seconds: float) -> Object:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Servers:
-    """The servers of a version; `percent` is a canary's share. See `pods.server_pod` for `image` and `content`."""
+    """The servers of a version; `percent` is a canary's share. See `pods.server_pod` for the others."""
 
     model: str
     version: str
     resources: Resources
     replicas: int
     track: Track
+    start: float
     image: str | None = None
     content: str | None = None
     percent: int | None = None
@@ -82,6 +83,7 @@ def servers(site: Site, wanted: Servers) -> Object:
         model,
         version,
         wanted.resources,
+        start=wanted.start,
         image=wanted.image,
         content=wanted.content,
         server=KSERVE_SERVER if site.kserve else SERVER,

@@ -16,6 +16,12 @@ _LONGEST_REASON: Final = 2000
 # Characters of why a pod has no node.
 _LONGEST_UNSCHEDULED: Final = 200
 _ERROR: Final = "error: "
+_NO_MEMORY: Final = "OOMKilled"
+# A pod that took more of its node's disk than its limit: its containers only say that they were killed.
+_EVICTED: Final = "Evicted"
+# What a container waits for after it ended, and what it waits for before its turn: neither says why.
+_CRASHED: Final = "CrashLoopBackOff"
+_UNTOLD: Final = (_CRASHED, "PodInitializing")
 
 
 def observe(objects: Iterable[Object]) -> dict[str, Observed]:
@@ -112,7 +118,8 @@ def _delivery(jobs: Sequence[Object], volumes: Sequence[Object], pods: Sequence[
     for each in ended:
         if each["exitCode"] in FINAL_CODES:
             return "impossible", _reason(each)
-    reasons = [_reason(each) for each in ended] or [conditions["Failed"].get("message", "")]
+    evicted = [str(pod["status"].get("message")) for pod in pods if pod["status"].get("reason") == _EVICTED]
+    reasons = evicted or [_reason(each) for each in ended] or [conditions["Failed"].get("message", "")]
     return "failed", reasons[-1]
 
 
@@ -153,8 +160,19 @@ def _waiting(pod: Object) -> str | None:
             message = (each.get("message") or each.get("reason") or "").partition(" preemption:")[0].rstrip(".")
             return message[:_LONGEST_UNSCHEDULED] or None
     containers = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
-    reasons = [((each.get("state") or {}).get("waiting") or {}).get("reason") for each in containers]
-    return next((reason for reason in reasons if reason and reason != "PodInitializing"), None)
+    return next((reason for each in containers if (reason := _held_up(each))), None)
+
+
+def _held_up(container: Object) -> str | None:
+    """Return what a container waits for, or why it ended before, unless it is ready."""
+    reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
+    if reason and reason not in _UNTOLD:
+        return reason
+    failed = next((each for each in _endings(container) if each.get("exitCode")), None)
+    if failed and not container.get("ready"):
+        said = _reason(failed)
+        return f"{_NO_MEMORY}: {said}" if failed.get("reason") == _NO_MEMORY != said else said
+    return reason if reason == _CRASHED else None
 
 
 def _terminated(pod: Object) -> Iterator[Object]:

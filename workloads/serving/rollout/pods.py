@@ -38,14 +38,16 @@ def server_pod(
     version: str,
     resources: Resources,
     *,
+    start: float,
     image: str | None = None,
     content: str | None = None,
     server: str = SERVER,
 ) -> Object:
     """Return the spec of a pod that checks the files of a version and serves them.
 
-    `image` is the version's own one, with its files, else they are on its volume. `content` is the digest of the files
-    that were signed, and `server` the name of the main container.
+    The server may take `start` seconds to load its model. `image` is the version's own one, with its files, else they
+    are on its volume. `content` is the digest of the files that were signed, and `server` the name of the main
+    container.
     """
     files = [] if image else [{"name": VOLUME, "mountPath": FOLDER, "readOnly": True}]
     verify = _container(
@@ -73,7 +75,7 @@ def server_pod(
     )
     main |= {
         "ports": [{"name": "http", "containerPort": contracts.MODEL_SERVER_PORT, "protocol": "TCP"}],
-        "startupProbe": _probe("/v2/health/ready", period=1, failures=site.start_seconds, timeout=5),
+        "startupProbe": _probe("/v2/health/ready", period=1, failures=max(1, round(start)), timeout=5),
         **_PROBES,
     }
     claim = {"name": VOLUME, "persistentVolumeClaim": {"claimName": names.volume(model, version), "readOnly": True}}
@@ -102,9 +104,14 @@ def delivery_pod(site: Site, model: str, version: str) -> Object:
         _DELIVERY_RESOURCES,
         mounts=[{"name": VOLUME, "mountPath": FOLDER, "readOnly": True}],
     )
+    # The files lie on the node's disk until the image is in its repository.
+    for each in (deliver, push):
+        for side in ("requests", "limits"):
+            each["resources"][side]["ephemeral-storage"] = site.volume_size
     # The image's reference, which the command prints, is the message with which the container ends.
     push["command"] = ["sh", "-c", 'exec python -m "$@" > /dev/termination-log', "push", *push["command"][2:]]
-    return _pod([deliver], push, [{"name": VOLUME, "emptyDir": {}}, _KEYS_VOLUME]) | account
+    room = {"name": VOLUME, "emptyDir": {"sizeLimit": site.volume_size}}
+    return _pod([deliver], push, [room, _KEYS_VOLUME]) | account
 
 
 def _pod(init: Sequence[Object], main: Object, volumes: Sequence[Object]) -> Object:

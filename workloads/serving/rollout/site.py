@@ -9,9 +9,10 @@ from typing import Literal
 class Site:
     """What the settings say about the objects of all served models.
 
-    With `delivery` "volume", each version has a volume of `volume_size` of the class `storage_class`, or of the
-    cluster's default one. With "image", it has an image in `repository`. A server may take `start_seconds` to load its
-    model, and has the variables `server_environment`. `kserve` says that servers are run by KServe.
+    With `delivery` "volume", each version has a volume of the class `storage_class`, or of the cluster's default one.
+    With "image", it has an image in `repository`. `volume_size` is the room of its files: on that volume, or on the
+    disk of a node while the image is made. A server has the variables `server_environment`. `kserve` says that servers
+    are run by KServe.
     """
 
     namespace: str
@@ -21,6 +22,5 @@ class Site:
     storage_class: str | None = None
     volume_size: str = "5Gi"
     repository: str | None = None
-    start_seconds: int = 300
     server_environment: Mapping[str, str] = field(default_factory=dict)
     kserve: bool = False

@@ -107,14 +107,14 @@ class _Server:
         return JSONResponse({"name": "aegis", "version": VERSION, "extensions": []})
 
     async def live(self, _: Request) -> Response:
-        return JSONResponse({"live": True})
+        return _health({}, "live", self._workers.is_alive)
 
     async def ready(self, _: Request) -> Response:
-        return self._readiness({"ready": not self._state.stopping})
+        return _health({}, "ready", self._is_ready)
 
     async def model_ready(self, request: Request) -> Response:
         self._require_model(request)
-        return self._readiness({"name": self._served.name, "ready": not self._state.stopping})
+        return _health({"name": self._served.name}, "ready", self._is_ready)
 
     async def metadata(self, request: Request) -> Response:
         self._require_model(request)
@@ -147,9 +147,9 @@ class _Server:
             _log.exception("%s can't be answered.", request.url.path)
             return JSONResponse({"error": "The server failed."}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _readiness(self, content: dict[str, Any]) -> Response:
-        status = HTTPStatus.SERVICE_UNAVAILABLE if self._state.stopping else HTTPStatus.OK
-        return JSONResponse(content, status)
+    @property
+    def _is_ready(self) -> bool:
+        return not self._state.stopping and self._workers.is_ready
 
     def _require_model(self, request: Request) -> None:
         name, version = request.path_params["name"], request.path_params.get("version", self._served.version)
@@ -165,6 +165,10 @@ def _fields(error: MlflowException, request: Request) -> dict[str, str]:
     if request.url.path != _INVOCATIONS:
         return {"error": reason_of(error)}
     return {"error_code": error.error_code, "message": messages.plain(error.message)}
+
+
+def _health(content: dict[str, Any], name: str, good: bool) -> Response:
+    return JSONResponse({**content, name: good}, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _json_text(text: str | bytes) -> Response:

@@ -8,6 +8,10 @@ from starlette.testclient import TestClient
 from workloads.gateway.app import create_app
 from workloads.gateway.settings import Settings
 
+# More than the page has.
+_FUNCTIONS = 50
+_MOST_INPUTS = 6
+
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[TestClient]:
@@ -38,6 +42,41 @@ def test_an_event_that_no_page_can_have_sent_is_refused(page: TestClient, body: 
     answer = page.post("/gradio_api/run/predict", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:aegis:problem:invalid-form"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(5, "5"), ([], "[]"), ({"a": "b" * 500}, '{"a": "' + "b" * 93 + "…")], ids=["5", "[]", "long"]
+)
+def test_an_input_of_another_type_is_told(page: TestClient, value: object, shown: str) -> None:
+    answer = page.post("/gradio_api/run/predict", json={"fn_index": 0, "data": [value]})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == f"Input 1 of the event must be a text or null, got {shown}."
+
+
+def test_an_event_with_too_few_inputs_is_told(page: TestClient) -> None:
+    answer = page.post("/gradio_api/run/predict", json={"fn_index": 0, "data": []})
+    assert answer.json()["detail"] == "The event has 0 of 1 inputs."
+
+
+SELECTED = {"index": [], "value": {}}
+
+
+@pytest.mark.parametrize(
+    ("value", "selected"),
+    [
+        *((value, SELECTED) for value in (None, 5, True, "x", [], ["x"], [5], {"a": 1})),
+        *((True, selected) for selected in (None, 5, [], {})),
+    ],
+    ids=str,
+)
+def test_no_type_of_an_input_makes_a_function_of_the_page_fail(
+    page: TestClient, value: object, selected: object
+) -> None:
+    statuses = set()
+    for index in range(_FUNCTIONS):
+        event = {"fn_index": index, "data": [value] * _MOST_INPUTS, "event_data": selected}
+        statuses.add(page.post("/gradio_api/run/predict", json=event).status_code)
+    assert statuses <= {200, 422}
 
 
 def test_an_event_of_the_page_is_answered(page: TestClient) -> None:

@@ -63,6 +63,14 @@ def test_a_signature_that_says_nothing_usable_gives_no_example(signature: object
             "Version 3 is served; version 4 is refused: it is not signed.",
         ),
         ({"served_version": None, "wanted_version": "4", "state": "rolling"}, "Version 4 is rolling."),
+        (
+            {"served_version": "3", "wanted_version": "3", "state": "serving", "reason": "it is served on"},
+            "Version 3 is served: it is served on.",
+        ),
+        (
+            {"served_version": "3", "wanted_version": "3", "state": "failed", "reason": "its servers crash"},
+            "Version 3 has failed: its servers crash.",
+        ),
     ],
 )
 def test_the_situation_of_a_served_model_is_a_sentence(entry: dict[str, Any], text: str) -> None:

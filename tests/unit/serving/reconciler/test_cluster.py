@@ -16,7 +16,7 @@ def test_servers_from_before_kserve_are_removed_with_those_of_kserve() -> None:
 
     async def run() -> None:
         cluster = Cluster(client=kubernetes.client(), namespace="serving", may_write=lambda: True, kserve=True)
-        wanted = Servers(model="digits", version="1", resources=Resources(), replicas=1, track="stable")
+        wanted = Servers(model="digits", version="1", resources=Resources(), replicas=1, track="stable", start=300)
         for kserve in (False, True):
             await cluster.apply(objects.servers(replace(SITE, kserve=kserve), wanted))
         assert len(kubernetes.objects) == 2

@@ -57,6 +57,28 @@ def test_served_is_wanted_soon_after_fifty_moves(serving: Platform) -> None:
     assert serving.now - moved <= 30
 
 
+def test_many_hints_cost_no_more_than_one(serving: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    look = serving.reconciler.registry.look
+    monkeypatch.setattr(serving.reconciler.registry, "look", lambda each: asked.append(serving.now) or look(each))
+    serving.turn(seconds=0.1)
+    begun = serving.now
+    for _ in range(9):
+        for _ in range(100):
+            serving.reconciler.hint()
+        serving.turn(seconds=0.1)
+    assert [each for each in asked if each >= begun] == [begun]
+
+
+def test_a_hint_a_second_after_another_is_followed_at_once(serving: Platform) -> None:
+    serving.turn(seconds=0.1)
+    for _ in range(2):
+        serving.reconciler.wake.clear()
+        serving.reconciler.hint()
+        assert serving.reconciler.wake.is_set()
+        serving.now += 1.5
+
+
 def test_an_unsigned_version_is_never_delivered(serving: Platform) -> None:
     number = serving.model.add(signed=False)
     serving.model.move("champion", number)

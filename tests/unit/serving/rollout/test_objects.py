@@ -18,7 +18,13 @@ SITE = Site(namespace="serving", image="serving:1", tracking_uri="http://mlflow:
 IMAGES = replace(SITE, delivery="image", repository="registry.example.com/models")
 KSERVE = replace(SITE, kserve=True)
 SERVERS = Servers(
-    model="Digits", version="3", resources=Resources(cpu="3", memory="2Gi"), replicas=2, track="stable", content="c0"
+    model="Digits",
+    version="3",
+    resources=Resources(cpu="3", memory="2Gi"),
+    replicas=2,
+    track="stable",
+    start=900,
+    content="c0",
 )
 
 create_namespaced_resource("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices")
@@ -118,6 +124,12 @@ def test_a_stopping_server_has_time_to_finish() -> None:
     assert pod["terminationGracePeriodSeconds"] > drain + request
 
 
+def test_a_server_may_take_the_whole_time_of_a_start() -> None:
+    pod = objects.servers(SITE, SERVERS)["spec"]["template"]["spec"]
+    probe = pod["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 900
+
+
 def test_a_changed_deployment_starts_new_servers_before_it_stops_old_ones() -> None:
     spec = objects.servers(SITE, SERVERS)["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
@@ -147,6 +159,19 @@ def test_a_delivery_by_image_pushes_what_was_verified() -> None:
         "workloads.serving.oci", "/models", "--base", "serving:1", "--to", "registry.example.com/models",
         "--name=Digits", "--version", "3",
     ]  # fmt: skip
+
+
+def test_a_delivery_by_image_has_room_for_the_files_on_its_node() -> None:
+    pod = objects.delivery(replace(IMAGES, volume_size="20Gi"), "Digits", "3", 600)["spec"]["template"]["spec"]
+    assert pod["volumes"][0] == {"name": "model", "emptyDir": {"sizeLimit": "20Gi"}}
+    for container in (*pod["initContainers"], *pod["containers"]):
+        for side in ("requests", "limits"):
+            assert container["resources"][side]["ephemeral-storage"] == "20Gi"
+
+
+def test_a_delivery_to_a_volume_needs_no_room_on_its_node() -> None:
+    pod = objects.delivery(replace(SITE, volume_size="20Gi"), "Digits", "3", 600)["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["requests"]["ephemeral-storage"] == "64Mi"
 
 
 def test_the_service_selects_one_version_or_the_opened_pods() -> None:

@@ -35,6 +35,11 @@ def ended(code: int, message: str = "", *, part: str = "delivery", name: str = "
     return named("Pod", part, status={"containerStatuses": [{"name": name, "restartCount": 1, "state": state}]})
 
 
+def evicted(message: str) -> dict[str, Any]:
+    pod = ended(137)
+    return pod | {"status": pod["status"] | {"reason": "Evicted", "message": message}}
+
+
 VOLUME = named("PersistentVolumeClaim")
 
 
@@ -54,6 +59,7 @@ def version(*objects: dict[str, Any]) -> Version:
         ([job("Complete", image=True)], "failed", "its pod is gone, which named the image"),
         ([job("Failed", message="too late"), VOLUME], "failed", "too late"),
         ([job("Failed"), VOLUME, ended(6, "INFO a\nerror: MLflow is dead\n")], "failed", "MLflow is dead"),
+        ([job("Failed", image=True), evicted("usage exceeds the limit")], "failed", "usage exceeds the limit"),
         ([job("Failed"), VOLUME, ended(6), ended(2, "error: it needs x==1")], "impossible", "it needs x==1"),
         ([job("Failed"), VOLUME, ended(2, "error: " + "x" * 1990)], "impossible", "x" * 1990),
         ([job("Failed"), VOLUME, ended(6), ended(4, "error: it was changed")], "refused", "it was changed"),
@@ -94,7 +100,13 @@ def test_servers_tell_what_they_serve() -> None:
     site = Site(namespace="serving", image="serving:1", tracking_uri="http://mlflow:5000")
     for kserve in (False, True):
         wanted = Servers(
-            model="digits", version="1", resources=Resources(), replicas=2, track="canary", image="x@sha256:00"
+            model="digits",
+            version="1",
+            resources=Resources(),
+            replicas=2,
+            track="canary",
+            start=300,
+            image="x@sha256:00",
         )
         of = partial(objects.servers, replace(site, kserve=kserve))
         own = version(of(wanted))
@@ -131,6 +143,36 @@ def test_a_pod_tells_its_state() -> None:
     assert version(pod).pods == (
         Pod(name="digits-v1", address="10.0.0.1", ready=True, open=True, restarts=3, waiting="CrashLoopBackOff"),
     )
+
+
+ENDED = {"exitCode": 2, "reason": "Error", "message": "INFO loading\nerror: it needs x==1\n"}
+
+
+@pytest.mark.parametrize(
+    ("container", "waiting"),
+    [
+        ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ENDED}}, "it needs x==1"),
+        ({"state": {"terminated": ENDED}}, "it needs x==1"),
+        ({"state": {"running": {}}, "lastState": {"terminated": ENDED}, "ready": False}, "it needs x==1"),
+        ({"state": {"running": {}}, "lastState": {"terminated": ENDED}, "ready": True}, None),
+        ({"state": {"terminated": {"exitCode": 0}}}, None),
+        (
+            {"state": {"waiting": {"reason": "ImagePullBackOff"}}, "lastState": {"terminated": ENDED}},
+            "ImagePullBackOff",
+        ),
+        ({"state": {"waiting": {"reason": "PodInitializing"}}}, None),
+        ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}}, "CrashLoopBackOff"),
+        (
+            {"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "WARNING slow"}}},
+            "OOMKilled: WARNING slow",
+        ),
+        ({"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}, "OOMKilled"),
+        ({"state": {"terminated": {"exitCode": 1}}}, "exit code 1"),
+    ],
+)
+def test_a_server_that_ended_says_why(container: dict[str, Any], waiting: str | None) -> None:
+    pod = named("Pod", "server", status={"containerStatuses": [{"name": "server", **container}]})
+    assert version(pod).pods[0].waiting == waiting
 
 
 def test_files_that_do_not_verify_are_seen_after_the_check_was_restarted() -> None:

@@ -2,16 +2,25 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PyFuncModel
 
-from tests.unit.serving.server.conftest import Serve, in_memory, tensor
+from tests.unit.serving.server.conftest import Serve, Server, in_memory, tensor
 
 ONE = tensor("x", "FP32", [[1.0, 2.0]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hanging:
+    model: PyFuncModel
+    release: threading.Event
 
 
 def fail(_: Any) -> Any:
@@ -136,6 +145,74 @@ def test_a_prediction_that_takes_too_long_is_given_up(serve: Serve) -> None:
             assert (answer.status_code, answer.json()) == (504, {"error": "There was no answer within 0.2 s."})
     finally:
         release.set()
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    """A model whose predictions end when they are released."""
+    release = threading.Event()
+    yield Hanging(model=in_memory(lambda value: value if release.wait(30) else None), release=release)
+    release.set()
+
+
+def health(server: Server) -> tuple[int, int]:
+    """Return the status of readiness and of liveness."""
+    ready, live = (server.client.get(f"/v2/health/{name}").status_code for name in ("ready", "live"))
+    return ready, live
+
+
+def becomes(server: Server, *wanted: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if health(server) == wanted:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_server_whose_threads_all_hang_is_not_ready_and_then_not_alive(
+    serve: Serve, hanging: Hanging, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(hanging.model, predictions=2, seconds=0.3)
+    assert [server.infer(ONE).status_code for _ in range(2)] == [504, 504]
+    assert becomes(server, 503, 200)
+    assert server.client.get("/v2/models/digits/ready").json() == {"name": "digits", "ready": False}
+    assert becomes(server, 503, 503)
+    assert "All 2 predictions have hung for" in caplog.text
+
+
+def test_a_server_whose_threads_go_on_is_ready_again(serve: Serve, hanging: Hanging) -> None:
+    server = serve(hanging.model, predictions=1, seconds=0.2)
+    server.infer(ONE)
+    assert becomes(server, 503, 503)
+    hanging.release.set()
+    assert becomes(server, 200, 200)
+
+
+def test_one_long_prediction_leaves_the_server_ready_and_alive(serve: Serve, hanging: Hanging) -> None:
+    server = serve(hanging.model, predictions=2, seconds=0.1)
+    server.infer(ONE)
+    time.sleep(0.7)
+    assert health(server) == (200, 200)
+
+
+def test_a_server_that_is_always_busy_is_ready_and_alive(serve: Serve) -> None:
+    server = serve(in_memory(lambda value: (time.sleep(0.05), value)[1]), predictions=1, seconds=0.8)
+    ends = time.monotonic() + 2
+    seen = set()
+
+    def ask() -> None:
+        while time.monotonic() < ends:
+            server.infer(ONE)
+
+    callers = [threading.Thread(target=ask) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    while time.monotonic() < ends:
+        seen.add(health(server))
+    for caller in callers:
+        caller.join()
+    assert seen == {(200, 200)}
 
 
 @pytest.mark.parametrize("limits", [{"predictions": 2, "bodies": 8}, {"predictions": 2, "bodies": 3}])

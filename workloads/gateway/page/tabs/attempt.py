@@ -40,10 +40,10 @@ def make(context: Context) -> None:
         version = entry.get("served_version") or entry.get("wanted_version")
         return tables.notice(situation(entry)), await examples.example(mlflow, name, version) or "" if version else ""
 
-    async def ask(mlflow: MLflowManager, name: str | None, text: str) -> str:
+    async def ask(mlflow: MLflowManager, name: str | None, text: str | None) -> str:
         if not name:
             raise InvalidError("Choose a served model first.")
-        return await answer(mlflow, name, text)
+        return await answer(mlflow, name, text or "")
 
     context.on([tab.select], load, [model], [model, state], said)
     context.on([model.change], describe, [model], [state, asked], said)
@@ -85,5 +85,5 @@ def situation(entry: Mapping[str, Any]) -> str:
     if served is None:
         return f"Version {wanted} is {state}{reason}." if wanted else f"It is {state}{reason}."
     if served == wanted:
-        return f"Version {served} is served."
+        return f"Version {served} {'has failed' if state == 'failed' else 'is served'}{reason}."
     return f"Version {served} is served; version {wanted} is {state}{reason}."
