@@ -23,7 +23,8 @@ class Phase:
     always: bool = False
 
 
-PYTEST = ("-m", "pytest", "-q")
+# The slowest tests are named, as the whole run has a limit.
+PYTEST = ("-m", "pytest", "-q", "--durations=8", "--durations-min=5")
 # Runs by itself, on a stack that takes the place of the one that the other tests of the platform are for.
 CI_STACK = "tests/platform/test_ci_stack.py"
 PHASES = (
