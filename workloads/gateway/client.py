@@ -9,7 +9,7 @@ from typing import Any, Final
 from workloads.gateway import errors
 from workloads.gateway.caller import Caller
 from workloads.gateway.document import Document
-from workloads.gateway.upstream import Answer, Upstream
+from workloads.gateway.upstream import RETRY_AFTER, Answer, Upstream
 
 _API: Final = "/api/2.0/mlflow/"
 _JSON: Final = ("content-type", "application/json")
@@ -30,6 +30,9 @@ _BY_STATUS: Final[Mapping[int, type[errors.GatewayError]]] = {
     HTTPStatus.TOO_MANY_REQUESTS: errors.LimitedError,
     HTTPStatus.SERVICE_UNAVAILABLE: errors.UnavailableError,
 }
+# A server without Aegis's own layer answers 400 or 500 if a connection to its database, or the lock of SQLite's file,
+# wasn't had in time. Nothing was written then.
+_BUSY: Final = ("QueuePool limit", "database is locked")
 _LONGEST_DETAIL: Final = 1000
 # MLflow quotes its database's driver: the statement, and the name of the driver's error before its text.
 _OF_DATABASE: Final = ("[SQL", "sqlalche.me/", "psycopg.", "sqlite3.", "sqlalchemy.")
@@ -103,6 +106,8 @@ def _body(answer: Answer) -> bytes:
 def failure(answer: Answer) -> errors.GatewayError:
     """Return the error for an answer of MLflow that isn't a success."""
     code, message = _parsed(answer.body)
+    if any(part in message for part in _BUSY):
+        return errors.UnavailableError("MLflow's database is busy.", retry_after=RETRY_AFTER)
     detail = _without_database(message)[:_LONGEST_DETAIL] or f"MLflow answers with the status {answer.status}."
     taken = code in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS") or _TAKEN in message.lower()
     if taken or any(part in message for part in _CONFLICTS):

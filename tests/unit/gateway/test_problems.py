@@ -134,7 +134,7 @@ UNIQUE = (
         (f"Experiment(name=x) already exists. Error: {UNIQUE}", 400, "Experiment(name=x) already exists."),
         (f"BAD_REQUEST: {UNIQUE}", 400, "MLflow's database refuses it."),
         (f"(raised as a result of Query-invoked autoflush) {UNIQUE}", 400, "MLflow's database refuses it."),
-        ("(sqlite3.OperationalError) database is locked\n[SQL: SELECT 1]", 500, "MLflow's database refuses it."),
+        ("(sqlite3.OperationalError) near SELECT: syntax error\n[SQL: SELECT 1]", 500, "MLflow's database refuses it."),
         ("psycopg.OperationalError: connection to server at 10.0.0.1 failed", 500, "MLflow's database refuses it."),
         ("[SQL: SELECT 1] failed", 500, "MLflow's database refuses it."),
     ],
@@ -142,6 +142,19 @@ UNIQUE = (
 def test_no_answer_has_the_words_of_a_database(message: str, status: int, expected: str) -> None:
     body = json.dumps({"error_code": "BAD_REQUEST", "message": message}).encode()
     assert failure(Answer(status=status, headers=httpx.Headers(), body=body)).detail == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ("QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00", 400),
+        ("(sqlite3.OperationalError) database is locked\n[SQL: INSERT INTO runs]", 500),
+    ],
+)
+def test_a_busy_database_is_a_reason_to_try_again_and_no_fault_of_the_request(message: str, status: int) -> None:
+    body = json.dumps({"error_code": "BAD_REQUEST", "message": message}).encode()
+    error = failure(Answer(status=status, headers=httpx.Headers(), body=body))
+    assert (error.status, error.detail, error.retry_after) == (503, "MLflow's database is busy.", 1)
 
 
 def test_a_parameter_that_is_logged_cannot_be_changed(api: httpx.Client, run: str, problem: Any) -> None:
