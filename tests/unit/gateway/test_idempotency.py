@@ -120,7 +120,7 @@ def test_a_deployment_is_declared_although_another_writes_the_same_new_tag() -> 
     def answer(request: Request, _body: bytes) -> JSONResponse:
         if request.url.path.endswith("/set-tag") and lost:
             return JSONResponse(lost.pop(), 400)
-        return JSONResponse({})
+        return JSONResponse({"model_version": {"version": "1"}})
 
     mlflow = StandIn(answer=answer)
     with gateways.serving(mlflow) as url, gateways.gateway(url) as client:

@@ -21,6 +21,9 @@ from workloads.gateway.errors import UnavailableError
 from workloads.gateway.transport import Transport
 from workloads.gateway.upstream import Upstream
 
+# In seconds. The gateway answers after 1.8 s; the rest is for tests that share two processors. What hangs takes longer.
+IN_TIME = 4
+
 # A server in a process of its own, which can be paused and killed.
 _SERVER = """
 import sys
@@ -95,7 +98,7 @@ def check_refusals(client: httpx.Client, problem: Any) -> None:
     for answer, seconds in answers:
         assert (answer.status_code, problem(answer)) == (503, "unavailable")
         assert int(answer.headers["retry-after"]) >= 1
-        assert seconds < 2
+        assert seconds < IN_TIME
 
 
 def answers_again(client: httpx.Client) -> bool:
@@ -136,7 +139,7 @@ def test_the_deadline_is_for_all_requests_to_mlflow_together(problem: Any) -> No
             client, ("POST", "/api/mlflow/experiments/1/runs/start", {}), headers={"idempotency-key": "k"}
         )
         assert (answer.status_code, problem(answer)) == (503, "unavailable")
-        assert seconds < 2
+        assert seconds < IN_TIME
 
 
 def test_an_answer_that_is_not_mlflows_is_a_failure_of_mlflow(problem: Any) -> None:
@@ -154,7 +157,7 @@ def test_an_open_circuit_asks_mlflow_nothing_but_whether_it_is_alive(problem: An
         started = time.monotonic()
         answer = client.get("/api/mlflow/runs/r")
         assert (answer.status_code, problem(answer)) == (503, "unavailable")
-        assert time.monotonic() - started < 0.15
+        assert time.monotonic() - started < 0.9
         assert all(path == "/health" for _, path, _ in mlflow.asked[asked:])
 
 

@@ -25,7 +25,7 @@ class Kind:
 
 TEXT: Final = Kind(name="a text or null", fits=lambda value: value is None or isinstance(value, str))
 TEXTS: Final = Kind(name="a list of texts or null", fits=lambda value: value is None or _are_texts(value))
-FLAG: Final = Kind(name="true or false", fits=lambda value: isinstance(value, bool))
+FLAG: Final = Kind(name="true, false or null", fits=lambda value: value is None or isinstance(value, bool))
 
 
 def one_of(values: Collection[str]) -> Kind:
