@@ -25,6 +25,8 @@ _NOT_UP_YET: Final = (
     hvac.exceptions.BadGateway,
 )
 _ATTEMPTS: Final = 8
+# Vault's words about a mount or an audit device that exists.
+_EXISTS: Final = "path is already in use"
 
 _Answer = TypeVar("_Answer")
 
@@ -110,6 +112,10 @@ class Vault:
         except hvac.exceptions.InvalidPath:
             return None
         except hvac.exceptions.VaultError as error:
+            # Vault can do what it is asked and fail afterwards, as while an audit device is being added. Then an
+            # earlier attempt of this call made what is in the way of the last one.
+            if retry.statistics["attempt_number"] > 1 and _EXISTS in _reason(error):
+                return None
             message = f"Vault at {self._server.address} refused {path}: {_reason(error)}"
             raise PluginError(message) from error
         except requests.RequestException as error:

@@ -1,8 +1,14 @@
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
 import pytest
 
 from local.plugins.provider import InvalidInputsError, PluginError
 from local.plugins.values import UNKNOWN, Bag, Secret
-from local.plugins.vault.client import server
+from local.plugins.vault.client import Server, Vault, server
 from local.plugins.vault.kind import api_name
 from local.plugins.vault.provider import VaultProvider
 from tests.unit.plugins.support import RecordingHost, RequestFor
@@ -99,3 +105,44 @@ def test_address_and_token_come_from_the_provider_or_vaults_environment_variable
 def test_an_incomplete_provider_is_refused_with_the_reason(config: Bag, message: str) -> None:
     with pytest.raises(PluginError, match=message):
         server(config, {})
+
+
+class Mounts(BaseHTTPRequestHandler):
+    """A Vault that gives these answers in turn."""
+
+    answers: ClassVar[list[tuple[int, dict[str, list[str]]]]] = []
+
+    def do_POST(self) -> None:
+        status, body = self.answers.pop(0)
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def vault() -> Iterator[Vault]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mounts) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        yield Vault(Server(address=f"http://127.0.0.1:{served.server_port}", token="root"))
+        served.shutdown()
+        thread.join()
+
+
+FAILED = (500, {"errors": ["event not processed by enough 'sink' nodes"]})
+EXISTS = (400, {"errors": ["path is already in use at transit/"]})
+
+
+def test_a_mount_that_an_attempt_made_before_it_failed_is_made(vault: Vault) -> None:
+    Mounts.answers = [FAILED, EXISTS]
+    assert vault.write("sys/mounts/transit", {"type": "transit"}) == {}
+
+
+def test_a_mount_that_was_there_before_is_refused(vault: Vault) -> None:
+    Mounts.answers = [EXISTS]
+    with pytest.raises(PluginError, match="refused sys/mounts/transit: path is already in use at transit/"):
+        vault.write("sys/mounts/transit", {"type": "transit"})
