@@ -116,10 +116,11 @@ class Mounts(BaseHTTPRequestHandler):
         status, body = self.answers.pop(0)
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(status)
+        self.send_header("content-type", "application/json")
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Print nothing."""
 
 
