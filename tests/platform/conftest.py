@@ -12,9 +12,9 @@ from tests.platform.kubectl import Kubectl
 NAMESPACE = "aegis-test"
 
 
-def up() -> str:
-    """Bring the cluster up, or repair it, and return the output."""
-    command = [sys.executable, "-m", "local.up", "--cluster-only"]
+def up(*options: str) -> str:
+    """Bring the stack up or repair it, or with `--cluster-only` the cluster alone, and return the output."""
+    command = [sys.executable, "-m", "local.up", *options]
     result = subprocess.run(command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False, timeout=600)
     assert result.returncode == 0, result.stderr
     return result.stderr
@@ -22,7 +22,7 @@ def up() -> str:
 
 @pytest.fixture(scope="session")
 def cluster() -> None:
-    up()
+    up("--cluster-only")
 
 
 @pytest.fixture(scope="session")

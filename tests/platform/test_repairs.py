@@ -69,7 +69,7 @@ def test_a_killed_part_is_reported_and_restarted_while_pods_keep_running(
     others = {other: processes.running(other) for other in cluster.names() if other != name}
     kill(name)
     assert eventually(lambda: status()[1][name] == State.DEAD, seconds=10)
-    up()
+    up("--cluster-only")
     code, states = status()
     assert (code, set(states.values())) == (0, {State.RUNNING})
     assert {other: processes.running(other) for other in others} == others, "the other parts must not be restarted"
@@ -97,7 +97,7 @@ def test_down_leaves_no_process_mount_link_or_rule_and_up_restores_the_data(kube
     assert not [line for line in rules.splitlines() if "KUBE-" in line or "AEGIS-" in line]
     links = subprocess.run(["ip", "-json", "link"], capture_output=True, text=True, check=True).stdout
     assert layout.NODE_LINK not in {link["ifname"] for link in json.loads(links)}
-    up()
+    up("--cluster-only")
     # At first the API server reports what it knew before the reboot.
     eventually(lambda: starts(kubectl) > before, seconds=300)
     assert starts(kubectl) == before + 1
@@ -105,7 +105,7 @@ def test_down_leaves_no_process_mount_link_or_rule_and_up_restores_the_data(kube
 
 def test_a_second_up_starts_nothing(kubectl: Kubectl) -> None:
     before = {name: processes.running(name) for name in cluster.names()}
-    up()
+    up("--cluster-only")
     assert {name: processes.running(name) for name in cluster.names()} == before
 
 
@@ -115,7 +115,7 @@ def test_up_recovers_from_a_reboot(kubectl: Kubectl, keeper: str) -> None:
     for name in cluster.names():
         kill(name)
     cluster.forget_runtime()
-    up()
+    up("--cluster-only")
     # At first the API server reports what it knew before the reboot.
     eventually(lambda: starts(kubectl) > before, seconds=300)
     assert starts(kubectl) == before + 1
@@ -123,6 +123,6 @@ def test_up_recovers_from_a_reboot(kubectl: Kubectl, keeper: str) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def leave_it_running() -> Iterator[None]:
-    """Bring the platform up after the tests, for the next ones."""
+    """Bring the stack up after the tests, for the next ones: `make down` has closed its ports of localhost, too."""
     yield
     up()
