@@ -9,7 +9,7 @@ READY := .venv/.ready
 # Plugins and commands are separate processes: cache compiled bytecode even if the machine is set not to.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help up down destroy status env clean preview test test-unit lint settings lock
+.PHONY: help up down destroy status doctor env clean preview test test-unit lint settings lock
 .PHONY: bench-signing bench-preview bench-load bench-gate bench-serving bench-gateway bench-model-image
 .PHONY: setup-mlflow start-mlflow train-model compare-models promote-model serve-model doctor-client
 
@@ -28,8 +28,11 @@ down: $(READY)  ## Stop what `make up` started; the data stays
 destroy: $(READY)  ## Delete all resources of a stack and their data (STACK=local)
 	@$(PYTHON) -m local.destroy --stack $(STACK)
 
-status: $(READY)  ## Print the state of each part, and the addresses
-	@$(PYTHON) -m local.status --stack $(STACK)
+status: $(READY)  ## Print the state of each part, and the addresses (ARGS="--watch" for key figures)
+	@$(PYTHON) -m local.status --stack $(STACK) $(ARGS)
+
+doctor: $(READY)  ## Check the running platform: what is wrong, the evidence and the remedy (ARGS="--json")
+	@$(PYTHON) -m local.doctor --stack $(STACK) $(ARGS)
 
 env: $(READY)  ## Print the exports with which pulumi, kubectl, mlflow and vault act on the platform
 	@$(PYTHON) -m local.env --stack $(STACK)

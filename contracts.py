@@ -4,14 +4,14 @@ The three never import one another; they import this module. It contains names, 
 or imports outside the standard library, so that every image and every part of the repository can include it.
 """
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 PROJECT: Final = "aegis"
 
 # Container images that this repository builds, by their folder in workloads/images.
 IMAGE_REGISTRY: Final = "localhost/aegis"
-IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer", "gateway", "serving")
+IMAGES: Final = ("postgres", "s3", "vault", "mlflow", "workloads", "trainer", "gateway", "serving", "monitoring")
 # The repository of the images of model versions, in AWS beside those of these images.
 MODELS_REPOSITORY: Final = "models"
 # Path of a JSON file {image name: reference} that `make up` writes; stacks without `images` in their settings read it.
@@ -35,6 +35,8 @@ VAULT_NAMESPACE: Final = "vault"
 TEAM_NAMESPACE_PREFIX: Final = "team-"
 # The pods of served models, and what rolls them out.
 SERVING_NAMESPACE: Final = "serving"
+# Prometheus and what belongs to it, where the stack runs them.
+MONITORING_NAMESPACE: Final = "monitoring"
 
 MLFLOW_PORT: Final = 5000
 POSTGRES_PORT: Final = 5432
@@ -44,6 +46,16 @@ VAULT_PORT: Final = 8200
 GATEWAY_PORT: Final = 8080
 MODEL_SERVER_PORT: Final = 8080
 RECONCILER_PORT: Final = 8081
+# The tracking server's metrics, on a port that no Service of users has: name of the container's port, and path.
+METRICS_PORT_NAME: Final = "metrics"
+METRICS_PATH: Final = "/metrics"
+PROMETHEUS_PORT: Final = 9090
+ALERTMANAGER_PORT: Final = 9093
+# Where Prometheus reads the figures of the tracking server, of our exporter, of PostgreSQL's and of kube-state-metrics.
+METRICS_PORT: Final = 9464
+EXPORTER_PORT: Final = 9465
+POSTGRES_EXPORTER_PORT: Final = 9187
+STATE_METRICS_PORT: Final = 8080
 
 # The default ports on localhost at which the servers in the cluster answer after `make up`.
 LOCALHOST_PORTS: Final = {
@@ -53,6 +65,8 @@ LOCALHOST_PORTS: Final = {
     "s3_console": 9001,
     "vault": 8200,
     "postgres": 15432,
+    "prometheus": 9090,
+    "alertmanager": 9093,
 }
 # What model servers watch is set by variables with this prefix (workloads/serving/watching/settings.py), which the
 # reconciler passes on.
@@ -70,6 +84,8 @@ SERVERS: Final = {
     "s3_console": (MLFLOW_NAMESPACE, "s3", S3_CONSOLE_PORT),
     "vault": (VAULT_NAMESPACE, "vault", VAULT_PORT),
     "postgres": (MLFLOW_NAMESPACE, "postgres", POSTGRES_PORT),
+    "prometheus": (MONITORING_NAMESPACE, "prometheus", PROMETHEUS_PORT),
+    "alertmanager": (MONITORING_NAMESPACE, "alertmanager", ALERTMANAGER_PORT),
 }
 
 # The Deployment, the Service and the Lease of what rolls out served models.
@@ -121,6 +137,7 @@ MIGRATION_SERVICE_ACCOUNT: Final = "migration"
 BACKUP_SERVICE_ACCOUNT: Final = "backup"
 TRAINER_SERVICE_ACCOUNT: Final = "trainer"
 DATABASE_SETUP_SERVICE_ACCOUNT: Final = "database-setup"
+EXPORTER_SERVICE_ACCOUNT: Final = "exporter"
 # Audience and folder of a pod's token for AWS STS: those of EKS's own webhook, which then leaves the pod unchanged.
 # https://github.com/aws/amazon-eks-pod-identity-webhook
 AWS_TOKEN_AUDIENCE: Final = "sts.amazonaws.com"
@@ -142,7 +159,19 @@ DATABASE_IAM_DRIVER: Final = "postgresql+rdsiam"
 # the file that marks a stopping pod.
 TRACKING_APP: Final = "aegis"
 READY_PATH: Final = "/ready"
+# The routes that the kubelet and load balancers ask all the time. They are always answered fast, so figures of what
+# clients get leave them out.
+PROBE_ROUTES: Final = ("/health", READY_PATH, "/version")
 DRAINING_FILE: Final = "/tmp/draining"  # noqa: S108 - a volume of the pod
+# Where its worker processes leave their measurements: in memory, as a full disk would kill a process that writes there.
+METRICS_FOLDER: Final = "/dev/shm/metrics"  # noqa: S108 - a volume of the pod
+
+
+class LogFormat(StrEnum):
+    """The forms of log lines: for people, or one JSON object per line for programs."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Env:
@@ -171,6 +200,10 @@ class Env:
     RELEASES_BUCKET: Final = "AEGIS_RELEASES_BUCKET"
     # JSON list of {bucket, access_key, secret_key}: the buckets to create on our own S3 server, and their owners.
     BUCKET_OWNERS: Final = "AEGIS_BUCKET_OWNERS"
+    # For the exporter: JSON list of {name, bucket, prefix} with the keys of an S3 server's user, if it is one; and the
+    # hosts whose certificates are watched, with commas.
+    EXPORTER_BUCKETS: Final = "AEGIS_EXPORTER_BUCKETS"
+    EXPORTER_CERTIFICATES: Final = "AEGIS_EXPORTER_CERTIFICATES"
     # SQLAlchemy URI of MLflow's database, for the tracking server and for the migration of its schema.
     BACKEND_STORE_URI: Final = "MLFLOW_BACKEND_STORE_URI"
     # Way to log in to the database of a backup or restore, whose address is in libpq's own variables (PGHOST, PGPORT,
@@ -184,6 +217,9 @@ class Env:
     DATABASE_OWNER_PASSWORD: Final = "AEGIS_DATABASE_OWNER_PASSWORD"
     DATABASE_NAME: Final = "AEGIS_DATABASE_NAME"
     GIT_COMMIT: Final = "AEGIS_GIT_COMMIT"
+    # Form of log lines (`LogFormat`), and the lowest level that is logged.
+    LOGS: Final = "AEGIS_LOGS"
+    LOG_LEVEL: Final = "AEGIS_LOG_LEVEL"
     # PEM file, or folder of PEM files, with the public keys that may sign models; `aegis.trust` names it too.
     TRUSTED_KEYS: Final = "AEGIS_TRUSTED_KEYS"
     # Comma-separated aliases and stages that the tracking server gives only to versions that verify.

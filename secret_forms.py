@@ -1,7 +1,7 @@
 """Recognition of secrets that nothing marks as secret: by their name or by their form.
 
-The policy pack refuses them in plain sight, and the review hides them. Only the standard library is imported, because
-the review runs where nothing else is installed.
+The policy pack refuses them in plain sight, and the review and the doctor hide them. Only the standard library is
+imported, because the review runs where nothing else is installed.
 """
 
 import re

@@ -32,6 +32,7 @@ with quick_start():
     from infra.capabilities.database.make import make_database
     from infra.capabilities.gateway.make import make_gateway
     from infra.capabilities.images.make import make_images
+    from infra.capabilities.monitoring.make import make_monitoring
     from infra.capabilities.promotion.make import make_promotion
     from infra.capabilities.release.make import make_release
     from infra.capabilities.serving.make import make_serving
@@ -55,5 +56,6 @@ if not settings.only_repositories:
     training = make_training(context, database, artifacts, tracking, teams)
     make_release(context, artifacts, tracking, signing, training)
     make_promotion(context, artifacts, tracking, signing)
-    make_serving(context, artifacts, tracking, signing, repositories)
+    serving = make_serving(context, artifacts, tracking, signing, repositories)
     make_gateway(context, tracking, signing)
+    make_monitoring(context, database, artifacts, signing, serving)

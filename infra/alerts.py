@@ -13,9 +13,11 @@ import contracts
 from contracts import Exit
 from infra.settings import ambient, load
 from infra.settings.model import Settings
+from infra.settings.rules import rule_groups
 
 _STACKS: Final = Path(__file__).resolve().parents[1] / "stacks"
-_EPILOG: Final = """The metrics are those of kube-state-metrics. The stack file is all that the command reads.
+_EPILOG: Final = """With monitoring.kind none, the metrics are those that the pods answer with, and those of
+kube-state-metrics. The stack file is all that the command reads.
 
 example:
   python -m infra.alerts prod > aegis-alerts.yaml
@@ -27,15 +29,11 @@ class StackFileError(Exception):
 
 
 def rule_file(settings: Settings) -> str:
-    """Return the rule file, with a group for each capability that has alerts.
+    """Return the rule file of the stack.
 
     https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/#configuring-rules
     """
-    groups = [
-        {"name": f"{contracts.PROJECT}-{section}", "rules": [alert.rule() for alert in alerts]}
-        for section, alerts in settings.alerts().items()
-    ]
-    return yaml.safe_dump({"groups": groups}, sort_keys=False, width=sys.maxsize)
+    return yaml.safe_dump({"groups": rule_groups(settings)}, sort_keys=False, width=sys.maxsize)
 
 
 def read(stack_file: Path, stack: str) -> Settings:

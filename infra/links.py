@@ -213,7 +213,8 @@ class Signing:
     """The signer's identity, the Vault server that it signs with, and the resource to wait for.
 
     `trusted_keys` are the public keys that verify models, as PEM, and `published` has them as a ConfigMap
-    in MLflow's namespace. `roles` are the roles of all workloads that may sign, by their names for them.
+    in MLflow's namespace. `roles` are the roles of all workloads that may sign, by their names for them. `namespace` is
+    that of a Vault server in the cluster.
     """
 
     signer: Identity
@@ -222,6 +223,7 @@ class Signing:
     trusted_keys: pulumi.Output[str]
     published: pulumi.Resource
     ready: pulumi.Resource
+    namespace: pulumi.Output[str] | None = None
 
     def login(self, role: str) -> VaultLogin:
         """Return the login of the workload that has the role `role`."""

@@ -91,6 +91,9 @@ def _ports(config: Mapping[str, Any]) -> dict[str, int]:
         "s3_console": in_aws,
         "postgres": (config.get("aegis:database") or {}).get("kind") == "rds",
         "vault": (config.get("aegis:vault") or {}).get("kind") == "external",
+        **dict.fromkeys(
+            ("prometheus", "alertmanager"), (config.get("aegis:monitoring") or {}).get("kind") != "in-cluster"
+        ),
     }
     ports = {server: configured.get(_camel(server), default) for server, default in contracts.LOCALHOST_PORTS.items()}
     return {server: port for server, port in ports.items() if isinstance(port, int) and not absent.get(server)}

@@ -11,12 +11,15 @@ from rich.table import Table
 
 import contracts
 from contracts import Exit
-from local import cli, cluster, env, forwards, kubeconfig, paths, processes, program, stacks
+from local import cli, cluster, env, forwards, kubeconfig, paths, processes, program, stacks, watch
 from local.aws import embedded as emulated_aws
 from local.cluster import Health, workloads
+from local.figures import source
 from local.processes import State
 
 PIPE_WIDTH = 250
+# Each turn asks the cluster for the metrics of every pod.
+LEAST_SECONDS, MOST_SECONDS = 2, 86_400
 ADDRESSES = {"MLflow": "mlflow_url", "Gateway": "gateway_url", "S3": "s3_url", "Vault": "vault_url"}
 
 
@@ -30,11 +33,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         "exit code: 0 if every part runs and is ready, else 1",
     )
     parser.add_argument("--stack", default=env.STACK, help="the stack whose addresses to print")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument(
+        "--watch",
+        nargs="?",
+        type=float,
+        const=watch.SECONDS,
+        metavar="SECONDS",
+        help=f"show what is in trouble and the key figures until Ctrl-C, every {watch.SECONDS:g} seconds or as given",
+    )
     arguments = parser.parse_args(argv)
     stacks.read(arguments.stack)
     context = os.environ.get(contracts.CONTEXT_ENV)
-    platform = _on_cluster(context) if context else [*cluster.health(), *emulated_aws.health()]
+    if arguments.watch is not None:
+        # Nothing compares with nan.
+        if not LEAST_SECONDS <= arguments.watch <= MOST_SECONDS:
+            parser.error(f"--watch must be {LEAST_SECONDS} to {MOST_SECONDS} seconds, got {arguments.watch:g}")
+        environment = env.engine_environment()
+        return watch.watch(
+            lambda: [*_platform(context), *forwards.health()],
+            lambda: source.read(environment, context),
+            seconds=arguments.watch,
+            console=_console(),
+        )
+    platform = _platform(context)
     parts = [*platform, *forwards.health()]
     healthy = bool(platform) and all(part.state is State.RUNNING and part.trouble is None for part in parts)
     addresses = _addresses(arguments.stack)
@@ -44,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         _show(parts, addresses)
     return Exit.OK if healthy else Exit.UNEXPECTED
+
+
+def _platform(context: str | None) -> list[Health]:
+    """Return the parts of the embedded platform, or the stack's workloads on an existing cluster."""
+    return _on_cluster(context) if context else [*cluster.health(), *emulated_aws.health()]
 
 
 def _on_cluster(context: str) -> list[Health]:
@@ -74,11 +102,14 @@ def _log(part: Health) -> str | None:
     return None if elsewhere else str(processes.log_file(part.name))
 
 
-def _show(parts: Sequence[Health], addresses: Mapping[str, str]) -> None:
+def _console() -> Console:
     console = Console(highlight=False)
-    if not console.is_terminal:
-        # No wrapping in a pipe, so that `grep` finds whole lines.
-        console = Console(highlight=False, width=PIPE_WIDTH)
+    # No wrapping in a pipe, so that `grep` finds whole lines.
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def _show(parts: Sequence[Health], addresses: Mapping[str, str]) -> None:
+    console = _console()
     table = Table(box=None, pad_edge=False)
     for title in ("part", "state", "process", "listens on", "trouble"):
         table.add_column(title)

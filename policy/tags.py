@@ -10,6 +10,7 @@ REQUIRED: Final = ("Environment", "Owner", "CostCenter")
 # The types with tags that this program makes or may make one day.
 TAGGED: Final = (
     "aws:cloudwatch/logGroup:LogGroup",
+    "aws:cloudwatch/metricAlarm:MetricAlarm",
     "aws:ec2/instance:Instance",
     "aws:ec2/securityGroup:SecurityGroup",
     "aws:ec2/subnet:Subnet",
@@ -29,6 +30,7 @@ TAGGED: Final = (
     "aws:s3/bucket:Bucket",
     "aws:s3/bucketV2:BucketV2",
     "aws:secretsmanager/secret:Secret",
+    "aws:sns/topic:Topic",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
 )

@@ -15,10 +15,8 @@ from urllib.parse import urlsplit
 
 from aegis.errors import NotVerifiedError
 from contracts import Exit
-from workloads import messages
+from workloads import logs, messages
 
-_LOG_LEVEL: Final = "AEGIS_LOG_LEVEL"
-_LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Errors that another path would avoid, as opposed to errors of the file system's state.
 _WRONG_PATH: Final = {
     errno.EACCES,
@@ -136,39 +134,66 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         _check_arguments(sys.argv[1:] if argv is None else argv)
         code = main(argv)
         sys.stdout.flush()
-        sys.exit(code)
-    except WorkloadError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.code)
-    except NotVerifiedError as error:
-        print(f"error: {messages.plain(str(error))}", file=sys.stderr)
-        sys.exit(Exit.NOT_VERIFIED)
-    except BrokenPipeError:
-        # The reader of the output has exited (`... | head`).
+    except (WorkloadError, NotVerifiedError, OSError, KeyboardInterrupt) as error:
+        _exit(*_explained(error), drop=isinstance(error, OSError))
+    except SystemExit as end:
+        # The parser has printed what is wrong.
+        if not logs.is_json() or isinstance(end.code, str):
+            raise
+        _exit(end.code or Exit.OK)
+    except Exception as error:
+        if not logs.is_json():
+            raise
+        _exit(Exit.UNEXPECTED, messages.plain(f"{type(error).__name__}: {error}"), cause=error)
+    else:
+        _exit(code)
+
+
+def _explained(error: WorkloadError | NotVerifiedError | OSError | KeyboardInterrupt) -> tuple[int, str]:
+    """Return the exit code and the line of a failure, "" if nobody reads it."""
+    match error:
+        case WorkloadError():
+            return error.code, f"error: {error}"
+        case NotVerifiedError():
+            return Exit.NOT_VERIFIED, f"error: {messages.plain(str(error))}"
+        case BrokenPipeError():
+            # The reader of the output has exited (`... | head`).
+            return Exit.UNEXPECTED, ""
+        case OSError():
+            # An error that the command doesn't handle, such as a full disk behind standard output.
+            failure = file_error(error.filename or "standard output", "used", error)
+            return failure.code, f"error: {failure}"
+        case KeyboardInterrupt():
+            return 128 + 2, "interrupted"
+
+
+def _exit(code: int, line: str = "", *, cause: Exception | None = None, drop: bool = False) -> NoReturn:
+    """Exit after the last line: that of a failure, or in JSON that of every job; `drop` what can't be printed."""
+    if logs.is_json():
+        spec = sys.modules["__main__"].__spec__
+        command = spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).name
+        logs.job_ended(command, int(code), line.removeprefix("error: "), cause)
+    elif line:
+        print(line, file=sys.stderr)
+    if drop:
         _drop_output()
-        sys.exit(Exit.UNEXPECTED)
-    except OSError as error:
-        # An error that the command doesn't handle, such as a full disk behind standard output.
-        failure = file_error(error.filename or "standard output", "used", error)
-        print(f"error: {failure}", file=sys.stderr)
-        _drop_output()
-        sys.exit(failure.code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(128 + 2)
+    sys.exit(code)
 
 
 def _prepare_output() -> None:
     """Set up logging, and print characters that the terminal's encoding lacks as escapes."""
-    level = os.environ.get(_LOG_LEVEL) or "WARNING"
-    if level.upper() not in _LOG_LEVELS:
-        raise WorkloadError(f"{_LOG_LEVEL} must be one of {', '.join(_LOG_LEVELS)}, got {level!r}.", Exit.USAGE)
-    handler = logging.StreamHandler()
-    handler.setFormatter(_PlainFormatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    try:
+        logs.check()
+    except logs.BadSettingError as error:
+        raise WorkloadError(str(error), Exit.USAGE) from error
+    handler = logging.StreamHandler()
+    handler.setFormatter(logs.formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logs.share_handler()
+    logs.set_levels(logs.level("WARNING"))
 
 
 def _check_arguments(argv: Sequence[str]) -> None:
@@ -182,10 +207,3 @@ def _drop_output() -> None:
     """Discard buffered output, which Python would otherwise fail to flush at exit."""
     with contextlib.suppress(io.UnsupportedOperation):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-class _PlainFormatter(logging.Formatter):
-    """Removes credentials from log records, including those of libraries."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return messages.without_credentials(super().format(record))

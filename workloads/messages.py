@@ -19,6 +19,10 @@ _CREDENTIALS: Final = (
     "PGPASSWORD",
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_TOKEN",
+    # Of the tracking server.
+    "MLFLOW_FLASK_SERVER_SECRET_KEY",
+    "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY",
+    "MLFLOW_CRYPTO_KEK_PASSPHRASE",
 )
 # In characters: an HTML error page says nothing useful after its first lines.
 _LONGEST: Final = 2000
@@ -26,6 +30,23 @@ _LONGEST: Final = 2000
 _SHORTEST: Final = 4
 # `user:password@` of an address (RFC 3986, section 3.2.1).
 _USER_INFO: Final = re.compile(r"(?<=://)[^\s/?#]*@")
+# The parameters that make an address a key (AWS Signature Version 4, or a key itself), and the values of headers with
+# credentials, as in a request, in a dictionary, in a list of pairs or in JSON. Libraries log both at the level DEBUG.
+_PARAMETERS: Final = re.compile(
+    r"(?i)(\b(?:X-Amz-(?:Signature|Credential|Security-Token)|Signature)"
+    r"|(?<=[?&])(?:key|api[-_]?key|token|access_token|sig|secret|password))=[^&\s'\"]+"
+)
+_HEADERS: Final = re.compile(
+    r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-vault-token|x-amz-security-token|(?:x-goog-)?api-key)\b"
+    r"([\"']\s*,\s*(?=b?[\"'])|[\"']?\s*[:=]\s*)(?:b?\"[^\"]*\"?|b?'[^']*'?|[^\r\n]+)"
+)
+# The values of a statement that failed, as SQLAlchemy's errors and PostgreSQL's details show them. A detail may have
+# several lines: it ends at an empty one, or where SQLAlchemy shows the statement.
+_VALUES: Final = re.compile(r"\[parameters: [^\r\n]*")
+_DETAIL: Final = re.compile(r"\b(DETAIL: +(?:Key|Failing row) ).*?(?=\n\n|\n\[SQL|\Z)", re.DOTALL)
+# What follows the host of an address, and the path of a request, but not that of a file in a traceback.
+_AFTER_HOST: Final = re.compile(r"(?<=://)([^\s/?#'\"]+)[/?#][^\s'\"]*")
+_PATH: Final = re.compile(r"(?<![^\s'\"(=])(?<!File \")/[^\s'\")]+")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -42,10 +63,19 @@ def one_line(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return `text` with stars in place of the environment's credentials and of those in URLs."""
+    """Return `text` with stars in place of the environment's credentials and of those in URLs and headers."""
     for credential in sorted(set(_credentials()), key=len, reverse=True):
         text = text.replace(credential, HIDDEN)
-    return _USER_INFO.sub(f"{HIDDEN}@", text)
+    text = _USER_INFO.sub(f"{HIDDEN}@", text)
+    text = _VALUES.sub(f"[parameters: {HIDDEN}]", text)
+    text = _DETAIL.sub(rf"\1{HIDDEN}", text)
+    text = _PARAMETERS.sub(rf"\1={HIDDEN}", text)
+    return _HEADERS.sub(rf"\1\2{HIDDEN}", text)
+
+
+def without_paths(text: str) -> str:
+    """Return `text` with the scheme and host of each address only: the path of a webhook may be its credential."""
+    return _PATH.sub(f"/{HIDDEN}", _AFTER_HOST.sub(rf"\1/{HIDDEN}", text))
 
 
 def _credentials() -> Iterator[str]:
@@ -57,8 +87,13 @@ def _credentials() -> Iterator[str]:
 
 
 def _bucket_keys() -> Iterator[str]:
+    for name in (Env.BUCKET_OWNERS, Env.EXPORTER_BUCKETS):
+        yield from _keys_in(os.environ.get(name, "[]"))
+
+
+def _keys_in(text: str) -> Iterator[str]:
     try:
-        owners: Any = json.loads(os.environ.get(Env.BUCKET_OWNERS, "[]"))
+        owners: Any = json.loads(text)
     except (ValueError, RecursionError):
         return
     for owner in owners if isinstance(owners, list) else ():

@@ -11,7 +11,7 @@ from typing import Any, Final
 from infra.limits.flows import Server, outside
 
 # All services that the provider calls. A service that is missing here would be called at AWS itself.
-_SERVICES: Final = ("ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "s3control", "sts")
+_SERVICES: Final = ("cloudwatch", "ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "s3control", "sns", "sts")
 _AWS: Final = "https://amazonaws.com"
 
 

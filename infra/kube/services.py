@@ -6,6 +6,7 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServiceSpecArgsDict
 
 from infra.kube.pods import metadata, selector
+from infra.limits.flows import Pods
 
 
 def internal_service(
@@ -42,6 +43,21 @@ def headless_service(
     )
 
 
+def metrics_service(
+    name: str, namespace: pulumi.Input[str], pods: Pods, object_name: str, port: int, opts: pulumi.ResourceOptions
+) -> Service:
+    """Make a headless Service by which Prometheus finds `pods`, those that aren't ready, too: they may say why."""
+    return _service(
+        name,
+        namespace,
+        pods.component,
+        object_name,
+        {"type": "ClusterIP", "cluster_ip": "None", "publish_not_ready_addresses": True, **_ports({"metrics": port})},
+        opts,
+        pods.selector,
+    )
+
+
 def _ports(ports: Mapping[str, int]) -> ServiceSpecArgsDict:
     return {
         "ports": [{"name": name, "port": port, "target_port": port, "protocol": "TCP"} for name, port in ports.items()]
@@ -55,6 +71,7 @@ def _service(
     object_name: str,
     spec: ServiceSpecArgsDict,
     opts: pulumi.ResourceOptions,
+    pods: Mapping[str, str] | None = None,
 ) -> Service:
     return Service(
         name,
@@ -63,7 +80,7 @@ def _service(
             # Pods refer to their Service and are made after it, so waiting for its endpoints would never end.
             "annotations": {"pulumi.com/skipAwait": "true"},
         },
-        spec={**spec, "selector": selector(component)},
+        spec={**spec, "selector": pods or selector(component)},
         opts=opts,
     )
 

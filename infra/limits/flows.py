@@ -108,6 +108,18 @@ RECONCILER: Final = Server(at=RECONCILER_PODS, port=contracts.RECONCILER_PORT)
 DELIVERY_PODS: Final = Pods(contracts.SERVING_NAMESPACE, contracts.DELIVERY_PART, contracts.SERVING_PART_LABEL)
 MODEL_PODS: Final = Pods(contracts.SERVING_NAMESPACE, contracts.SERVER_PART, contracts.SERVING_PART_LABEL)
 MODELS: Final = Server(at=MODEL_PODS, port=contracts.MODEL_SERVER_PORT)
+# The tracking server's figures, on a port that no Service of users and no ingress has.
+MLFLOW_METRICS: Final = Server(at=MLFLOW_PODS, port=contracts.METRICS_PORT)
+EXPORTER_PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "exporter")
+EXPORTER: Final = Server(at=EXPORTER_PODS, port=contracts.EXPORTER_PORT)
+POSTGRES_EXPORTER_PODS: Final = Pods(contracts.MLFLOW_NAMESPACE, "postgres-exporter")
+POSTGRES_EXPORTER: Final = Server(at=POSTGRES_EXPORTER_PODS, port=contracts.POSTGRES_EXPORTER_PORT)
+STATE_METRICS_PODS: Final = Pods(contracts.MONITORING_NAMESPACE, "kube-state-metrics")
+STATE_METRICS: Final = Server(at=STATE_METRICS_PODS, port=contracts.STATE_METRICS_PORT)
+PROMETHEUS_PODS: Final = Pods(contracts.MONITORING_NAMESPACE, "prometheus")
+PROMETHEUS: Final = Server(at=PROMETHEUS_PODS, port=contracts.PROMETHEUS_PORT)
+ALERTMANAGER_PODS: Final = Pods(contracts.MONITORING_NAMESPACE, "alertmanager")
+ALERTMANAGER: Final = Server(at=ALERTMANAGER_PODS, port=contracts.ALERTMANAGER_PORT)
 # The API server's ports: the one of the Service `kubernetes`, and the usual one of the control plane behind it. The
 # address behind the Service can change, so the policies name only ports.
 API_SERVER: Final = tuple(Server(at=Place.ANYWHERE, port=port) for port in (_HTTPS, 6443))

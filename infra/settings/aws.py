@@ -129,6 +129,11 @@ class Egress(Section):
         description="a list of IPv4 addresses and networks, /8 at the widest, where deliveries reach the registry of "
         "serving.repository; default: all but link-local addresses, on the registry's port",
     )
+    alerts: list[Network] = Field(
+        default=[],
+        description="a list of IPv4 addresses and networks, /8 at the widest, where Alertmanager reaches the receivers "
+        "of alerts; default: all but link-local addresses, on the receivers' ports",
+    )
 
 
 def partition(region: str) -> str:

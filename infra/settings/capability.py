@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from infra.limits.alerts import Alert
+from infra.limits.alerts import Alert, Recording
 from infra.limits.flows import Flow, Pods
 from infra.limits.grants import Workload
+from infra.limits.scraping import Target
 from infra.settings.section import Section
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ class Capability(Section):
 
     def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - for overrides
         """Yield the alerts on the capability's pods and Jobs that the settings switch on."""
+        yield from ()
+
+    def recordings(self, settings: "Settings") -> Iterator[Recording]:  # noqa: ARG002 - for overrides
+        """Yield the series that Prometheus computes for the capability's alerts."""
+        yield from ()
+
+    def targets(self, settings: "Settings") -> Iterator[Target]:  # noqa: ARG002 - for overrides
+        """Yield the servers of the capability's figures that the settings switch on."""
         yield from ()
 
 

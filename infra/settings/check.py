@@ -66,6 +66,7 @@ def _localhost(settings: Settings) -> Iterator[str]:
         **settings.servers_in_cluster,
         "s3_console": settings.servers_in_cluster["s3"],
         "gateway": settings.gateway.enabled,
+        **dict.fromkeys(("prometheus", "alertmanager"), settings.monitoring.kind == "in-cluster"),
     }
     holders: dict[int, str] = {}
     for server in (name for name in contracts.LOCALHOST_PORTS if in_cluster.get(name, True)):
@@ -80,6 +81,7 @@ def _networks(settings: Settings) -> Iterator[str]:
         ("egress.aws", settings.egress.aws),
         ("egress.vault", settings.egress.vault),
         ("egress.registry", settings.egress.registry),
+        ("egress.alerts", settings.egress.alerts),
         ("mlflow.clientNetworks", settings.mlflow.client_networks),
         ("gateway.clientNetworks", settings.gateway.client_networks),
         ("cluster.dnsNetworks", settings.cluster.dns_networks),

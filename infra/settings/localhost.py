@@ -8,7 +8,7 @@ import contracts
 from infra.settings.section import Section
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
-ServerName = Literal["mlflow", "gateway", "s3", "s3_console", "vault", "postgres"]
+ServerName = Literal["mlflow", "gateway", "s3", "s3_console", "vault", "postgres", "prometheus", "alertmanager"]
 _ALLOWED: Final = "an integer from 1024 to 65535, different for each server"
 
 
@@ -30,6 +30,14 @@ class Localhost(Section):
     )
     postgres: Port = Field(
         default=contracts.LOCALHOST_PORTS["postgres"], description=f"PostgreSQL, if it is in the cluster: {_ALLOWED}"
+    )
+    prometheus: Port = Field(
+        default=contracts.LOCALHOST_PORTS["prometheus"],
+        description=f"Prometheus, if monitoring.kind is in-cluster: {_ALLOWED}",
+    )
+    alertmanager: Port = Field(
+        default=contracts.LOCALHOST_PORTS["alertmanager"],
+        description=f"Alertmanager, if monitoring.kind is in-cluster: {_ALLOWED}",
     )
 
     def url(self, server: ServerName) -> str:

@@ -10,6 +10,7 @@ from infra.capabilities.cluster.settings import Cluster
 from infra.capabilities.database.settings import Database
 from infra.capabilities.gateway.settings import Gateway
 from infra.capabilities.images.settings import Images
+from infra.capabilities.monitoring.settings import Monitoring
 from infra.capabilities.promotion.settings import Promotion
 from infra.capabilities.release.settings import Release
 from infra.capabilities.serving.settings import Serving
@@ -17,12 +18,14 @@ from infra.capabilities.signing.settings import Vault
 from infra.capabilities.teams.settings import Team
 from infra.capabilities.tracking.settings import Mlflow
 from infra.capabilities.training.settings import Trainer
-from infra.limits.alerts import Alert
+from infra.limits.alerts import Alert, Recording
 from infra.limits.flows import Flow, Server
 from infra.limits.grants import Store, Workload
+from infra.limits.scraping import Target
 from infra.settings.aws import Aws, Egress, Environment
 from infra.settings.capability import Capability
 from infra.settings.localhost import Localhost
+from infra.settings.logs import Logs
 from infra.settings.section import Section
 
 
@@ -44,6 +47,8 @@ class Settings(Section):
     promotion: Promotion = Field(default=Promotion(), description="an object")
     serving: Serving = Field(default=Serving(), description="an object")
     gateway: Gateway = Field(default=Gateway(), description="an object")
+    logs: Logs = Field(default=Logs(), description="an object")
+    monitoring: Monitoring = Field(default=Monitoring(), description="an object")
     localhost: Localhost | None = Field(
         default=None, description="an object; default: servers are reached by their addresses in the cluster"
     )
@@ -111,6 +116,16 @@ class Settings(Section):
             for name, field in type(self).model_fields.items()
         }
         return {section: of_section for section, of_section in alerts.items() if of_section}
+
+    def recordings(self) -> tuple[Recording, ...]:
+        """Return the series that Prometheus computes for the alerts."""
+        return tuple(each for capability in self.capabilities() for each in capability.recordings(self))
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return the servers whose figures Prometheus reads; none if nothing is monitored."""
+        if not self.monitoring.enabled:
+            return ()
+        return tuple(target for capability in self.capabilities() for target in capability.targets(self))
 
     def _capabilities(self, name: str) -> Iterator[Capability]:
         value = getattr(self, name)

@@ -62,6 +62,11 @@ def _port(value: str) -> str:
     return value
 
 
+def _web_address(value: str) -> str:
+    _name(_port(urlsplit(value).netloc))
+    return value
+
+
 def _repository(value: str) -> str:
     """Check that a repository starts with its registry: otherwise a client asks a public one."""
     registry = value.partition("/")[0]
@@ -145,6 +150,8 @@ Label = Annotated[str, Field(pattern=_LABEL)]
 Subdomain = Annotated[str, Field(max_length=_LONGEST_NAME, pattern=f"^{_NAME}$")]
 Host = Annotated[str, Field(pattern=f"^{_NAME}{_PORT}$"), AfterValidator(_port), AfterValidator(_name)]
 HttpsAddress = Annotated[str, Field(pattern=f"^https://{_NAME}{_PORT}$"), AfterValidator(_port), AfterValidator(_name)]
+# Without a user: an address is no place for a password.
+WebAddress = Annotated[str, Field(pattern=rf"^https?://{_NAME}{_PORT}(/[^\s?#]*)?$"), AfterValidator(_web_address)]
 Repository = Annotated[str, Field(pattern=rf"^{_NAME}{_PORT}(/{_FOLDER})+$"), AfterValidator(_repository)]
 NodeLabel = Annotated[str, Field(pattern=_NODE_LABEL), AfterValidator(_node_label)]
 NodeLabelValue = Annotated[str, Field(pattern=f"^({_WORD})?$")]

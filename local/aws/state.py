@@ -26,7 +26,7 @@ from moto.s3.utils import _VersionedKeyStore
 from local.aws.account import Account
 
 # The services that a stack and the account's initial resources use. Restoring S3 also updates moto's global index.
-SERVICES = ("s3", "iam", "sts", "kms", "ec2", "eks", "rds", "secretsmanager", "ecr", "logs")
+SERVICES = ("s3", "iam", "sts", "kms", "ec2", "eks", "rds", "secretsmanager", "ecr", "logs", "cloudwatch", "sns")
 POLL_SECONDS = 0.2
 # Long enough that one update isn't saved after each call. A crash loses at most this much time.
 QUIET_SECONDS = 0.5

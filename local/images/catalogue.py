@@ -49,6 +49,7 @@ IMAGES: Mapping[str, Image] = {
         _image("postgres", about_seconds=25),
         _image("s3", about_seconds=3),
         _image("vault", about_seconds=5),
+        _image("monitoring", about_seconds=20),
         _image("mlflow-deps", about_seconds=60),
         _image("mlflow", base="mlflow-deps", about_seconds=3),
         _image("workloads-deps", base="mlflow-deps", about_seconds=20),

@@ -164,6 +164,20 @@ _VAULT = Module(
     ),
 )
 
+_KUBE_STATE_METRICS = Module(
+    folder="kube-state-metrics",
+    tools=(
+        Tool(
+            name="kube-state-metrics",
+            purpose="tells Prometheus the states of the cluster's objects",
+            about_seconds=120,
+            source="k8s.io/kube-state-metrics/v2",
+            package="k8s.io/kube-state-metrics/v2",
+            variables=("github.com/prometheus/common/version.Version={version}",),
+        ),
+    ),
+)
+
 _COSIGN = Module(
     folder="cosign",
     tools=(
@@ -194,7 +208,7 @@ _REGISTRY = Module(
 )
 
 # A small module comes first, to keep the processors busy while the sources of a large one are downloaded.
-MODULES = (_PULUMI_LANGUAGE_PYTHON, _PULUMI, _CLUSTER, _VERSITYGW, _VAULT, _COSIGN, _REGISTRY)
+MODULES = (_PULUMI_LANGUAGE_PYTHON, _PULUMI, _CLUSTER, _VERSITYGW, _VAULT, _KUBE_STATE_METRICS, _COSIGN, _REGISTRY)
 TOOLS: Mapping[str, Tool] = {tool.name: tool for module in MODULES for tool in module.tools}
 
 

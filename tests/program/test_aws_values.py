@@ -62,6 +62,13 @@ def test_aws_allows_the_limits_of_the_settings(module_surroundings: None) -> Non
     assert calls(graph).breaches == []
 
 
+def test_aws_allows_what_a_monitored_environment_adds(module_surroundings: None) -> None:
+    monitored = {"aegis:monitoring": {"kind": "operator", "prometheusNamespace": "monitoring"}}
+    recorder = calls(run_program(stack_config(ROOT / "stacks" / "Pulumi.prod.yaml", monitored), stack="prod"))
+    assert {"cloudwatch PutMetricAlarm", "sns CreateTopic"} <= set(recorder.operations)
+    assert recorder.breaches == []
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "arguments"),
     [

@@ -21,6 +21,7 @@ EXTERNAL_VAULT = {
     "namespace": "admin/ml",
     "authorities": "infra/aws/authorities/eu-west-1.pem",
 }
+MONITORED = {"kind": "in-cluster", "certificateHosts": ["mlflow.example.com"]}
 # A database on RDS whose owner has a password.
 WITH_PASSWORD = {"kind": "rds", "auth": "password", "instanceClass": "db.m7g.large"}
 
@@ -43,9 +44,11 @@ def set_in(graph: Graph) -> set[str]:
 def by_stacks(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         surround(monkeypatch, tmp_path_factory.mktemp("surroundings"))
-        changes = {"aegis:vault": EXTERNAL_VAULT, "aegis:database": WITH_PASSWORD}
+        logs = {"format": "json", "level": "debug"}
+        changes = {"aegis:vault": EXTERNAL_VAULT, "aegis:database": WITH_PASSWORD, "aegis:logs": logs}
         other = run_program(stack_config(ROOT / "stacks" / "Pulumi.dev.yaml", changes), stack="dev")
-    return set_in(other).union(*(set_in(stack_graph(path)) for path in STACK_FILES))
+        monitored = run_program(stack_config(ROOT / "stacks" / "Pulumi.local.yaml", {"aegis:monitoring": MONITORED}))
+    return set_in(other).union(set_in(monitored), *(set_in(stack_graph(path)) for path in STACK_FILES))
 
 
 def texts(*patterns: str) -> str:

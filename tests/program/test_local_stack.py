@@ -1,6 +1,7 @@
 """The graph of the local stack: sizes, credentials, order and outputs."""
 
 import json
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -11,6 +12,7 @@ from infra.limits.quantities import mebibytes
 from tests.support.engine import PUBLIC_KEY, ROOT, Graph, Registered, run_program, stack_config
 
 LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"
+LOGS = {"format": "json", "level": "debug"}
 
 
 class Build(Protocol):
@@ -89,7 +91,7 @@ def test_mlflow_has_five_minutes_to_start_and_is_ready_when_its_database_is(buil
 def test_mlflow_is_configured_only_by_environment_variables(build: Build) -> None:
     graph = build()
     container = container_of(graph, "Deployment", "mlflow")
-    assert container["command"][:2] == ["mlflow", "server"]
+    assert container["command"][:3] == ["python", "-m", "workloads.tracking"]
     assert not any("password" in word or "://" in word for word in container["command"])
     assert "args" not in container
     settings = variables(graph, container)
@@ -103,6 +105,46 @@ def test_mlflow_is_configured_only_by_environment_variables(build: Build) -> Non
     assert settings["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+aegis://mlflow:")
     assert settings["MLFLOW_BACKEND_STORE_URI"].endswith("@postgres:5432/mlflow")
     assert settings["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_mlflow_s_metrics_are_on_a_port_that_no_service_and_no_policy_opens(build: Build) -> None:
+    graph = build()
+    ports = {each["name"]: each["containerPort"] for each in container_of(graph, "Deployment", "mlflow")["ports"]}
+    assert ports == {"mlflow": 5000, "metrics": 9464}
+    services = [port for each in graph.of_kind("Service") for port in each.inputs["spec"]["ports"]]
+    assert 9464 not in [port[side] for port in services for side in ("port", "targetPort")]
+    rules = graph.one("NetworkPolicy", "mlflow").inputs["spec"]["ingress"]
+    assert {port["port"] for rule in rules for port in rule["ports"]} == {5000}
+
+
+def test_mlflow_s_workers_measure_into_a_volume_in_memory(build: Build) -> None:
+    graph = build()
+    pod = graph.one("Deployment", "mlflow").inputs["spec"]["template"]["spec"]
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    folders = {each["mountPath"]: each["name"] for each in pod["containers"][0]["volumeMounts"]}
+    folder = volumes[folders[str(Path(contracts.METRICS_FOLDER).parent)]]["emptyDir"]
+    assert folder == {"medium": "Memory", "sizeLimit": "40Mi"}
+
+
+def test_the_form_and_the_level_of_the_logs_are_those_of_the_server_and_of_the_backup(build: Build) -> None:
+    graph = build({"aegis:logs": LOGS})
+    wanted = {contracts.Env.LOGS: "json", contracts.Env.LOG_LEVEL: "debug"}
+    assert wanted.items() <= graph.one("ConfigMap", "mlflow-config").inputs["data"].items()
+    [container] = [
+        pod["containers"][0]
+        for each, pod, _ in graph.pods()
+        if each.kind == "CronJob" and each.name.startswith("backup")
+    ]
+    assert wanted.items() <= {each["name"]: each["value"] for each in container["env"]}.items()
+
+
+def test_another_level_of_the_logs_runs_no_job_again(build: Build) -> None:
+    """Pulumi would replace the Job: the model would be trained and released again."""
+
+    def jobs(graph: Graph) -> dict[str, object]:
+        return {each.name: each.inputs["spec"] for each in graph.of_kind("Job")}
+
+    assert jobs(build({"aegis:logs": LOGS})) == jobs(build())
 
 
 def test_postgres_has_its_volume_and_its_resources(build: Build) -> None:

@@ -3,6 +3,7 @@
 import contracts
 from infra.capabilities.backup.grants import WORKLOAD as BACKUP
 from infra.capabilities.database.settings import SETUP_WORKLOAD
+from infra.capabilities.monitoring.grants import WORKLOAD as EXPORTER
 from infra.capabilities.serving.grants import DELIVERY_WORKLOAD, RECONCILER_WORKLOAD
 from infra.capabilities.signing.grants import WORKLOAD as SIGNER
 from infra.capabilities.tracking.grants import MIGRATION_WORKLOAD, SERVER_WORKLOAD
@@ -54,6 +55,7 @@ STORES = Stores(
 POLICIES: dict[str, Document] = {
     "mlflow": policy(SERVER_WORKLOAD.grants, STORES),
     "backup": policy(BACKUP.grants, STORES),
+    "exporter": policy(EXPORTER.grants, STORES),
     "migration": policy(MIGRATION_WORKLOAD.grants, STORES),
     "trainer": policy(trainer(TEAM).grants, STORES),
     "signer": policy(SIGNER.grants, STORES),

@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 ISSUER = "https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE"
-SERVICES = ("ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "sts")
+SERVICES = ("cloudwatch", "ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "sns", "sts")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -72,6 +72,12 @@ CLAIMS: Sequence[Claim] = (
     Elsewhere(pattern=r"make down", file="tests/platform/test_repairs.py"),
     Elsewhere(pattern=r"make test", file=".ci/run"),
     Run(pattern=r"make (help|status|env)( STACK=\w+)?"),
+    Elsewhere(pattern=r"make doctor", file="tests/platform/test_doctor.py"),
+    Name(pattern=r"python -m local\.doctor --list"),
+    Name(pattern=r"make status ARGS=--watch"),
+    Run(
+        pattern=r"python -m infra\.capabilities\.monitoring\.dashboards dashboards", answers=(r"aegis-registry\.json",)
+    ),
     Run(pattern=r'eval "\$\(make -s env\)"'),
     Run(pattern=r"make preview( STACK=\w+)?", answers=(r"Resources:",)),
     NotHere(
@@ -266,7 +272,10 @@ CLAIMS: Sequence[Claim] = (
     ),
     Run(pattern=r"kubectl -n serving (logs -l aegis\.serving/part=server\S* --prefix --tail=100|get pods -L \S+)"),
     Run(pattern=r"kubectl -n mlflow delete job restore"),
-    Run(pattern=r"kubectl -n mlflow get (pods|jobs)"),
+    Run(pattern=r"kubectl -n mlflow get (pods|jobs|hpa|pvc|events --sort-by=\.lastTimestamp)"),
+    Run(pattern=r"kubectl -n mlflow top pods"),
+    NotHere(pattern=r"openssl s_client -connect HOST:443 .*", reason="asks a public host for its certificate"),
+    Run(pattern=r"kubectl -n \w+ logs (deployment|statefulset)/[\w-]+ --tail=100"),
     Run(pattern=r"kubectl --namespace vault logs statefulset/vault \| grep '.*'"),
     Run(
         pattern=r"kubectl -n mlflow describe pod NAME",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from aegis.errors import NotVerifiedError
 from aegis.manifest import Manifest
+from workloads import logs
 from workloads.mlflow_client import Tracking
 from workloads.registry.decisions.ledger import Ledger
 from workloads.registry.decisions.moves import nominate
@@ -77,6 +78,7 @@ def release(order: Order, tracking: Tracking, signer: Signer, store: ReleaseStor
     started = time.monotonic()
     store.check()
     run = _chosen(order, tracking)
+    logs.about_job(run_id=run.run_id, model=order.model_name)
     model = models.find(tracking, run.run_id)
     with _scratch(order.work_dir) as scratch:
         publisher = Publisher(tracking=tracking, signer=signer, store=store, scratch=scratch)

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME
 
 from contracts import Exit
-from workloads import services
+from workloads import logs, services
 from workloads.cli import WorkloadError
 from workloads.mlflow_client import Tracking
 from workloads.training import files
@@ -113,6 +113,7 @@ class MlflowRun:
         self.client = self.tracking.client
         run = self.ask(lambda: self._open(facts), attempts=_START_ATTEMPTS)
         self.run_id: str = run.info.run_id
+        logs.about_job(run_id=self.run_id)
         self.experiment_id: str = run.info.experiment_id
         self._artifact_uri = str(run.info.artifact_uri)
         self._describe(run, facts)

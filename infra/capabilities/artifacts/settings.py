@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 import contracts
+from infra.capabilities.artifacts.alerts import volume_full
+from infra.limits.alerts import Alert
 from infra.limits.buckets import SOONEST_COLD_DAYS, lock_fits
 from infra.limits.flows import S3, Flow, Pods, Server
+from infra.limits.quantities import gibibytes
 from infra.settings.aws import partition
 from infra.settings.capability import Capability, only_with
 from infra.settings.names import Region
@@ -103,3 +106,8 @@ class ArtifactStore(Capability):
         """Yield the flows of the Job that creates the buckets on an S3 server in the cluster."""
         if self.kind == "in-cluster":
             yield Flow(SETUP, S3)
+
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:
+        """Yield the alert on the volume of an S3 server in the cluster."""
+        if self.kind == "in-cluster" and settings.monitoring.enabled:
+            yield volume_full(int(gibibytes(self.storage) * 2**30))

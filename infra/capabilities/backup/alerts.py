@@ -18,6 +18,7 @@ def overdue(pods: Pods, greatest_age: timedelta) -> Alert:
         f"most {_hours(greatest_age)}.",
         action=f"Read the log of the last Job of `kubectl -n {pods.namespace} get jobs`, fix the cause, and start a "
         "backup by hand: docs/backup.md.",
+        runbook="backup",
     )
 
 
@@ -31,6 +32,21 @@ def failed(pods: Pods) -> Alert:
         summary="The backup Job {{ $labels.job_name }} failed.",
         action=f"Read its log with `kubectl -n {pods.namespace} logs job/{{{{ $labels.job_name }}}}`, fix the "
         "cause, and start a backup by hand: docs/backup.md.",
+        runbook="backup",
+    )
+
+
+def unverified(greatest_age: timedelta) -> Alert:
+    """Return the alert that the newest backup that was read back and checked is older than `greatest_age`."""
+    return Alert(
+        name="BackupUnverified",
+        expression=f"time() - max(aegis_backup_newest_verified_timestamp_seconds) > {greatest_age.total_seconds():.0f}",
+        minutes=5,
+        severity="ticket",
+        summary="The newest verified backup is {{ $value | humanizeDuration }} old; the schedule allows at most "
+        f"{_hours(greatest_age)}.",
+        action="Verify the newest one by hand, and make another if it is damaged: docs/backup.md.",
+        runbook="backup",
     )
 
 

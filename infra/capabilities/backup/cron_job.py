@@ -1,6 +1,7 @@
 """The CronJob that backs up MLflow's database and verifies each backup."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import pulumi
@@ -35,6 +36,7 @@ class BackupArgs:
     retention_days: int
     suspended: bool
     identity: Identity | None = None
+    logs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Backup(pulumi.ComponentResource):
@@ -68,6 +70,7 @@ class Backup(pulumi.ComponentResource):
                     **args.database.libpq_environment(),
                     **args.bucket.environment(),
                     contracts.Env.BACKUPS_BUCKET: args.bucket.bucket,
+                    **args.logs,
                 }
             ),
             env_from=[from_secret(secret.metadata.name)],

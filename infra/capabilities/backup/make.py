@@ -23,6 +23,7 @@ def make_backup(context: Context, database: Database, artifacts: Artifacts) -> N
             schedule=settings.schedule,
             retention_days=settings.retention_days,
             suspended=settings.suspended,
+            logs=context.settings.logs.environment(),
         ),
         context.opts,
     )

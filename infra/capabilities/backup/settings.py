@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 
 import contracts
-from infra.capabilities.backup.alerts import failed, overdue
+from infra.capabilities.backup.alerts import failed, overdue, unverified
 from infra.capabilities.backup.grants import WORKLOAD
 from infra.limits.alerts import Alert
 from infra.limits.flows import Flow, Pods
@@ -53,7 +53,10 @@ class Backup(Capability):
         """Yield the backup."""
         yield WORKLOAD
 
-    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - needs only its own section
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:
         """Yield the alerts on the schedule."""
-        if not self.suspended:
-            yield from (overdue(PODS, self.greatest_age), failed(PODS))
+        if self.suspended:
+            return
+        yield from (overdue(PODS, self.greatest_age), failed(PODS))
+        if settings.monitoring.enabled:
+            yield unverified(self.greatest_age)

@@ -7,6 +7,7 @@ import pulumi
 import contracts
 from infra.aws.cloud import Cloud
 from infra.aws.database import ManagedPostgres
+from infra.aws.database_alarms import DatabaseAlarms, DatabaseAlarmsArgs
 from infra.aws.database_args import ManagedPostgresArgs
 from infra.aws.database_authorities import authorities
 from infra.aws.eks import EksCluster
@@ -29,7 +30,10 @@ def managed_database(context: Context) -> Database:
     cloud, settings = context.cloud, context.settings.database
     if cloud is None or cloud.eks is None:
         raise ValueError("database.kind rds needs an EKS cluster.")
-    instance = _instance(settings, cloud, cloud.eks)
+    arguments = _arguments(settings, cloud, cloud.eks)
+    instance = ManagedPostgres("database", arguments, cloud.opts)
+    if context.settings.monitoring.enabled:
+        _alarms(settings, cloud, arguments)
     access = DatabaseAccess(
         "database-access",
         DatabaseAccessArgs(
@@ -73,27 +77,38 @@ def _setup(context: Context, instance: ManagedPostgres, address: DatabaseAddress
     )
 
 
-def _instance(settings: DatabaseSettings, cloud: Cloud, cluster: EksCluster) -> ManagedPostgres:
-    return ManagedPostgres(
-        "database",
-        ManagedPostgresArgs(
+def _arguments(settings: DatabaseSettings, cloud: Cloud, cluster: EksCluster) -> ManagedPostgresArgs:
+    return ManagedPostgresArgs(
+        account=cloud.account,
+        vpc_id=cluster.vpc_id,
+        client_security_group_ids=tuple(settings.client_security_group_ids) or (cluster.security_group_id,),
+        subnet_ids=tuple(settings.subnet_ids) or cluster.subnet_ids,
+        engine_version=settings.version,
+        instance_class=settings.instance_class,
+        storage_gib=int(gibibytes(settings.storage)),
+        max_storage_gib=int(gibibytes(settings.max_storage)),
+        multi_az=settings.multi_az,
+        backup_days=settings.backup_days,
+        protected=cloud.protected,
+        iam_authentication=settings.auth == "iam",
+        log_days=settings.log_days,
+        apply_immediately=settings.apply_immediately,
+    )
+
+
+def _alarms(settings: DatabaseSettings, cloud: Cloud, server: ManagedPostgresArgs) -> None:
+    alarms = DatabaseAlarms(
+        "database-alarms",
+        DatabaseAlarmsArgs(
             account=cloud.account,
-            vpc_id=cluster.vpc_id,
-            client_security_group_ids=tuple(settings.client_security_group_ids) or (cluster.security_group_id,),
-            subnet_ids=tuple(settings.subnet_ids) or cluster.subnet_ids,
-            engine_version=settings.version,
-            instance_class=settings.instance_class,
-            storage_gib=int(gibibytes(settings.storage)),
-            max_storage_gib=int(gibibytes(settings.max_storage)),
-            multi_az=settings.multi_az,
-            backup_days=settings.backup_days,
-            protected=cloud.protected,
-            iam_authentication=settings.auth == "iam",
-            log_days=settings.log_days,
-            apply_immediately=settings.apply_immediately,
+            identifier=server.identifier,
+            instance_class=server.instance_class,
+            storage_gib=server.storage_gib,
+            connections=settings.connections,
         ),
         cloud.opts,
     )
+    pulumi.export("database_alarm_topic", alarms.topic_arn)
 
 
 def _authorities(settings: DatabaseSettings, cloud: Cloud) -> str:

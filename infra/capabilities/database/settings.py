@@ -8,7 +8,9 @@ from pydantic import AfterValidator, Field
 
 import contracts
 from infra.aws.database_authorities import regions
+from infra.capabilities.database.alerts import connections, unreachable, volume_full
 from infra.limits import postgres_version, rds
+from infra.limits.alerts import Alert
 from infra.limits.connections import in_cluster_connections
 from infra.limits.flows import POSTGRES, RDS, Flow, Pods, Server
 from infra.limits.grants import Workload, decrypt_admin_secret, read_admin_secret
@@ -213,3 +215,13 @@ class Database(Capability):
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
         """Yield the Job that creates MLflow's database and its owner on RDS."""
         yield SETUP_WORKLOAD
+
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:
+        """Yield the alerts on the database, as far as PostgreSQL's exporter can log in to it."""
+        if not settings.monitoring.enabled:
+            return
+        yield unreachable(by_exporter=self.auth == "password")
+        if self.auth == "password":
+            yield connections(self.connections)
+        if self.kind == "in-cluster":
+            yield volume_full(int(gibibytes(self.storage) * 2**30))

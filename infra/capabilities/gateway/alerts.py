@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from infra.limits import deployment_alerts
 from infra.limits.alerts import Alert
 from infra.limits.deployment_alerts import too_few_available
 from infra.limits.flows import GATEWAY_PODS
@@ -23,6 +24,7 @@ def too_few_pods(least: int) -> Alert:
         summary=f"The gateway has {{{{ $value }}}} available pods; it needs at least {least}.",
         action=f"Find out what its pods wait for with `kubectl -n {GATEWAY_PODS.namespace} describe pods -l "
         f"{GATEWAY_PODS.label}={GATEWAY_PODS.component}`.",
+        runbook="gateway",
     )
 
 
@@ -37,6 +39,7 @@ def failing() -> Alert:
         summary="{{ $value | humanizePercentage }} of the gateway's answers are errors; "
         f"more than {_MOST_ERRORS:.0%} are too many.",
         action="Find out which server fails: docs/operations.md#the-gateway-fails-or-is-slow.",
+        runbook="gateway",
     )
 
 
@@ -52,4 +55,18 @@ def slow(prediction_timeout: int) -> Alert:
         summary=f"A twentieth of the predictions take more than {{{{ $value | humanizeDuration }}}}; "
         f"they end at {min(prediction_timeout, _LONGEST_PREDICTION)} s.",
         action="Find out which model is slow: docs/operations.md#the-gateway-fails-or-is-slow.",
+        runbook="gateway",
+    )
+
+
+def at_maximum(most: int) -> Alert:
+    """Return the alert that the autoscaler has reached its maximum of `most` pods."""
+    return Alert(
+        name="GatewayAtMaximum",
+        expression=deployment_alerts.at_maximum(GATEWAY_PODS, most),
+        minutes=15,
+        severity="ticket",
+        summary="The gateway runs {{ $value }} pods, the maximum that gateway.maxReplicas allows.",
+        action="Find the client that causes the load, or raise gateway.maxReplicas.",
+        runbook="at-maximum",
     )

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from infra.capabilities.gateway.alerts import failing, slow, too_few_pods
+from infra.capabilities.gateway.alerts import at_maximum, failing, slow, too_few_pods
 from infra.limits.alerts import Alert
 from infra.limits.flows import GATEWAY, GATEWAY_PODS, MLFLOW, MODELS, RECONCILER, Flow, Networks, Pods
+from infra.limits.scraping import Target
 from infra.settings.capability import Scaled
 from infra.settings.section import Cpu, Host, Label, MemorySize, Network
 
@@ -76,3 +77,11 @@ class Gateway(Scaled):
         """Yield the alerts on the gateway."""
         if self.enabled:
             yield from (too_few_pods(max(1, self.min_available)), failing(), slow(self.prediction_timeout))
+            # With equal bounds the autoscaler is always at its maximum.
+            if self.min_replicas < self.max_replicas:
+                yield at_maximum(self.max_replicas)
+
+    def targets(self, settings: "Settings") -> Iterator[Target]:  # noqa: ARG002 - needs only its own section
+        """Yield the gateway's figures."""
+        if self.enabled:
+            yield Target(job="gateway", server=GATEWAY)

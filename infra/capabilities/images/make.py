@@ -18,7 +18,8 @@ def make_images(settings: Settings, cloud: Cloud | None) -> Mapping[str, pulumi.
     """
     if cloud is None:
         return {}
-    images = tuple(image for image in contracts.IMAGES if settings.servers_in_cluster.get(image, True))
+    runs = {**settings.servers_in_cluster, "monitoring": settings.monitoring.needs_image(settings)}
+    images = tuple(image for image in contracts.IMAGES if runs.get(image, True))
     pushed = (contracts.MODELS_REPOSITORY,) if settings.serving.pushes_to_aws(settings) else ()
     arguments = ImageRepositoriesArgs(
         account=cloud.account, images=images, kept_images=pushed, protected=cloud.protected

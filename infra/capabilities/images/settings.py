@@ -55,6 +55,12 @@ class Images(Capability):
         description="the image of the model servers and of what rolls them out: an image reference with a tag or a "
         "digest",
     )
+    monitoring: str | None = Field(
+        default=None,
+        pattern=_IMAGE,
+        description="the image of Prometheus, Alertmanager and their exporters: an image reference with a tag or a "
+        "digest",
+    )
 
     def of(self, name: str) -> str:
         """Return the reference of the image `name`.
@@ -74,6 +80,7 @@ class Images(Capability):
             "trainer": settings.release.enabled or settings.promotion.enabled,
             "gateway": settings.gateway.enabled,
             "serving": settings.serving.enabled,
+            "monitoring": settings.monitoring.needs_image(settings),
         }
         for name, is_needed in needed.items():
             if is_needed and getattr(self, name) is None:

@@ -18,6 +18,7 @@ def overdue(pods: Pods, greatest_age: timedelta) -> Alert:
         f"most {greatest_age.total_seconds() / 3600:g} hours.",
         action=f"Read the log of the last Job of `kubectl -n {pods.namespace} get jobs`, fix the cause, and start a "
         f"run by hand: kubectl -n {pods.namespace} create job by-hand --from=cronjob/{pods.component}",
+        runbook="promotion",
     )
 
 
@@ -31,4 +32,5 @@ def failed(pods: Pods) -> Alert:
         summary="The promotion Job {{ $labels.job_name }} failed.",
         action=f"Read its log with `kubectl -n {pods.namespace} logs --all-containers job/{{{{ $labels.job_name }}}}` "
         "and fix the cause. The champion is unchanged, or was moved with a signed decision.",
+        runbook="promotion",
     )

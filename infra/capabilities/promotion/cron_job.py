@@ -5,7 +5,7 @@ leaves a report, and the main container signs the decision and runs none of that
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pulumi
@@ -74,6 +74,7 @@ class PromotionArgs:
     model_name: str
     policy: str
     largest_artifact: str
+    logs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Promotion(pulumi.ComponentResource):
@@ -134,7 +135,7 @@ def _step(
         command=["python", "-m", "workloads.registry", "auto-promote"],
         # After `--`, as a name that starts with a hyphen would be parsed as an option.
         args=["--policy", f"{_POLICY_FOLDER}/{_POLICY_FILE}", step, _REPORT, "--json", "--", args.model_name],
-        env=environment({**variables, contracts.Env.TRUSTED_KEYS: contracts.SIGNING_KEYS_FOLDER}),
+        env=environment({**variables, **args.logs, contracts.Env.TRUSTED_KEYS: contracts.SIGNING_KEYS_FOLDER}),
         env_from=env_from,
         mounts=mounts,
     )

@@ -28,6 +28,7 @@ def make_promotion(context: Context, artifacts: Artifacts, tracking: Tracking, s
             model_name=context.settings.release.model_name,
             policy=Path(settings.policy).read_text(encoding="utf-8"),
             largest_artifact=context.settings.mlflow.largest_artifact,
+            logs=context.settings.logs.environment(),
         ),
         # The pod mounts the published keys.
         context.after(tracking.ready, signing.ready, signing.published, artifacts.ready),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 import contracts
+from infra.capabilities.release.alerts import failed
+from infra.limits.alerts import Alert
 from infra.limits.flows import MLFLOW, Flow, Pods
 from infra.settings.capability import Capability
 from infra.settings.names import Experiment, Metric, Model
@@ -45,3 +47,8 @@ class Release(Capability):
             yield Flow(PODS, MLFLOW)
             yield Flow(PODS, settings.artifact_store.server(settings))
             yield Flow(PODS, settings.vault.server(settings))
+
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - needs only its own section
+        """Yield the alert on the release."""
+        if self.enabled:
+            yield failed(PODS)

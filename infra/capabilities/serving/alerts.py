@@ -29,6 +29,7 @@ def differs() -> Alert:
         summary=f"The wanted version of {{{{ $labels.model }}}} hasn't been served for {_LONGEST_DRIFT} minutes; the "
         "previous one, if any, still answers.",
         action=f"Read the reason in `{_LOG}`: docs/operations.md#a-model-is-not-served.",
+        runbook="served-model",
     )
 
 
@@ -42,6 +43,7 @@ def unanswered() -> Alert:
         summary="No server of {{ $labels.model }} answers.",
         action=f"Find out what its pods wait for with `kubectl -n {MODEL_PODS.namespace} describe pods -l "
         f"{MODEL_PODS.label}={MODEL_PODS.component}`: docs/operations.md#a-model-is-not-served.",
+        runbook="served-model",
     )
 
 
@@ -55,6 +57,7 @@ def unverified() -> Alert:
         summary="The served version of {{ $labels.model }} doesn't verify any more: its servers answer until they "
         "restart.",
         action="Sign it again as a new version, or promote another one: docs/operations.md#a-model-is-not-served.",
+        runbook="served-model",
     )
 
 
@@ -67,6 +70,7 @@ def leaderless() -> Alert:
         severity="ticket",
         summary="No pod of the reconciler leads: models are served, but none is rolled out or rolled back.",
         action=f"Read in `{_LOG} --all-pods` why the Lease {RECONCILER_PODS.component} can't be renewed.",
+        runbook="reconciler",
     )
 
 
@@ -79,6 +83,7 @@ def rolled_back() -> Alert:
         severity="ticket",
         summary="A new version of {{ $labels.model }} answered worse than the one before, and was taken back.",
         action="Compare the versions and promote another one: docs/operations.md#a-model-is-not-served.",
+        runbook="served-model",
     )
 
 
@@ -91,6 +96,7 @@ def unavailable() -> Alert:
         severity="ticket",
         summary="No pod of the reconciler is available: models are served, but none is rolled out.",
         action=f"Find out what its pods wait for with `kubectl -n {RECONCILER_PODS.namespace} describe pods`.",
+        runbook="reconciler",
     )
 
 
@@ -105,6 +111,7 @@ def failing() -> Alert:
         summary=f"{{{{ $value | humanizePercentage }}}} of the predictions of {_VERSION} fail; more than "
         f"{_MOST_ERRORS:.0%} are too many.",
         action=f"Roll back if the version is new, and look for the cause: {_RUNBOOK}.",
+        runbook="model-degraded",
     )
 
 
@@ -118,6 +125,7 @@ def slow() -> Alert:
         summary=f"A twentieth of the predictions of {_VERSION} take more than {{{{ $value | humanizeDuration }}}}, "
         "twice as long as in the day before.",
         action=f"Find out what has changed: {_RUNBOOK}.",
+        runbook="model-degraded",
     )
 
 
@@ -130,6 +138,7 @@ def drifted() -> Alert:
         severity="ticket",
         summary=f"{{{{ $value }}}} features of the inputs of {_VERSION} differ from those of its training.",
         action=f"Write the report of its model servers, and find out who sends what: {_RUNBOOK}.",
+        runbook="model-degraded",
     )
 
 

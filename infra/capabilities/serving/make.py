@@ -27,11 +27,11 @@ def make_serving(
     tracking: Tracking,
     signing: Signing,
     repositories: Mapping[str, pulumi.Output[str]],
-) -> None:
-    """Create the reconciler, if models are served, and say which ones the stack serves."""
+) -> pulumi.Output[str] | None:
+    """Create the reconciler, if models are served, and say which ones the stack serves; return their namespace."""
     settings = context.settings.serving
     if not settings.enabled:
-        return
+        return None
     namespace = context.closed_namespace(contracts.SERVING_NAMESPACE, silent=MODEL_PODS)
     policies = ServingPolicies(
         "serving",
@@ -66,6 +66,7 @@ def make_serving(
         # The pods that it makes need their policies and the keys from their start.
         context.after(policies, keys, tracking.ready, signing.ready, artifacts.ready),
     )
+    return namespace
 
 
 def _identity(context: Context, workload: Workload, artifacts: Artifacts, namespace: pulumi.Output[str]) -> Identity:

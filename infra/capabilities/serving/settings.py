@@ -33,6 +33,7 @@ from infra.limits.flows import (
     outside,
 )
 from infra.limits.grants import Workload
+from infra.limits.scraping import Target
 from infra.settings.capability import Capability
 from infra.settings.names import Alias, Model
 from infra.settings.section import Cpu, Label, MemorySize, Repository, Section, Subdomain
@@ -258,3 +259,9 @@ class Serving(Capability):
         if self.enabled:
             yield from (unanswered(), differs(), unverified(), rolled_back(), unavailable(), leaderless())
             yield from (failing(), slow(), drifted())
+
+    def targets(self, settings: "Settings") -> Iterator[Target]:  # noqa: ARG002 - needs only its own section
+        """Yield the figures of the reconciler and of the model servers."""
+        if self.enabled:
+            yield Target(job="serving-reconciler", server=RECONCILER)
+            yield Target(job="model-servers", server=MODELS)

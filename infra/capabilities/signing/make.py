@@ -81,6 +81,7 @@ def _in_cluster(context: Context, signer: Identity) -> Signing:
         trusted_keys=key.trusted_keys,
         published=_published(context, key),
         ready=access,
+        namespace=namespace,
     )
 
 

@@ -1,20 +1,26 @@
 """Settings of the Vault server that signs models."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
 import contracts
+from infra.capabilities.signing.alerts import sealed, unreachable
 from infra.capabilities.signing.grants import WORKLOAD
+from infra.limits.alerts import Alert
 from infra.limits.flows import API_SERVER, VAULT, VAULT_PODS, Flow, Server, outside
 from infra.limits.grants import Workload
+from infra.limits.scraping import Target
 from infra.settings.capability import Capability, only_with
 from infra.settings.names import AuthMount, Mount, TransitKey, VaultNamespace
 from infra.settings.section import VOLUME_SIZES, CertificatesFile, HttpsAddress, VolumeSize
 
 if TYPE_CHECKING:
     from infra.settings.model import Settings
+
+# Of some 500 figures, most of them about storage and the language's run time.
+_FIGURES: Final = "vault_(core_(unsealed|active|handle_request.*)|token_count|runtime_(alloc_bytes|num_goroutines))"
 
 
 class Vault(Capability):
@@ -105,3 +111,15 @@ class Vault(Capability):
     def identities(self, settings: "Settings") -> Iterator[Workload]:  # noqa: ARG002 - the same for all settings
         """Yield the signer."""
         yield WORKLOAD
+
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:
+        """Yield the alerts on the Vault server, wherever it is."""
+        if settings.monitoring.enabled:
+            yield from (sealed(), unreachable())
+
+    def targets(self, settings: "Settings") -> Iterator[Target]:  # noqa: ARG002 - needs only its own section
+        """Yield the figures of a Vault server in the cluster."""
+        if self.kind == "in-cluster":
+            yield Target(
+                job="vault", server=VAULT, path="/v1/sys/metrics", parameters={"format": "prometheus"}, keep=_FIGURES
+            )

@@ -59,4 +59,5 @@ def _server(context: Context, database: Database, artifacts: Artifacts) -> Mlflo
         guarded_stages=tuple(settings.guarded_stages),
         tmp_size=settings.tmp_size,
         identity=context.identity(SERVER_WORKLOAD, artifacts, database),
+        logs=context.settings.logs.environment(),
     )

@@ -4,7 +4,8 @@ The database and its schema (`migration`) and the object store belong to other c
 """
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import pulumi
@@ -13,10 +14,19 @@ from pulumi_kubernetes.core.v1 import ConfigMap, ContainerArgsDict, PodSpecArgsD
 from pulumi_random import RandomBytes, RandomPassword
 
 import contracts
-from infra.capabilities.tracking.sizing import resources
+from infra.capabilities.tracking.sizing import resources, shared_memory_size
 from infra.kube.callers import CallersArgs, checked_callers
 from infra.kube.pod_access import with_access
-from infra.kube.pods import container, from_config_map, from_secret, http_probe, metadata, pod
+from infra.kube.pods import (
+    SHARED_MEMORY_MOUNT,
+    container,
+    from_config_map,
+    from_secret,
+    http_probe,
+    metadata,
+    pod,
+    shared_memory,
+)
 from infra.kube.services import internal_service, url
 from infra.kube.signing_keys import with_keys
 from infra.kube.web_service import Autoscaling, WebServiceArgs, web_service
@@ -62,6 +72,7 @@ class MlflowArgs:
     identity: Identity | None = None
     min_available: int = 1
     tmp_size: str = "4Gi"
+    logs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Mlflow(pulumi.ComponentResource):
@@ -105,6 +116,7 @@ class Mlflow(pulumi.ComponentResource):
                 # MLflow's job runners keep their queue in the pod. With several pods, jobs would run twice or get lost.
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
+                **args.logs,
                 contracts.Env.DIRECT_TRANSFERS: str(args.direct_transfers).lower(),
                 contracts.Env.TRUSTED_KEYS: contracts.SIGNING_KEYS_FOLDER,
                 contracts.Env.GUARDED_ALIASES: ",".join(args.guarded_aliases),
@@ -139,7 +151,11 @@ class Mlflow(pulumi.ComponentResource):
 
     def _pod(self, service: Service) -> PodSpecArgsDict:
         main: PodSpecArgsDict = {
-            **pod(self._container(service), tmp_size=self._args.tmp_size),
+            **pod(
+                self._container(service),
+                tmp_size=self._args.tmp_size,
+                volumes=[shared_memory(shared_memory_size(self._args.workers))],
+            ),
             # Seconds: 5 more for the server to exit.
             "termination_grace_period_seconds": _LEAVE + _FINISH + 5,
         }
@@ -152,7 +168,7 @@ class Mlflow(pulumi.ComponentResource):
                 COMPONENT,
                 args.image,
                 resources(args.workers, args.autoscaling.min_replicas, args.autoscaling.memory_target),
-                command=["mlflow", "server", "--app-name", contracts.TRACKING_APP, "--uvicorn-opts", _UVICORN_OPTIONS],
+                command=["python", "-m", "workloads.tracking", "--uvicorn-opts", _UVICORN_OPTIONS],
                 env=checked_callers(
                     CallersArgs(
                         pods=MLFLOW_PODS, port=port, domain=args.cluster_domain, public_hosts=args.public_hosts
@@ -165,8 +181,12 @@ class Mlflow(pulumi.ComponentResource):
                     from_config_map(self._config().metadata.name),
                     from_secret(self._secret().metadata.name),
                 ],
+                mounts=[SHARED_MEMORY_MOUNT],
             ),
-            "ports": [{"name": COMPONENT, "container_port": port}],
+            "ports": [
+                {"name": COMPONENT, "container_port": port},
+                {"name": contracts.METRICS_PORT_NAME, "container_port": contracts.METRICS_PORT},
+            ],
             # The imports of four workers take 20 s on an idle CPU, and minutes on a busy one.
             "startup_probe": http_probe(_ALIVE_PATH, port, period=5, failures=60),
             "liveness_probe": http_probe(_ALIVE_PATH, port, period=15, failures=4),

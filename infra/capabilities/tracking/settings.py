@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 import contracts
+from infra.capabilities.tracking import alerts
 from infra.capabilities.tracking.alerts import at_maximum, too_few_pods
 from infra.capabilities.tracking.grants import MIGRATION_WORKLOAD, SERVER_WORKLOAD
-from infra.limits.alerts import Alert
+from infra.limits.alerts import Alert, Recording
 from infra.limits.connections import JOBS, LEAST_POOL, SURGE, demand, fitting_pool, most_replicas
 from infra.limits.connections import ConnectionPool as Pool
-from infra.limits.flows import MLFLOW, MLFLOW_PODS, Flow, Networks, Pods
+from infra.limits.flows import MLFLOW, MLFLOW_METRICS, MLFLOW_PODS, Flow, Networks, Pods
 from infra.limits.grants import Workload
 from infra.limits.quantities import mebibytes
+from infra.limits.scraping import Target
 from infra.settings.capability import Scaled, aws_flows
 from infra.settings.names import Alias
 from infra.settings.section import Host, Label, MemorySize, Network, Section
@@ -136,9 +138,22 @@ class Mlflow(Scaled):
         """Yield the tracking server and the migration."""
         yield from (SERVER_WORKLOAD, MIGRATION_WORKLOAD)
 
-    def alerts(self, settings: "Settings") -> Iterator[Alert]:  # noqa: ARG002 - needs only its own section
+    def alerts(self, settings: "Settings") -> Iterator[Alert]:
         """Yield the alerts on the tracking server."""
         yield too_few_pods(max(1, self.min_available))
+        yield alerts.migration_failed(MIGRATION)
         # With equal bounds the autoscaler is always at its maximum.
         if self.min_replicas < self.max_replicas:
             yield at_maximum(self.max_replicas)
+        if settings.monitoring.enabled:
+            yield from (alerts.down(), alerts.slow(), alerts.failing())
+            yield from alerts.burning(settings.monitoring.slo.objective)
+
+    def recordings(self, settings: "Settings") -> Iterator[Recording]:
+        """Yield the rates with which the objective of the answers is computed."""
+        if settings.monitoring.enabled:
+            yield from alerts.recordings(settings.monitoring.slo.objective)
+
+    def targets(self, settings: "Settings") -> Iterator[Target]:  # noqa: ARG002 - the same for all settings
+        """Yield the tracking server's own figures."""
+        yield Target(job="mlflow", server=MLFLOW_METRICS)

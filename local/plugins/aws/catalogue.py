@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from local.plugins.aws import (
+    alarms,
     ecr,
     iam,
     kms,
@@ -19,6 +20,7 @@ from local.plugins.aws.kind import Kind
 
 KINDS: Final[Mapping[str, Kind]] = {
     "aws:cloudwatch/logGroup:LogGroup": log_groups.LogGroup(),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": alarms.MetricAlarm(),
     "aws:ec2/securityGroup:SecurityGroup": security_groups.SecurityGroup(),
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": ecr.LifecyclePolicy(),
     "aws:ecr/repository:Repository": ecr.Repository(),
@@ -39,6 +41,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "aws:s3/bucketReplicationConfig:BucketReplicationConfig": s3_settings.Replication(),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": s3_settings.Encryption(),
     "aws:s3/bucketVersioning:BucketVersioning": s3_settings.Versioning(),
+    "aws:sns/topic:Topic": alarms.Topic(),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": security_groups.IngressRule(),
 }
 

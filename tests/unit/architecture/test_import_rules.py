@@ -16,7 +16,7 @@ ALLOWED = {
     "infra": {"contracts"},
     "workloads": {"aegis", "contracts"},
     "laptop": {"aegis", "contracts", "workloads"},
-    "local": {"contracts", "engine_events"},
+    "local": {"contracts", "engine_events", "secret_forms"},
     "policy": {"contracts", "secret_forms"},
     "review": {"contracts", "engine_events", "secret_forms"},
 }

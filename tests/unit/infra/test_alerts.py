@@ -13,11 +13,17 @@ import yaml
 
 from contracts import Exit
 from infra import alerts
-from infra.limits.alerts import Alert
+from infra.limits.alerts import Alert, Recording
 from infra.settings.cron import longest_gap
 from tests.support.engine import ROOT
 
 STACKS = sorted(path.stem.removeprefix("Pulumi.") for path in (ROOT / "stacks").glob("Pulumi.*.yaml"))
+# The stacks that release a model, and those whose gateway never has more than its two pods.
+RELEASING = {"local", "ci", "dev"}
+SMALL = {"local", "ci"}
+MONITORED = {"kind": "in-cluster"}
+OPERATOR = {"kind": "operator", "prometheusNamespace": "monitoring"}
+CERTIFICATES = {"certificateHosts": ["mlflow.example.com"]}
 GOOD: dict[str, Any] = {
     "name": "BackupFailed",
     "expression": "up == 0",
@@ -25,6 +31,7 @@ GOOD: dict[str, Any] = {
     "severity": "page",
     "summary": "It failed.",
     "action": "Repair it.",
+    "runbook": "backup",
 }
 
 Rules = dict[str, dict[str, Any]]
@@ -33,7 +40,7 @@ Changed = Callable[..., Rules]
 
 
 def rules(text: str) -> Rules:
-    found = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    found = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"] if "alert" in rule]
     assert len({rule["alert"] for rule in found}) == len(found)
     return {rule["alert"]: rule for rule in found}
 
@@ -57,8 +64,29 @@ def test_an_alert_is_a_rule_of_prometheus() -> None:
         "expr": "up == 0",
         "for": "5m",
         "labels": {"severity": "page"},
-        "annotations": {"summary": "It failed.", "description": "Repair it."},
+        "annotations": {
+            "summary": "It failed.",
+            "description": "Repair it.",
+            "runbook_url": "docs/runbooks/backup.md",
+        },
     }
+
+
+@pytest.mark.parametrize("folder", ["https://git.example.com/aegis/docs/runbooks", "https://git.example.com/runbooks/"])
+def test_an_alert_links_to_its_page_at_the_address_of_the_settings(folder: str, changed: Changed) -> None:
+    found = changed(monitoring={"runbooks": folder})["BackupFailed"]["annotations"]["runbook_url"]
+    assert found == f"{folder.rstrip('/')}/backup.md"
+
+
+@pytest.mark.parametrize("name", ["mlflow", "Mlflow:rate", "mlflow:rate5m\n"])
+def test_a_recorded_series_has_a_name_of_its_level_and_its_operations(name: str) -> None:
+    with pytest.raises(ValueError, match="name must have the form level:metric:operations"):
+        Recording(name=name, expression="up")
+
+
+def test_a_recorded_series_has_an_expression() -> None:
+    with pytest.raises(ValueError, match="expression of mlflow:up must not be empty"):
+        Recording(name="mlflow:up", expression=" ")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +102,8 @@ def test_an_alert_is_a_rule_of_prometheus() -> None:
         ("severity", "critical", 'severity must be page or ticket, got "critical"'),
         ("summary", "", "summary of BackupFailed must not be empty"),
         ("action", "\n", "action of BackupFailed must not be empty"),
+        ("runbook", "", 'runbook of BackupFailed must be a page such as backup, got ""'),
+        ("runbook", "../backup", "runbook of BackupFailed must be a page such as backup"),
     ],
 )
 def test_a_bad_alert_is_refused(field: str, value: object, message: str) -> None:
@@ -88,9 +118,14 @@ def test_every_stack_has_a_group_for_each_capability_with_alerts(
     assert alerts.main([stack]) == Exit.OK
     text = capsys.readouterr().out
     groups = {group["name"]: {rule["alert"] for rule in group["rules"]} for group in yaml.safe_load(text)["groups"]}
-    # On the stack local, MLflow has two pods and never more; only ci promotes on a schedule.
+    # On the stack local, MLflow has two pods and never more; only ci promotes on a schedule; only those two release.
     assert groups == {
-        "aegis-mlflow": {"MlflowPodsUnavailable", *(["MlflowAtMaximum"] if stack != "local" else [])},
+        "aegis-mlflow": {
+            *("MlflowPodsUnavailable", "MigrationFailed"),
+            *(["MlflowAtMaximum"] if stack != "local" else []),
+        },
+        **({"aegis-release": {"ReleaseFailed"}} if stack in RELEASING else {}),
+        "aegis-monitoring": {"PodRestarting"},
         **({"aegis-promotion": {"PromotionFailed", "PromotionOverdue"}} if stack == "ci" else {}),
         "aegis-backup": {"BackupOverdue", "BackupFailed"},
         "aegis-serving": {
@@ -98,7 +133,10 @@ def test_every_stack_has_a_group_for_each_capability_with_alerts(
             *("ReconcilerUnavailable", "ReconcilerWithoutLeader"),
             *("ModelFailing", "ModelSlow", "ModelInputsDrifted"),
         },
-        "aegis-gateway": {"GatewayPodsUnavailable", "GatewayErrors", "GatewaySlow"},
+        "aegis-gateway": {
+            *("GatewayPodsUnavailable", "GatewayErrors", "GatewaySlow"),
+            *(["GatewayAtMaximum"] if stack not in SMALL else []),
+        },
     }
 
 
@@ -114,10 +152,71 @@ def test_each_guide_that_an_alert_names_is_there(changed: Changed) -> None:
         assert not heading or heading in [title.lower().replace(" ", "-") for title in titles]
 
 
+def test_what_is_monitored_has_an_alert_for_each_way_to_fail(changed: Changed) -> None:
+    added = set(changed("local", monitoring={**MONITORED, **CERTIFICATES})) - set(changed("local"))
+    assert added == {
+        *("MlflowDown", "MlflowErrors", "MlflowSlow"),
+        *("MlflowBudgetBurnsFast", "MlflowBudgetBurns", "MlflowBudgetBurnsSlowly"),
+        *("DatabaseUnreachable", "DatabaseConnections", "DatabaseVolumeFull", "ObjectVolumeFull"),
+        *("BackupUnverified", "VaultSealed", "VaultUnreachable", "UnsignedVersion", "CertificateExpires"),
+        *("FiguresMissing", "ExporterFailing", "AlertsUndelivered"),
+    }
+
+
+def test_the_connections_are_those_of_the_server_that_the_settings_size(changed: Changed) -> None:
+    found = changed("local", monitoring=MONITORED, database={"memory": "2Gi"})["DatabaseConnections"]
+    # 352 fit into 2Gi.
+    assert found["expr"] == "sum(pg_stat_activity_count) > 281"
+    assert "of the 352 that it accepts" in found["annotations"]["summary"]
+
+
+def test_a_database_with_logins_by_role_is_watched_by_our_exporter(changed: Changed) -> None:
+    found = changed("prod", monitoring=OPERATOR)
+    assert "aegis_exporter_last_success" in found["DatabaseUnreachable"]["expr"]
+    assert not {"DatabaseConnections", "DatabaseVolumeFull", "ObjectVolumeFull"} & set(found)
+
+
+def test_a_volume_is_full_at_its_size_in_the_settings(changed: Changed) -> None:
+    stores = {"database": {"storage": "10Gi"}, "artifactStore": {"storage": "1Ti"}}
+    found = changed("local", monitoring=MONITORED, **stores)
+    assert f"/ {10 * 2**30} >" in found["DatabaseVolumeFull"]["expr"]
+    assert f"/ {2**40} >" in found["ObjectVolumeFull"]["expr"]
+
+
+def test_the_rates_of_the_budget_follow_from_the_objective(changed: Changed) -> None:
+    found = changed("local", monitoring={**MONITORED, "slo": {"percent": 99.0, "seconds": 0.5}})
+    assert found["MlflowBudgetBurnsFast"]["expr"].count("> 0.144 and") == 2
+    assert found["MlflowBudgetBurnsSlowly"]["expr"].count("> 0.01 and") == 2
+    assert "1 % are allowed" in found["MlflowBudgetBurns"]["annotations"]["summary"]
+
+
+def test_an_unsigned_version_counts_only_under_a_guarded_alias(changed: Changed) -> None:
+    found = changed("local", monitoring=MONITORED, mlflow={"guardedAliases": ["live", "next"]})
+    assert 'alias=~"(?i)live|next"' in found["UnsignedVersion"]["expr"]
+    assert "UnsignedVersion" not in changed("local", monitoring=MONITORED, mlflow={"guardedAliases": []})
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_each_alert_is_in_the_runbook_that_it_links_to(stack: str, changed: Changed) -> None:
+    lost = [
+        name
+        # The other stacks set no image of the monitoring.
+        for kind in ({}, MONITORED if stack in SMALL else {}, {**OPERATOR, **CERTIFICATES})
+        for name, rule in changed(stack, monitoring=kind).items()
+        if f"| `{name}` | {rule['labels']['severity']} |" not in (ROOT / rule["annotations"]["runbook_url"]).read_text()
+    ]
+    assert lost == []
+
+
 def test_each_alert_is_in_the_guide(changed: Changed) -> None:
     guide = (ROOT / "docs" / "operations.md").read_text()
+    everything = {
+        **changed(),
+        **changed("local", monitoring={**MONITORED, **CERTIFICATES}),
+        **changed(monitoring=OPERATOR),
+    }
     assert [
-        name for name, rule in changed().items() if f"| `{name}` | {rule['labels']['severity']} |" not in guide
+        name for name, rule in everything.items() if f"| `{name}` | {rule['labels']['severity']} |" not in guide
     ] == []
 
 
@@ -145,7 +244,10 @@ def test_a_suspended_backup_has_no_alert(changed: Changed) -> None:
 
 def test_what_is_switched_off_has_no_alert(changed: Changed) -> None:
     left = changed(gateway={"enabled": False}, serving={"enabled": False})
-    assert set(left) == {"MlflowPodsUnavailable", "MlflowAtMaximum", "BackupOverdue", "BackupFailed"}
+    assert set(left) == {
+        *("MlflowPodsUnavailable", "MlflowAtMaximum", "MigrationFailed", "PodRestarting"),
+        *("BackupOverdue", "BackupFailed"),
+    }
 
 
 def test_a_slow_prediction_is_one_that_takes_half_of_what_it_may(changed: Changed) -> None:

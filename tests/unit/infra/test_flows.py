@@ -4,6 +4,7 @@ import pytest
 
 from infra.limits.flows import (
     MLFLOW,
+    MLFLOW_METRICS,
     MLFLOW_PODS,
     RDS,
     S3,
@@ -32,6 +33,12 @@ def test_a_flow_is_egress_of_its_source_and_ingress_of_its_server() -> None:
 def test_components_come_before_namespaces_and_those_before_networks() -> None:
     flows = [Flow(OFFICE, MLFLOW), Flow(TEAM, MLFLOW), Flow(TRAINER, MLFLOW)]
     assert [flow.source for flow in traffic(flows, MLFLOW_PODS).ingress] == [TRAINER, TEAM, OFFICE]
+
+
+def test_who_reads_the_measurements_of_mlflow_s_pods_does_not_reach_mlflow_by_that() -> None:
+    prometheus = Pods("monitoring", "prometheus")
+    allowed = traffic([Flow(TRAINER, MLFLOW), Flow(prometheus, MLFLOW_METRICS)], MLFLOW_PODS).ingress
+    assert {(flow.source, flow.server.port) for flow in allowed} == {(TRAINER, 5000), (prometheus, 9464)}
 
 
 def test_a_flow_that_is_declared_twice_is_one_rule() -> None:

@@ -5,9 +5,11 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.capabilities.tracking.sizing import resources
+from infra.capabilities.tracking.sizing import resources, shared_memory_size
 from infra.limits.quantities import mebibytes
 
+# The files of measurements of a worker that has served every route of MLflow with every method.
+MEASUREMENTS_MIB = 4.1
 # The measured working set of a pod with 4 workers after a training run.
 MEASURED_MIB = 1027
 WORKERS, PODS, TARGETS = st.integers(1, 16), st.integers(1, 50), st.integers(50, 95)
@@ -35,6 +37,16 @@ def test_the_limit_is_never_below_the_request_or_the_design(workers: int, replic
     pod = resources(workers, replicas, target)
     assert mebibytes(pod.memory) >= 1024
     assert mebibytes(pod.memory_limit) >= max(2048, mebibytes(pod.memory))
+
+
+@given(WORKERS)
+def test_the_measurements_of_every_worker_and_of_those_that_ended_fit_into_their_volume(workers: int) -> None:
+    assert mebibytes(shared_memory_size(workers)) > MEASUREMENTS_MIB * (workers + 1)
+
+
+def test_the_memory_has_room_for_the_measurements() -> None:
+    idle = 0.9 * 2 / 3 * mebibytes(resources(16, 2, 90).memory)
+    assert idle >= 230 + 200 * 16 + mebibytes(shared_memory_size(16))
 
 
 def test_fewer_workers_request_less_memory() -> None:

@@ -100,7 +100,7 @@ def test_status_fails_if_the_platform_is_not_up(capsys: pytest.CaptureFixture[st
     assert {health.state for health in cluster.health()} == {State.STOPPED}
 
 
-@pytest.mark.parametrize("command", ["up", "down", "status", "env", "clean"])
+@pytest.mark.parametrize("command", ["up", "down", "status", "env", "clean", "doctor"])
 def test_every_command_has_help(command: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", f"local.{command}", "--help"], capture_output=True, text=True, check=True

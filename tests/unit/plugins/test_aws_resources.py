@@ -20,6 +20,8 @@ ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 REPOSITORY = "aws:ecr/repository:Repository"
 DATABASE = "aws:rds/instance:Instance"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+TOPIC = "aws:sns/topic:Topic"
 
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
 
@@ -167,6 +169,43 @@ def test_a_log_groups_retention_and_tags_change_and_skip_destroy_keeps_it(
     assert {each["logGroupName"]: "retentionInDays" in each for each in groups} == {"/aegis": False, "/aegis-2": False}
 
 
+def test_an_alarm_is_overwritten_in_place_and_its_tags_follow(
+    provider: AwsProvider, request_for: RequestFor, aws: Aws
+) -> None:
+    topic = create(provider, request_for, TOPIC, {"name": "alarms", "tags": {"Owner": "a"}})
+    old = {
+        "name": "storage",
+        "namespace": "AWS/RDS",
+        "metricName": "FreeStorageSpace",
+        "dimensions": {"DBInstanceIdentifier": "mlflow"},
+        "statistic": "Average",
+        "period": 300.0,
+        "evaluationPeriods": 6.0,
+        "threshold": 100.0,
+        "comparisonOperator": "LessThanThreshold",
+        "alarmActions": [topic.outputs["arn"]],
+        "tags": {"Owner": "a"},
+    }
+    state = create(provider, request_for, ALARM, old)
+    new = {**old, "threshold": 50.0, "evaluationPeriods": 3.0, "tags": {"CostCenter": "b"}}
+    changed = change(provider, request_for, ALARM, old, new, state)
+    assert changed.outputs["tagsAll"] == {"CostCenter": "b"}
+    [alarm] = aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (50, 3)
+    assert alarm["AlarmActions"] == [topic.outputs["arn"]]
+    provider.delete(request_for(ALARM, id=state.id, inputs=new, state=changed.outputs))
+    assert aws.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+
+
+def test_a_topic_s_tags_change_in_place(provider: AwsProvider, request_for: RequestFor, aws: Aws) -> None:
+    old, new = ({"name": "alarms", "tags": tags} for tags in ({"Owner": "a"}, {"CostCenter": "b"}))
+    state = create(provider, request_for, TOPIC, old)
+    changed = change(provider, request_for, TOPIC, old, new, state)
+    assert changed.outputs["tagsAll"] == {"CostCenter": "b"}
+    provider.delete(request_for(TOPIC, id=state.id, inputs=new, state=changed.outputs))
+    assert aws.client("sns").list_topics()["Topics"] == []
+
+
 def test_a_missing_resource_reads_as_none_and_deleting_it_succeeds(
     provider: AwsProvider, request_for: RequestFor
 ) -> None:
@@ -182,6 +221,8 @@ def test_a_missing_resource_reads_as_none_and_deleting_it_succeeds(
         (REPOSITORY, "gone", {"name": "gone"}),
         (DATABASE, "db-GONE", {"identifier": "gone"}),
         (LOG_GROUP, "gone", {"name": "gone"}),
+        (ALARM, "gone", {"name": "gone", "comparisonOperator": "LessThanThreshold", "evaluationPeriods": 1}),
+        (TOPIC, f"arn:aws:sns:{REGION}:{ACCOUNT}:gone", {"name": "gone"}),
     ):
         request = request_for(token, id=identity, inputs=inputs, state=inputs)
         assert provider.read(request) is None, token

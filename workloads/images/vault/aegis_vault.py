@@ -131,7 +131,15 @@ def configuration(storage: Path, listen: str, api_address: str) -> dict[str, Any
     return {
         "storage": {"raft": {"path": str(storage), "node_id": "vault"}},
         # Inside of the one machine of the embedded platform; a production Vault serves TLS.
-        "listener": {"tcp": {"address": listen, "tls_disable": True}},
+        "listener": {
+            "tcp": {
+                "address": listen,
+                "tls_disable": True,
+                # Figures without secrets, for whom the network policies let in.
+                "telemetry": {"unauthenticated_metrics_access": True},
+            }
+        },
+        "telemetry": {"prometheus_retention_time": "10m", "disable_hostname": True},
         "api_addr": api_address,
         "plugin_directory": str(PLUGINS),
         # Raft wants an address for its peers, and there are none.

@@ -150,6 +150,13 @@ ALLOWED: dict[str, list[Call]] = {
         through_s3("Decrypt", ARTIFACTS),
         log_in("mlflow"),
     ],
+    "exporter": [
+        on_bucket("GetObject", BACKUPS, "mlflow/1/verified.json"),
+        *(listed(BACKUPS, "mlflow/", action) for action in ("ListBucket", "ListBucketVersions")),
+        through_s3("Decrypt", BACKUPS),
+        *(listed(ARTIFACTS, "mlflow/", action) for action in ("ListBucket", "ListBucketVersions")),
+        log_in("mlflow"),
+    ],
     "migration": [log_in("mlflow")],
     "trainer": [
         on_bucket("GetObject", ARTIFACTS, "datasets/cifar10/1.tar"),
@@ -263,6 +270,16 @@ DENIED: dict[str, list[Call]] = {
         squatted(on_bucket("PutObject", BACKUPS, "mlflow/1/database.dump")),
         through_s3("GenerateDataKey", ARTIFACTS),
         through_s3("Decrypt", RELEASES),
+        read_secret(ADMIN_SECRET),
+    ],
+    "exporter": [
+        *on_objects(("PutObject", "DeleteObject"), BACKUPS, "mlflow/1/database.dump"),
+        on_bucket("GetObject", ARTIFACTS, "mlflow/1/model.pt"),
+        *(listed(ARTIFACTS, prefix) for prefix in (None, "", "datasets/", "mlflow")),
+        listed(BACKUPS, None),
+        on_bucket("GetObject", RELEASES, "digits/0123/model.tar.gz"),
+        through_s3("GenerateDataKey", BACKUPS),
+        through_s3("Decrypt", ARTIFACTS),
         read_secret(ADMIN_SECRET),
     ],
     "migration": [

@@ -1,0 +1,1 @@
+"""Metrics, alerts and who gets them: Prometheus in the cluster, or objects for a cluster's Prometheus operator."""
