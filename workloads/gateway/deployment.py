@@ -39,8 +39,7 @@ _KEY_TAG: Final = "aegis.serving.key."
 _MOST_KEYS: Final = 20
 # The sources that win over the tag.
 _DECLARED: Final = {"stack": "the settings of the stack", "cli": "the command line"}
-# Seconds that the reconciler's list is remembered, and that its word counts that a model isn't served yet, or that it
-# doesn't verify.
+# Seconds that the reconciler's list is remembered, and that its word counts that a model isn't served yet.
 _REMEMBERED: Final = 3.0
 _NOT_YET_REMEMBERED: Final = 0.5
 # Seconds between two attempts to predict while a pod is replaced.
@@ -91,15 +90,13 @@ class Deployment:
 
         Raises:
             NotFoundError: The model, version or alias doesn't exist.
-            ConflictError: The stack or the command line declares the model, or the version is served on, but doesn't
-                verify.
+            ConflictError: The stack or the command line declares the model.
             KeyReusedError: Another request came with this key.
         """
         if key is not None and await self._deployed_with(key, wanted.model):
             return
-        version = await self._version(wanted)
+        await self._check_version(wanted)
         await self._check_undeclared(wanted.model)
-        await self._check_verified(wanted.model, version)
         if key is not None:
             await self._claim(key, wanted.model)
         await self._set_tag(wanted.model, TAG, wanted.to_text())
@@ -157,13 +154,11 @@ class Deployment:
     async def _entry(self, model: str, seconds: float) -> Mapping[str, Any] | None:
         return next((entry for entry in await self._served(seconds) if entry["model"] == model), None)
 
-    async def _version(self, wanted: Wanted) -> str:
-        """Return the version that is wanted, if MLflow has it."""
+    async def _check_version(self, wanted: Wanted) -> None:
         if wanted.version is not None:
-            found = await self._models.version(wanted.model, wanted.version)
+            await self._models.version(wanted.model, wanted.version)
         else:
-            found = await self._models.by_alias(wanted.model, wanted.alias or "")
-        return str(found["model_version"]["version"])
+            await self._models.by_alias(wanted.model, wanted.alias or "")
 
     async def _check_undeclared(self, model: str) -> None:
         source = next((entry.get("source") for entry in await self._served() if entry["model"] == model), None)
@@ -171,12 +166,6 @@ class Deployment:
             raise ConflictError(
                 f"The model {model!r} is declared by {_DECLARED[source]}, which must be changed instead."
             )
-
-    async def _check_verified(self, model: str, version: str) -> None:
-        """Refuse a version that is served, and would not be served again."""
-        entry = await self._entry(model, _NOT_YET_REMEMBERED)
-        if entry and entry.get("served_version") == version and entry.get("verified") is False:
-            raise ConflictError(f"Version {version} of the model {model!r} does not verify: {entry.get('reason')}.")
 
     async def _deployed_with(self, key: Key, model: str) -> bool:
         """Return whether the same request came before.
