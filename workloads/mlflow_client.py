@@ -25,6 +25,7 @@ _BEARER: Final = "MLFLOW_TRACKING_TOKEN"
 # MLflow takes others for a folder, such as the `x` of `x:PASSWORD@host`, and would create it.
 _SCHEMES: Final = {"http", "https", "file", "sqlite", "postgresql", "mysql", "mssql"}
 
+_MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 # HTTP statuses of transient failures.
 _TIMEOUTS_AND_LIMITS: Final = {408, 425, 429}
 _SERVER_ERROR: Final = 500
@@ -133,6 +134,16 @@ def _checked(uri: str, given_as: str) -> str:
             Exit.USAGE,
         )
     return uri
+
+
+def or_none(action: Callable[[], T]) -> T | None:
+    """Return the result of `action`, or None if MLflow has no such thing."""
+    try:
+        return action()
+    except MlflowException as error:
+        if error.error_code != _MISSING:
+            raise
+        return None
 
 
 def _classified(action: Callable[[], T]) -> T:

@@ -118,7 +118,7 @@ def failure(answer: Answer) -> errors.GatewayError:
         kind = errors.InvalidError if client_error else errors.UpstreamError
     wait = answer.headers.get("retry-after", "")
     unavailable = kind in (errors.UnavailableError, errors.LimitedError)
-    seconds = int(wait) if wait.isdigit() else 1 if unavailable else None
+    seconds = int(wait) if wait.isdigit() else RETRY_AFTER if unavailable else None
     return kind(detail, retry_after=seconds, challenge=answer.headers.get("www-authenticate"))
 
 

@@ -7,21 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, cast
 
-from mlflow.entities import LoggedModel, Run
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
-from mlflow.exceptions import MlflowException
 
 from aegis import evidence
 from contracts import Exit
 from workloads.cli import WorkloadError
-from workloads.mlflow_client import Tracking
+from workloads.mlflow_client import Tracking, or_none
 from workloads.registry import values
 from workloads.registry.row import Order, Row, moment
 from workloads.registry.selection import listed
 
 _PAGE: Final = 500
 _AT_A_TIME: Final = 8
-_MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 _READY: Final = "READY"
 _NO_STAGE: Final = {"None", "", None}
 # The address of a model that a run logged (MLflow 3).
@@ -110,12 +108,7 @@ def _rows(tracking: Tracking, found: Sequence[ModelVersion], aliases: Mapping[in
 
 
 def _model(tracking: Tracking, name: str) -> RegisteredModel | None:
-    try:
-        return tracking.client.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != _MISSING:
-            raise
-        return None
+    return or_none(lambda: tracking.client.get_registered_model(name))
 
 
 def _aliases(model: RegisteredModel) -> dict[int, tuple[str, ...]]:
@@ -162,7 +155,7 @@ def _row(tracking: Tracking, version: ModelVersion, aliases: tuple[str, ...]) ->
 def _of_model(tracking: Tracking, version: ModelVersion) -> dict[str, float]:
     """Return the metrics of the logged model itself: a run may log several models, such as one per epoch."""
     model_id = version.model_id or _model_id(version.source or "")
-    model = tracking.ask(lambda: _logged_model(tracking, model_id)) if model_id else None
+    model = tracking.ask(lambda: or_none(lambda: tracking.client.get_logged_model(model_id))) if model_id else None
     return {metric.key: metric.value for metric in (model.metrics or [] if model else [])}
 
 
@@ -172,18 +165,4 @@ def _model_id(source: str) -> str | None:
 
 def _run(tracking: Tracking, run_id: str) -> Run | None:
     """Return a run; None if it was removed for good, which doesn't remove the versions from it."""
-    try:
-        return tracking.client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != _MISSING:
-            raise
-        return None
-
-
-def _logged_model(tracking: Tracking, model_id: str) -> LoggedModel | None:
-    try:
-        return tracking.client.get_logged_model(model_id)
-    except MlflowException as error:
-        if error.error_code != _MISSING:
-            raise
-        return None
+    return or_none(lambda: tracking.client.get_run(run_id))

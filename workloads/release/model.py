@@ -11,12 +11,11 @@ from mlflow.exceptions import MlflowException
 from contracts import Exit
 from workloads import services
 from workloads.cli import WorkloadError
-from workloads.mlflow_client import Tracking
+from workloads.mlflow_client import Tracking, or_none
 from workloads.release import artifacts
 
 _FOLDER = "model"
 _EXISTS = "RESOURCE_ALREADY_EXISTS"
-_MISSING = "RESOURCE_DOES_NOT_EXIST"
 # Enough for a tracking server whose pod is being replaced.
 _ATTEMPTS = services.PATIENT_ATTEMPTS
 
@@ -108,19 +107,12 @@ def register(tracking: Tracking, model: RunModel, name: str, tags: Mapping[str, 
 def _logged(tracking: Tracking, run: Run) -> LoggedModel | None:
     outputs = sorted(run.outputs.model_outputs, key=lambda output: output.step) if run.outputs else []
     for output in reversed(outputs):
-        model = tracking.ask(lambda output=output: _logged_model(tracking, output.model_id), _ATTEMPTS)
+        model = tracking.ask(
+            lambda output=output: or_none(lambda: tracking.client.get_logged_model(output.model_id)), _ATTEMPTS
+        )
         if model is not None and model.status == LoggedModelStatus.READY:
             return model
     return None
-
-
-def _logged_model(tracking: Tracking, model_id: str) -> LoggedModel | None:
-    try:
-        return tracking.client.get_logged_model(model_id)
-    except MlflowException as error:
-        if error.error_code != _MISSING:
-            raise
-        return None
 
 
 def _version(tracking: Tracking, model: RunModel, name: str) -> ModelVersion | None:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -17,13 +17,12 @@ from mlflow.exceptions import MlflowException
 
 from aegis.errors import NotVerifiedError
 from workloads import messages, services
+from workloads.mlflow_client import or_none
 from workloads.registry.decisions import ledger as ledgers
 from workloads.registry.decisions.chain import HEAD_TAG, mark_of, parse_mark
 from workloads.registry.decisions.ledger import Draft, Ledger, Seal
 from workloads.registry.decisions.record import Record
 from workloads.registry.decisions.state import EXCLUSIVE_STAGES, State
-
-T = TypeVar("T")
 
 _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 # Denied, by the gate of the tracking server; or a version that was deleted.
@@ -188,13 +187,4 @@ def _refusal(action: Callable[[], object]) -> str | None:
 
 def _existing(ledger: Ledger, number: str) -> ModelVersion | None:
     """Return a version, or None if it was deleted."""
-    return ledger.tracking.ask(lambda: _or_none(lambda: ledger.tracking.client.get_model_version(ledger.model, number)))
-
-
-def _or_none(action: Callable[[], T]) -> T | None:
-    try:
-        return action()
-    except MlflowException as error:
-        if error.error_code != _MISSING:
-            raise
-        return None
+    return ledger.tracking.ask(lambda: or_none(lambda: ledger.tracking.client.get_model_version(ledger.model, number)))
